@@ -1,0 +1,94 @@
+"""The command line application, and what its commands share."""
+
+import sys
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+from wasabi import Printer
+
+from .. import __version__
+from ..corpus.reading import CorpusError, Problem, summarize_problems
+
+NAME = "spacy-twitter-ner"
+HELP = "Named entity recognition for tweets: commands for corpora and their evaluation."
+SCHEME_HELP = (
+    "Tag scheme of the files: BIO (IOB2), IOB1 or BILUO (IOBES), "
+    "or auto to recognise it file by file"
+)
+
+Scheme = Annotated[str, typer.Option("--scheme", "-s", help=SCHEME_HELP)]
+
+app = typer.Typer(name=NAME, help=HELP, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{NAME} {__version__}")
+        raise typer.Exit()
+
+
+@app.callback(help=HELP)
+def app_cli(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            "-V",
+            help="Print the version and exit",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+    # A terminal that cannot show a tweet's emoji is no reason to stop.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def errors_as_messages(msg: Printer, hint: str = "") -> Iterator[None]:
+    """Print errors that the user can do something about, and exit with code 1.
+
+    msg (Printer): The printer; if it prints nothing, the message goes to standard error.
+    hint (str): What to do if there are problems in the corpus that can be mended.
+    """
+    try:
+        yield
+    except CorpusError as error:
+        lines = [f"  {line}" for line in summarize_problems(error.problems)]
+        if hint and any(problem.repair for problem in error.problems):
+            lines.append(hint)
+        fail(msg, f"Found {count_of(error.problems, 'problem')}", lines)
+    except (OSError, ValueError) as error:
+        fail(msg, str(error))
+
+
+def fail(msg: Printer, title: str, lines: list[str] | None = None) -> None:
+    """Print an error and exit with code 1.
+
+    msg (Printer): The printer; if it prints nothing, the message goes to standard error.
+    title (str): The error.
+    lines (list[str] | None): Printed after it, not wrapped, so that file:line can be clicked on.
+    RAISES (typer.Exit): Always.
+    """
+    text = msg.fail(title)
+    if text:
+        print(text, file=sys.stderr)
+    for line in lines or []:
+        print(line, file=sys.stderr if msg.no_print else sys.stdout)
+    raise typer.Exit(1)
+
+
+def count_of(things: Sized, noun: str) -> str:
+    """RETURNS (str): How many things there are, with their noun in the right number."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def describe_repair(problem: Problem) -> str:
+    """RETURNS (str): A problem and what was done about it, in a line."""
+    return f"{problem} ({problem.repair})" if problem.repair else str(problem)

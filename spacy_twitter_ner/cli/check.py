@@ -1,0 +1,251 @@
+"""The command `check`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from wasabi import Printer
+
+from ..corpus.checking import (
+    DUPLICATES,
+    LABELS,
+    LOW_LABEL_COUNT,
+    SIZE,
+    CorpusCheck,
+    Duplicate,
+    Lengths,
+    SplitStats,
+    check_corpus,
+)
+from ..corpus.reading import AUTO, PROBLEMS_SHOWN, summarize_problems
+from .app import Scheme, app, count_of, errors_as_messages
+
+_MAX_COLUMN = 60
+
+
+@app.command("check")
+def check_cli(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES",
+            help="Token/tag files: the splits of a corpus, the training split first",
+        ),
+    ],
+    scheme: Scheme = AUTO,
+    json_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            "-j",
+            help="Write the results to this file, as JSON; '-' writes them to standard output "
+            "instead of the report",
+            allow_dash=True,
+        ),
+    ] = None,
+    ignore_warnings: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-warnings", "-IW", help="Ignore warnings, only show stats and errors"
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose/--no-verbose",
+            help="List all problems, and print additional information and explanations",
+        ),
+    ] = False,
+    no_format: Annotated[
+        bool, typer.Option("--no-format", "-NF", help="Don't pretty-print the results")
+    ] = False,
+) -> None:
+    """
+    Analyze and validate the token/tag files of a corpus. Outputs useful stats, and can help
+    you find problems like invalid tag sequences, tweets that occur in several splits, entity
+    types that the training split lacks, low data labels and more.
+
+    If there are problems that `convert` would stop at, the exit code is 1.
+    """
+    to_stdout = json_path is not None and str(json_path) == "-"
+    msg = Printer(no_print=to_stdout, pretty=not no_format, ignore_warnings=ignore_warnings)
+    with errors_as_messages(msg):
+        check = check_corpus(files, scheme)
+        if json_path is not None:
+            text = json.dumps(check.to_dict(), indent=2)
+            if to_stdout:
+                print(text)
+            else:
+                json_path.write_text(f"{text}\n", encoding="utf-8")
+    if not to_stdout:
+        print_check(check, msg, verbose=verbose)
+    if check.problems:
+        raise typer.Exit(1)
+
+
+def print_check(check: CorpusCheck, msg: Printer, *, verbose: bool = False) -> None:
+    """Print a report on a corpus, as `spacy debug data` does on other data.
+
+    check (CorpusCheck): The corpus, checked.
+    msg (Printer): The printer.
+    verbose (bool): Whether to list all problems, and explain the figures.
+    """
+    _print_validation(check, msg, verbose)
+    _print_stats(check, msg)
+    _print_labels(check, msg, verbose)
+    _print_duplicates(check, msg, verbose)
+    if len(check.splits) > 1:
+        _print_unseen(check.splits, msg, verbose)
+    _print_conflicts(check, msg, verbose)
+    _print_summary(check, msg)
+
+
+def _print_validation(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
+    msg.divider("Data file validation")
+    for stats in check.splits:
+        if not any(str(problem.path) == stats.path for problem in check.problems):
+            msg.good(f"{stats.path} is valid ({stats.scheme})")
+    if check.problems:
+        msg.fail(f"Found {count_of(check.problems, 'problem')} that convert would stop at")
+        shown = len(check.problems) if verbose else PROBLEMS_SHOWN
+        for line in summarize_problems(check.problems, shown):
+            print(f"  {line}")
+
+
+def _print_stats(check: CorpusCheck, msg: Printer) -> None:
+    msg.divider("Stats")
+    splits = check.splits
+    rows = [
+        ("Tweets", *(f"{stats.tweets:,}" for stats in splits)),
+        ("Tokens", *(f"{stats.tokens:,}" for stats in splits)),
+        ("Entities", *(f"{stats.entities:,}" for stats in splits)),
+        ("Tweets without entities", *(_percent(stats.without_entities) for stats in splits)),
+        ("Tokens per tweet", *(_range(stats.tweet_lengths) for stats in splits)),
+        ("Characters per token", *(_range(stats.token_lengths) for stats in splits)),
+        ("Tag scheme", *(stats.scheme for stats in splits)),
+    ]
+    _print_table(msg, rows, splits)
+    msg.text("Lengths are minimum / median / maximum.")
+    _print_warnings(check, SIZE, msg)
+
+
+def _print_labels(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
+    msg.divider("Named Entity Recognition")
+    splits = check.splits
+    labels = list(dict.fromkeys(label for stats in splits for label in stats.labels))
+    msg.info(f"{len(labels)} label(s)")
+    if labels:
+        counts = [[stats.labels.get(label, 0) for stats in splits] for label in labels]
+        rows = [(label, *map(str, row)) for label, row in zip(labels, counts, strict=True)]
+        _print_table(msg, rows, splits)
+    for stats in splits:
+        lengths = stats.entity_lengths.items()
+        freqs = ", ".join(f"{length} ({_percent(n / stats.entities)})" for length, n in lengths)
+        msg.text(
+            f"Entity lengths in {stats.path}, in tokens: {freqs}", show=verbose and bool(freqs)
+        )
+    for note in check.notes:
+        msg.info(note)
+    if not _print_warnings(check, LABELS, msg) and labels:
+        msg.good("Good amount of examples for all labels")
+    msg.text(
+        f"To train a new entity type, your data should include at least {LOW_LABEL_COUNT} "
+        "instances of the new label",
+        show=verbose,
+    )
+
+
+def _print_duplicates(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
+    msg.divider("Duplicates")
+    if not check.duplicates_within:
+        msg.good("No tweet occurs twice in a split")
+    if len(check.splits) > 1 and not check.overlaps:
+        msg.good("No overlap between the splits")
+    _print_warnings(check, DUPLICATES, msg)
+    _print_pairs("First duplicates within a split:", check.duplicates_within, msg)
+    _print_pairs("First duplicates across splits:", check.duplicates_across, msg)
+    msg.text(
+        "Tweets of the same tokens count as duplicates. Those that the training split shares "
+        "with others make scores look better than they are.",
+        show=verbose,
+    )
+
+
+def _print_unseen(splits: list[SplitStats], msg: Printer, verbose: bool) -> None:
+    msg.divider("Unseen in training")
+    rows = [
+        ("Entities", *(_percent(stats.unseen_entities) for stats in splits[1:])),
+        ("Tokens", *(_percent(stats.unseen_tokens) for stats in splits[1:])),
+    ]
+    _print_table(msg, rows, splits, first=1)
+    msg.text(
+        f"Shares of entities (surface form and type) and of tokens that do not occur in "
+        f"{splits[0].path}; case counts.",
+        show=verbose,
+    )
+
+
+def _print_conflicts(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
+    msg.divider("Ambiguous entities")
+    if not check.conflicts:
+        msg.good("No surface form is an entity of more than one type")
+        return
+    msg.info(f"{check.conflicting_forms} surface form(s) are entities of more than one type")
+    rows = [
+        (conflict.form, ", ".join(f"{label} ({n})" for label, n in conflict.labels.items()))
+        for conflict in check.conflicts
+    ]
+    msg.table(rows, header=("Form", "Labels"), divider=True, max_col=_MAX_COLUMN)
+    msg.text(
+        "Case does not count. The forms on top would be mistaken most often by their most "
+        "frequent type: names that are truly ambiguous, or annotation that is not consistent.",
+        show=verbose,
+    )
+
+
+def _print_summary(check: CorpusCheck, msg: Printer) -> None:
+    msg.divider("Summary")
+    if check.problems:
+        msg.fail(count_of(check.problems, "error"))
+    if check.warnings:
+        msg.warn(count_of(check.warnings, "warning"))
+    if not check.problems:
+        msg.good("The corpus can be converted")
+
+
+def _print_warnings(check: CorpusCheck, topic: str, msg: Printer) -> bool:
+    """Print the warnings on a topic; say whether there were any."""
+    messages = [warning.message for warning in check.warnings if warning.topic == topic]
+    for message in messages:
+        msg.warn(message)
+    return bool(messages)
+
+
+def _print_pairs(title: str, pairs: list[Duplicate], msg: Printer) -> None:
+    if pairs:
+        msg.text(title)
+    for pair in pairs:
+        # Not through the printer, which would wrap it and break the links.
+        difference = "" if pair.same_tags else " (tagged differently)"
+        print(f"  {pair.first} = {pair.second}{difference}")
+
+
+def _print_table(
+    msg: Printer, rows: Sequence[tuple[str, ...]], splits: list[SplitStats], first: int = 0
+) -> None:
+    """Print a table with a column for each split, from the first one on."""
+    stems = [Path(stats.path).stem for stats in splits]
+    distinct = len(set(stems)) == len(stems)
+    names = stems if distinct else [stats.path for stats in splits]
+    aligns = ("l", *("r" for _ in names[first:]))
+    msg.table(rows, header=("", *names[first:]), divider=True, aligns=aligns, max_col=_MAX_COLUMN)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _range(lengths: Lengths | None) -> str:
+    return "-" if lengths is None else f"{lengths.min} / {lengths.median:g} / {lengths.max}"

@@ -1,0 +1,278 @@
+"""Checks a corpus before a model is trained on it: statistics, and what may be wrong with it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from .reading import AUTO, Problem, TagFile, TaggedTweet, read_tag_file
+from .splits import compare_splits
+
+# As in `spacy debug data`.
+LOW_LABEL_COUNT = 50
+LOW_TWEET_COUNT = 2000
+TOP = 10
+
+SIZE = "size"
+LABELS = "labels"
+DUPLICATES = "duplicates"
+
+
+class Lengths(NamedTuple):
+    """The lengths of some things: shortest, median, longest."""
+
+    min: int
+    median: float
+    max: int
+
+
+@dataclass
+class SplitStats:
+    """Statistics of one split. Shares are between 0 and 1, or None where there is nothing to
+    count; the last two compare with the training split, and are None for itself."""
+
+    path: str
+    scheme: str
+    tweets: int
+    tokens: int
+    entities: int
+    missing_labels: int
+    without_entities: float | None
+    tweet_lengths: Lengths | None
+    token_lengths: Lengths | None
+    labels: dict[str, int]
+    entity_lengths: dict[int, int]
+    duplicates: int
+    unseen_entities: float | None = None
+    unseen_tokens: float | None = None
+
+
+@dataclass
+class Duplicate:
+    """Two tweets of the same tokens, as "file:line", and whether their tags are the same too."""
+
+    first: str
+    second: str
+    same_tags: bool
+
+
+@dataclass
+class Overlap:
+    """How many tweets of a later split occur in an earlier one, too."""
+
+    earlier: str
+    later: str
+    tweets: int
+
+
+@dataclass
+class Conflict:
+    """A surface form, in lower case, with how often it is an entity of each type."""
+
+    form: str
+    labels: dict[str, int]
+
+
+@dataclass
+class CorpusWarning:
+    """Something that may be wrong: what it is about (SIZE, LABELS or DUPLICATES), and what."""
+
+    topic: str
+    message: str
+
+
+@dataclass
+class CorpusCheck:
+    """All that is known of a corpus. The duplicates listed are the first of each kind;
+    `conflicts` the worst ones, out of `conflicting_forms`."""
+
+    splits: list[SplitStats]
+    problems: list[Problem]
+    warnings: list[CorpusWarning]
+    notes: list[str]
+    overlaps: list[Overlap]
+    duplicates_within: list[Duplicate]
+    duplicates_across: list[Duplicate]
+    conflicting_forms: int
+    conflicts: list[Conflict]
+
+    def to_dict(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The check, of types that JSON knows."""
+        data = asdict(self)
+        for split, stats in zip(data["splits"], self.splits, strict=True):
+            for name in ("tweet_lengths", "token_lengths"):
+                lengths = getattr(stats, name)
+                split[name] = lengths and lengths._asdict()
+            split["entity_lengths"] = {str(n): k for n, k in stats.entity_lengths.items()}
+        for problem in data["problems"]:
+            problem["path"] = str(problem["path"])
+        return data
+
+
+def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
+    """Check the token/tag files of a corpus. Problems are collected and mended, never raised.
+
+    paths (Sequence[Path]): The splits, the training split first.
+    scheme (str): Tag scheme of the files: BIO, IOB1 or BILUO; or "auto" to recognise it.
+    RETURNS (CorpusCheck): The statistics and all that may be wrong.
+    RAISES (OSError): If a file cannot be read.
+    RAISES (ValueError): If there are no paths, or the scheme is not known.
+    """
+    if not paths:
+        raise ValueError("no files to check")
+    files = [read_tag_file(path, scheme=scheme) for path in paths]
+    type_problems, notes = compare_splits(files)
+    splits = [_describe_split(file) for file in files]
+    for file, stats in zip(files[1:], splits[1:], strict=True):
+        stats.unseen_entities = _unseen_share(_entity_forms(file), _entity_forms(files[0]))
+        stats.unseen_tokens = _unseen_share(_all_tokens(file), _all_tokens(files[0]))
+    within, across, overlaps = _find_duplicates(files, splits)
+    conflicts = _find_conflicts(files)
+    return CorpusCheck(
+        splits=splits,
+        problems=[problem for file in files for problem in file.problems] + type_problems,
+        warnings=_list_warnings(files, splits, overlaps),
+        notes=notes,
+        overlaps=overlaps,
+        duplicates_within=within,
+        duplicates_across=across,
+        conflicting_forms=len(conflicts),
+        conflicts=conflicts[:TOP],
+    )
+
+
+def _describe_split(file: TagFile) -> SplitStats:
+    spans = [span for tweet in file.tweets for span in tweet.spans()]
+    labels = Counter(label for _, _, label in spans)
+    without = sum(not tweet.spans() for tweet in file.tweets)
+    return SplitStats(
+        path=str(file.path),
+        scheme=file.scheme,
+        tweets=len(file.tweets),
+        tokens=sum(len(tweet.tokens) for tweet in file.tweets),
+        entities=len(spans),
+        missing_labels=sum(tweet.tags.count(None) for tweet in file.tweets),
+        without_entities=without / len(file.tweets) if file.tweets else None,
+        tweet_lengths=_lengths(len(tweet.tokens) for tweet in file.tweets),
+        token_lengths=_lengths(len(token) for token in _all_tokens(file)),
+        labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
+        entity_lengths=dict(sorted(Counter(end - start for start, end, _ in spans).items())),
+        duplicates=0,
+    )
+
+
+def _lengths(lengths: Iterable[int]) -> Lengths | None:
+    known = list(lengths)
+    return Lengths(min(known), median(known), max(known)) if known else None
+
+
+def _all_tokens(file: TagFile) -> list[str]:
+    return [token for tweet in file.tweets for token in tweet.tokens]
+
+
+def _entity_forms(file: TagFile) -> list[tuple[tuple[str, ...], str]]:
+    """List the surface form and the type of all entities."""
+    return [
+        (tuple(tweet.tokens[start:end]), label)
+        for tweet in file.tweets
+        for start, end, label in tweet.spans()
+    ]
+
+
+def _unseen_share(items: Sequence[Any], training_items: Iterable[Any]) -> float | None:
+    """Compute the share of items, counted as often as they occur, that training lacks."""
+    seen = set(training_items)
+    return sum(item not in seen for item in items) / len(items) if items else None
+
+
+def _find_duplicates(
+    files: Sequence[TagFile], splits: Sequence[SplitStats]
+) -> tuple[list[Duplicate], list[Duplicate], list[Overlap]]:
+    """Find tweets of the same tokens: within a split (counted in its stats) and across splits.
+    A tweet is paired with the first like it."""
+    within: list[Duplicate] = []
+    across: list[Duplicate] = []
+    overlaps: list[Overlap] = []
+    indexes: list[dict[tuple[str, ...], TaggedTweet]] = []
+    for file, stats in zip(files, splits, strict=True):
+        index: dict[tuple[str, ...], TaggedTweet] = {}
+        shared: Counter[int] = Counter()
+        for tweet in file.tweets:
+            key = tuple(tweet.tokens)
+            if key in index:
+                stats.duplicates += 1
+                within.append(_pair(file, index[key], file, tweet))
+            index.setdefault(key, tweet)
+            found = [number for number, earlier in enumerate(indexes) if key in earlier]
+            shared.update(found)
+            across.extend(_pair(files[n], indexes[n][key], file, tweet) for n in found[:1])
+        overlaps.extend(
+            Overlap(str(files[n].path), str(file.path), shared[n]) for n in sorted(shared)
+        )
+        indexes.append(index)
+    return within[:TOP], across[:TOP], overlaps
+
+
+def _pair(file: TagFile, first: TaggedTweet, other: TagFile, second: TaggedTweet) -> Duplicate:
+    return Duplicate(
+        f"{file.path}:{first.line}", f"{other.path}:{second.line}", first.tags == second.tags
+    )
+
+
+def _find_conflicts(files: Sequence[TagFile]) -> list[Conflict]:
+    """Find surface forms that are entities of several types, the most often disputed first."""
+    types: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for file in files:
+        for tokens, label in _entity_forms(file):
+            types[" ".join(tokens).lower()][label] += 1
+    disputed = [(form, labels) for form, labels in types.items() if len(labels) > 1]
+    # How often a form is not of its most frequent type: what guessing by the form gets wrong.
+    disputed.sort(key=lambda item: (max(item[1].values()) - item[1].total(), item[0]))
+    return [Conflict(form, dict(labels.most_common())) for form, labels in disputed]
+
+
+def _list_warnings(
+    files: Sequence[TagFile], splits: Sequence[SplitStats], overlaps: Sequence[Overlap]
+) -> list[CorpusWarning]:
+    messages = [
+        *((SIZE, message) for message in _size_warnings(splits)),
+        *((LABELS, message) for message in _label_warnings(files[0], splits)),
+        *((DUPLICATES, message) for message in _duplicate_warnings(splits, overlaps)),
+    ]
+    return [CorpusWarning(topic, message) for topic, message in messages]
+
+
+def _size_warnings(splits: Sequence[SplitStats]) -> Iterator[str]:
+    tweets = splits[0].tweets
+    if 0 < tweets < LOW_TWEET_COUNT:
+        yield (
+            f"Low number of tweets to train a model ({tweets}); at least {LOW_TWEET_COUNT} are "
+            "recommended"
+        )
+    for stats in splits:
+        if stats.tweets and not stats.entities:
+            yield f"No entities in {stats.path}"
+
+
+def _label_warnings(training: TagFile, splits: Sequence[SplitStats]) -> Iterator[str]:
+    tweets_with = Counter(
+        label for tweet in training.tweets for label in {label for _, _, label in tweet.spans()}
+    )
+    for label, count in splits[0].labels.items():
+        if count < LOW_LABEL_COUNT:
+            yield f"Low number of examples for label '{label}' ({count})"
+        if tweets_with[label] == len(training.tweets):
+            yield f"No examples of tweets WITHOUT the label '{label}'"
+    for stats in splits:
+        if stats.missing_labels:
+            yield f"{stats.missing_labels} token(s) without a label in {stats.path}"
+
+
+def _duplicate_warnings(splits: Sequence[SplitStats], overlaps: Sequence[Overlap]) -> Iterator[str]:
+    for stats in splits:
+        if stats.duplicates:
+            yield f"{stats.duplicates} tweet(s) of {stats.path} repeat an earlier one of it"
+    for overlap in overlaps:
+        yield f"{overlap.tweets} tweet(s) of {overlap.later} also occur in {overlap.earlier}"

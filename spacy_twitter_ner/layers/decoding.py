@@ -1,0 +1,98 @@
+"""Decoding of BIO tags: the most probable sequence among the valid ones.
+
+Tags are numbered as in iob.bio_tags: 0 is O, and type k has B at 2k + 1 and I at 2k + 2. The one
+rule of BIO is that I of a type follows B or I of the same type; so the best way into an I comes
+from two tags, and the best way into any other tag is the best of all. A step of the Viterbi
+search then costs as many operations as there are tags, not their square.
+"""
+
+from typing import Optional
+
+import numpy
+from thinc.api import NumpyOps
+from thinc.types import Floats2d, Ints1d
+
+from .packing import pack_sequences
+
+Bools1d = numpy.ndarray
+
+_CPU = NumpyOps()
+
+
+def decode_bio(
+    scores: Floats2d,
+    lengths: Ints1d,
+    *,
+    no_begin: Optional[Bools1d] = None,
+    no_inside: Optional[Bools1d] = None,
+) -> Ints1d:
+    """Find each sequence's best valid tags: those with the largest sum of scores.
+
+    scores (Floats2d): (N, nT) each token's score for each tag, as log-probabilities, in
+        ordinary memory. All sequences, one after another.
+    lengths (Ints1d): (B,) the sequences' lengths.
+    no_begin (Optional[Bools1d]): (N,) where no entity may begin.
+    no_inside (Optional[Bools1d]): (N,) where no entity may continue.
+    RETURNS (Ints1d): (N,) the tags.
+    """
+    lengths = numpy.asarray(lengths, dtype="int64")
+    if no_begin is not None or no_inside is not None:
+        scores = scores.copy()
+    if no_begin is not None:
+        scores[no_begin, 1::2] = -numpy.inf
+    if no_inside is not None:
+        scores[no_inside, 2::2] = -numpy.inf
+    tags = scores.argmax(axis=1) if len(scores) else numpy.zeros(0, dtype="int64")
+    # Where the best tag of every token happens to make a valid sequence, no search is needed.
+    starts = numpy.cumsum(lengths) - lengths
+    owner = numpy.repeat(numpy.arange(len(lengths)), lengths)
+    searched = numpy.zeros(len(lengths), dtype=bool)
+    searched[owner[_invalid(tags, starts[lengths > 0])]] = True
+    if searched.any():
+        rows = searched[owner]
+        tags[rows] = _viterbi(scores[rows], lengths[searched])
+    return tags
+
+
+def _invalid(tags: Ints1d, starts: Ints1d) -> Bools1d:
+    """Where an I does not follow B or I of its type."""
+    previous = numpy.empty_like(tags)
+    previous[1:] = tags[:-1]
+    previous[starts] = 0
+    is_inside = (tags > 0) & (tags % 2 == 0)
+    return is_inside & (previous != tags) & (previous != tags - 1)
+
+
+def _viterbi(scores: Floats2d, lengths: Ints1d) -> Ints1d:
+    packing = pack_sequences(_CPU, lengths)
+    packed = scores[packing.left_to_right]
+    origins = numpy.zeros(packed.shape, dtype="int64")
+    best = packed  # each tag's best path so far, at the packed place of its last token
+    for step, (start, end) in enumerate(packing.bounds):
+        if step == 0:
+            best[start:end, 2::2] = -numpy.inf
+            continue
+        before = packing.bounds[step - 1][0]
+        path = best[before : before + end - start]
+        origin = origins[start:end]
+        origin[:] = path.argmax(axis=1)[:, None]
+        begin, inside = path[:, 1::2], path[:, 2::2]
+        from_inside = inside > begin
+        origin[:, 2::2] = numpy.arange(1, path.shape[1], 2) + from_inside
+        best[start:end, 0] += path.max(axis=1)
+        best[start:end, 1::2] += path.max(axis=1)[:, None]
+        best[start:end, 2::2] += numpy.where(from_inside, inside, begin)
+    return _backtrack(packing.bounds, packing.left_to_right, best, origins)
+
+
+def _backtrack(
+    bounds: list[tuple[int, int]], order: Ints1d, best: Floats2d, origins: Ints1d
+) -> Ints1d:
+    packed_tags = best.argmax(axis=1)  # right for last tokens, overwritten for all others
+    for (start, _), (later, later_end) in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
+        size = later_end - later
+        ranks = numpy.arange(size)
+        packed_tags[start : start + size] = origins[later + ranks, packed_tags[later:later_end]]
+    tags = numpy.empty_like(packed_tags)
+    tags[order] = packed_tags
+    return tags

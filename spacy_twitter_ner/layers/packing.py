@@ -1,0 +1,106 @@
+"""Packed, time-major order for sequences of different lengths.
+
+The rows of all sequences are put in the order in which a recurrent layer visits them: the first
+token of every sequence, longest sequence first, then the second of every sequence that has one,
+and so on. A step's rows lie side by side, the batch shrinks as short sequences end, and no
+padding is stored or computed. A layer of two directions visits the rows in two such orders, one
+from the left and one from the right, whose steps have the same sizes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from thinc.api import Ops
+from thinc.types import Floats2d, Floats3d, Ints1d
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where each row of a batch stands in the two packed orders.
+
+    left_to_right (Ints1d): (N,) the batch's row at each packed place, read from the left.
+    right_to_left (Ints1d): (N,) the same, read from the right.
+    previous (Ints1d): (N - first step,) the packed place of the row visited one step before,
+        for the rows of all steps but the first.
+    bounds (list[tuple[int, int]]): Each step's first packed place and the one after its last.
+    """
+
+    left_to_right: Ints1d
+    right_to_left: Ints1d
+    previous: Ints1d
+    bounds: list[tuple[int, int]]
+
+    @property
+    def first_step(self) -> int:
+        """RETURNS (int): How many rows the first step has: the sequences that are not empty."""
+        return self.bounds[0][1] if self.bounds else 0
+
+    def pack(self, ops: Ops, X: Floats2d) -> Floats3d:
+        """Put a batch's rows into both packed orders.
+
+        X (Floats2d): (N, nI) the rows of all sequences, one after another.
+        RETURNS (Floats3d): (2, N, nI)
+        """
+        return ops.xp.stack((X[self.left_to_right], X[self.right_to_left]))
+
+    def unpack_sum(self, ops: Ops, packed: Floats3d) -> Floats2d:
+        """Bring both directions' rows back into the batch's order and add them: the transpose
+        of pack.
+
+        packed (Floats3d): (2, N, nI)
+        RETURNS (Floats2d): (N, nI)
+        """
+        X = ops.xp.empty_like(packed[0])
+        X[self.left_to_right] = packed[0]
+        X[self.right_to_left] += packed[1]
+        return X
+
+    def unpack_concat(self, ops: Ops, packed: Floats3d) -> Floats2d:
+        """Bring both directions' rows back into the batch's order, side by side.
+
+        packed (Floats3d): (2, N, nH)
+        RETURNS (Floats2d): (N, 2 * nH)
+        """
+        _, n_rows, width = packed.shape
+        X = ops.xp.empty((n_rows, 2 * width), dtype=packed.dtype)
+        X[self.left_to_right, :width] = packed[0]
+        X[self.right_to_left, width:] = packed[1]
+        return X
+
+    def pack_halves(self, ops: Ops, X: Floats2d) -> Floats3d:
+        """Put each half of the columns into its direction's order: the transpose of
+        unpack_concat.
+
+        X (Floats2d): (N, 2 * nH)
+        RETURNS (Floats3d): (2, N, nH)
+        """
+        width = X.shape[1] // 2
+        return ops.xp.stack((X[self.left_to_right, :width], X[self.right_to_left, width:]))
+
+
+def pack_sequences(ops: Ops, lengths: Any) -> Packing:
+    """Find the packed orders of a batch.
+
+    ops (Ops): Where the index arrays shall lie.
+    lengths (Ints1d): (B,) the sequences' lengths; zeros are allowed.
+    RETURNS (Packing): The packed orders of the sum(lengths) rows.
+    """
+    lengths = numpy.asarray(ops.to_numpy(ops.xp.asarray(lengths)), dtype="int64")
+    starts = numpy.cumsum(lengths) - lengths
+    longest_first = numpy.argsort(-lengths, kind="stable")
+    lengths, starts = lengths[longest_first], starts[longest_first]
+    n_steps = int(lengths[0]) if len(lengths) else 0
+    # How many sequences reach step t: those whose length is more than t.
+    step_sizes = numpy.searchsorted(-lengths, -numpy.arange(n_steps), side="left")
+    step_ends = numpy.cumsum(step_sizes)
+    step = numpy.repeat(numpy.arange(n_steps), step_sizes)
+    rank = numpy.arange(len(step)) - numpy.repeat(step_ends - step_sizes, step_sizes)
+    first_step = int(step_sizes[0]) if n_steps else 0
+    previous = numpy.arange(first_step, len(step)) - numpy.repeat(step_sizes[:-1], step_sizes[1:])
+    return Packing(
+        left_to_right=ops.asarray1i(starts[rank] + step, dtype="int64"),
+        right_to_left=ops.asarray1i(starts[rank] + lengths[rank] - 1 - step, dtype="int64"),
+        previous=ops.asarray1i(previous, dtype="int64"),
+        bounds=[(int(end - size), int(end)) for size, end in zip(step_sizes, step_ends, strict=True)],
+    )

@@ -1,0 +1,149 @@
+"""Embeddings of tokens: one table of learned vectors for each feature, side by side."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Optional
+
+import numpy
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d, Ints2d
+
+from .features import distinct_lexemes, lexeme_features, validate_features
+from .vocabulary import UNKNOWN, Vocabulary
+
+InT = list[Doc]
+OutT = list[Floats2d]
+
+
+def WordEmbed(
+    width: int, *, min_freq: int = 1, unknown_rate: float = 0.0
+) -> Model[InT, OutT]:
+    """Embed words as the article does: each word of the training data has a learned vector of
+    its own, user names share one, URLs share one, and all other words share that of <UNK>.
+
+    width (int): The vectors' width.
+    min_freq (int): Words that occur less often in the training data are unknown.
+    unknown_rate (float): How often, in training, a word that occurs once is taken for unknown,
+        so that <UNK> is learned.
+    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, width) array a doc.
+    """
+    return FeatureEmbed(["masked"], [width], min_freq=min_freq, unknown_rate=unknown_rate)
+
+
+def FeatureEmbed(
+    features: list[str], widths: list[int], *, min_freq: int = 1, unknown_rate: float = 0.0
+) -> Model[InT, OutT]:
+    """Embed several features of each token and put their vectors side by side.
+
+    Each feature has a vocabulary, built at initialisation from the training data and stored
+    with the model. Values outside it share a learned vector. There is no vector for padding:
+    nothing here is padded.
+
+    features (list[str]): What to embed: "orth" (the text), "masked" (user names and URLs
+        replaced), "norm" (the normal form), "shape", "prefix1" to "prefix4" and "suffix1" to
+        "suffix4" (of the normal form).
+    widths (list[int]): The width of each feature's vectors.
+    min_freq (int): Values that occur less often in the training data are unknown.
+    unknown_rate (float): How often, in training, a value that occurs once is taken for
+        unknown, so that the vector of unknown values is learned.
+    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, sum(widths)) array a doc.
+    """
+    validate_features(features)
+    if len(features) != len(widths):
+        raise ValueError(f"{len(features)} features, but {len(widths)} widths: give one for each")
+    attrs = {"min_freq": min_freq, "unknown_rate": unknown_rate, "fit_vocabulary": fit_vocabulary}
+    return Model(
+        "feature_embed",
+        forward,
+        init=init,
+        dims={"nO": sum(widths), **{f"nO_{name}": w for name, w in zip(features, widths, strict=True)}},
+        params={name: None for name in features},
+        attrs={**attrs, **{f"vocabulary_{name}": Vocabulary() for name in features}},
+    )
+
+
+def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
+    if X is not None and all(len(vocabulary) == 1 for vocabulary in _vocabularies(model)):
+        fit_vocabulary(model, X)
+    for name, vocabulary in zip(model.param_names, _vocabularies(model), strict=True):
+        width = model.get_dim(f"nO_{name}")
+        E = numpy.random.normal(scale=width**-0.5, size=(len(vocabulary), width))
+        model.set_param(name, model.ops.asarray2f(E.astype("float32")))
+
+
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
+    """Build the vocabularies of the training data. Vectors there are already are drawn anew.
+
+    docs (Iterable[Doc]): All docs of the training data, read once.
+    """
+    words: Counter[str] = Counter()
+    for doc in docs:
+        words.update(token.text for token in doc)
+    features = tuple(model.param_names)
+    counts: list[Counter[str]] = [Counter() for _ in features]
+    for word, count in words.items():
+        for counter, value in zip(counts, lexeme_features(word, features), strict=True):
+            counter[value] += count
+    for name, counter in zip(features, counts, strict=True):
+        vocabulary = Vocabulary.from_counts(counter, min_freq=model.attrs["min_freq"])
+        model.attrs[f"vocabulary_{name}"] = vocabulary
+    if all(model.has_param(name) for name in features):
+        init(model)
+
+
+def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, Callable]:
+    rows, lengths = _rows(model, docs)
+    if is_train:
+        rows = _drop_rare(model, rows)
+    tables = [model.get_param(name) for name in model.param_names]
+    rows = model.ops.asarray2i(rows)
+    columns = [table[rows[:, i]] for i, table in enumerate(tables)]
+    Y = model.ops.xp.concatenate(columns, axis=1)
+
+    def backprop(dYs: OutT) -> InT:
+        if not dYs:
+            return []
+        dY = model.ops.flatten(dYs)
+        end = 0
+        for i, (name, table) in enumerate(zip(model.param_names, tables, strict=True)):
+            start, end = end, end + table.shape[1]
+            d_table = model.ops.alloc2f(*table.shape)
+            values = model.ops.xp.ascontiguousarray(dY[:, start:end])
+            model.ops.scatter_add(d_table, rows[:, i], values)
+            model.inc_grad(name, d_table)
+        return []
+
+    return _split(Y, lengths), backprop
+
+
+def _vocabularies(model: Model[InT, OutT]) -> list[Vocabulary]:
+    return [model.attrs[f"vocabulary_{name}"] for name in model.param_names]
+
+
+def _rows(model: Model[InT, OutT], docs: InT) -> tuple[Ints2d, list[int]]:
+    """Look the tokens up, once per distinct lexeme: (N, features) and the docs' lengths."""
+    lexemes = distinct_lexemes(docs)
+    vocabularies = _vocabularies(model)
+    features = tuple(model.param_names)
+    rows = [
+        [v.row(value) for v, value in zip(vocabularies, lexeme_features(text, features), strict=True)]
+        for text in lexemes.texts
+    ]
+    table = numpy.asarray(rows, dtype="int64").reshape(len(rows), len(features))
+    return table[lexemes.inverse], lexemes.lengths
+
+
+def _drop_rare(model: Model[InT, OutT], rows: Ints2d) -> Ints2d:
+    rate = model.attrs["unknown_rate"]
+    if rate <= 0:
+        return rows
+    n_frequent = numpy.asarray([v.n_frequent for v in _vocabularies(model)])
+    dropped = (rows > n_frequent) & (numpy.random.uniform(size=rows.shape) < rate)
+    return numpy.where(dropped, UNKNOWN, rows)
+
+
+def _split(Y: Floats2d, lengths: Sequence[int]) -> OutT:
+    ends = numpy.cumsum(lengths).tolist()
+    return [Y[end - length : end] for end, length in zip(ends, lengths, strict=True)]

@@ -1,0 +1,83 @@
+"""Encoders for spaCy's Tok2Vec: from each token's vector to its vector in context."""
+
+from collections.abc import Callable
+from typing import Optional
+
+from thinc.api import Model
+from thinc.types import Floats2d, Ragged
+
+from ..layers.bigru import BiGRU
+from ..layers.bilstm import BiLSTM
+
+InT = list[Floats2d]
+OutT = list[Floats2d]
+
+
+def BiLSTMEncoder(
+    hidden_width: int, *, depth: int = 1, dropout: float = 0.0, recurrent_dropout: float = 0.0
+) -> Model[InT, OutT]:
+    """Encode each token in its context with a bidirectional LSTM.
+
+    hidden_width (int): Hidden units for each direction; the output is twice as wide.
+    depth (int): How many layers.
+    dropout (float): Rate on the input of every layer; spaCy's [training] dropout overwrites it.
+    recurrent_dropout (float): Rate on the hidden state that enters the next step.
+    RETURNS (Model[list[Floats2d], list[Floats2d]]): (nT, nI) -> (nT, 2 * hidden_width) each.
+    """
+    return _over_lists(
+        "bilstm_encoder",
+        BiLSTM(
+            2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout
+        ),
+    )
+
+
+def BiGRUEncoder(
+    hidden_width: int, *, depth: int = 1, dropout: float = 0.0, recurrent_dropout: float = 0.0
+) -> Model[InT, OutT]:
+    """Encode each token in its context with a bidirectional GRU.
+
+    hidden_width (int): Hidden units for each direction; the output is twice as wide.
+    depth (int): How many layers.
+    dropout (float): Rate on the input of every layer; spaCy's [training] dropout overwrites it.
+    recurrent_dropout (float): Rate on the hidden state that enters the next step's gates.
+    RETURNS (Model[list[Floats2d], list[Floats2d]]): (nT, nI) -> (nT, 2 * hidden_width) each.
+    """
+    return _over_lists(
+        "bigru_encoder",
+        BiGRU(2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout),
+    )
+
+
+def _over_lists(name: str, layer: Model[Ragged, Ragged]) -> Model[InT, OutT]:
+    """As thinc.api.with_ragged, but with the layer's widths, which spaCy's Tok2Vec asks for."""
+    dims = {dim: layer.maybe_get_dim(dim) for dim in ("nO", "nI")}
+    return Model(name, forward, init=init, layers=[layer], dims=dims)
+
+
+def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    layer = model.layers[0]
+    layer.initialize(
+        X=_flatten(model, X, "nI") if X is not None else None,
+        Y=_flatten(model, Y, "nO") if Y is not None else None,
+    )
+    for dim in ("nO", "nI"):
+        model.set_dim(dim, layer.get_dim(dim))
+
+
+def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Callable]:
+    X = _flatten(model, Xs, "nI")
+    Y, backprop_layer = model.layers[0](X, is_train)
+
+    def backprop(dYs: OutT) -> InT:
+        dX = backprop_layer(_flatten(model, dYs, "nO"))
+        return model.ops.unflatten(dX.dataXd, dX.lengths)
+
+    return model.ops.unflatten(Y.dataXd, Y.lengths), backprop
+
+
+def _flatten(model: Model[InT, OutT], Xs: list[Floats2d], dim: str) -> Ragged:
+    lengths = model.ops.asarray1i([len(X) for X in Xs])
+    if not Xs:
+        return Ragged(model.ops.alloc2f(0, model.get_dim(dim)), lengths)
+    return Ragged(model.ops.flatten(Xs), lengths)

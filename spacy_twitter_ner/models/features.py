@@ -1,0 +1,88 @@
+"""Features of a lexeme: strings computed from its text alone, once per distinct lexeme."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import numpy
+from spacy.attrs import ORTH
+from spacy.lang.lex_attrs import word_shape
+from spacy.tokens import Doc
+
+from ..normalization import mask_user_and_url, normal_form
+
+MAX_AFFIX = 4
+
+
+def _identity(text: str) -> str:
+    return text
+
+
+def _prefix(text: str, *, length: int) -> str:
+    return normal_form(text)[:length]
+
+
+def _suffix(text: str, *, length: int) -> str:
+    return normal_form(text)[-length:]
+
+
+FEATURES: dict[str, Callable[[str], str]] = {
+    "orth": _identity,
+    "masked": mask_user_and_url,
+    "norm": normal_form,
+    "shape": word_shape,
+    **{f"prefix{n}": partial(_prefix, length=n) for n in range(1, MAX_AFFIX + 1)},
+    **{f"suffix{n}": partial(_suffix, length=n) for n in range(1, MAX_AFFIX + 1)},
+}
+
+
+def validate_features(features: Sequence[str]) -> None:
+    """RAISES (ValueError): If a feature is unknown or named twice, or if there is none."""
+    if not features:
+        raise ValueError("features: name at least one of " + ", ".join(FEATURES))
+    for name in features:
+        if name not in FEATURES:
+            raise ValueError(f"features: unknown {name!r}; available are " + ", ".join(FEATURES))
+        if list(features).count(name) > 1:
+            raise ValueError(f"features: {name!r} is named twice")
+
+
+@lru_cache(maxsize=2**16)
+def lexeme_features(text: str, features: tuple[str, ...]) -> tuple[str, ...]:
+    """Compute a lexeme's features.
+
+    text (str): The lexeme's text.
+    features (tuple[str, ...]): Names of features, keys of FEATURES.
+    RETURNS (tuple[str, ...]): Their values, in order.
+    """
+    return tuple(FEATURES[name](text) for name in features)
+
+
+class Lexemes(NamedTuple):
+    """The distinct lexemes of a batch.
+
+    texts (list[str]): Each distinct lexeme's text, nU in all.
+    inverse (numpy.ndarray): (N,) for each token of the batch, its lexeme's index in texts.
+    lengths (list[int]): How many tokens each doc has.
+    """
+
+    texts: list[str]
+    inverse: numpy.ndarray
+    lengths: list[int]
+
+
+def distinct_lexemes(docs: Sequence[Doc]) -> Lexemes:
+    """Find the distinct lexemes of a batch, so that work is done once for each.
+
+    docs (Sequence[Doc]): The batch; the docs may have different vocabs.
+    RETURNS (Lexemes): The lexemes and where they stand.
+    """
+    lengths = [len(doc) for doc in docs]
+    orths = numpy.concatenate([numpy.zeros(0, "uint64"), *(doc.to_array(ORTH) for doc in docs)])
+    unique, first, inverse = numpy.unique(orths, return_index=True, return_inverse=True)
+    owners = numpy.searchsorted(numpy.cumsum(lengths), first, side="right")
+    texts = [
+        docs[owner].vocab.strings[orth]
+        for orth, owner in zip(unique.tolist(), owners.tolist(), strict=True)
+    ]
+    return Lexemes(texts, inverse, lengths)

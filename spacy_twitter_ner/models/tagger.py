@@ -1,0 +1,61 @@
+"""The tagger: token vectors to a distribution over tags."""
+
+from typing import Optional
+
+from spacy.tokens import Doc
+from thinc.api import Dropout, Model, Softmax_v2, chain, glorot_uniform_init, with_array
+from thinc.types import Floats2d
+
+InT = list[Doc]
+OutT = list[Floats2d]
+
+
+def BiLSTMTagger(
+    tok2vec: Model[InT, OutT], nO: Optional[int] = None, *, dropout: float = 0.0
+) -> Model[InT, OutT]:
+    """Tag each token: token vectors, a dense layer, a softmax over the tags.
+
+    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors, as of spacy.Tok2Vec.v2 with
+        spacy-twitter-ner.BiLSTMEncoder.v1, or a spacy.Tok2VecListener.v1.
+    nO (Optional[int]): The number of tags. Found from the labels at initialisation if not given.
+    dropout (float): Rate on the token vectors; spaCy's [training] dropout overwrites it.
+    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, nO) array of probabilities a doc. Its
+        backpropagation expects the gradient of the softmax's input.
+    """
+    width = tok2vec.maybe_get_dim("nO")
+    output_layer = Softmax_v2(nO, width, init_W=glorot_uniform_init)
+    model = chain(tok2vec, with_array(chain(Dropout(dropout), output_layer)))
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", output_layer)
+    model.attrs["resize_output"] = resize_output
+    return model
+
+
+def resize_output(model: Model[InT, OutT], nO: int) -> Model[InT, OutT]:
+    """Make room for more tags; what is known of the first ones stays.
+
+    nO (int): The new number of tags.
+    RETURNS (Model[list[Doc], list[Floats2d]]): The same model.
+    """
+    smaller = model.get_ref("output_layer")
+    # A new layer rather than larger arrays in the old one: an optimizer keeps its averages by
+    # layer, and those of the old one would not fit.
+    larger = Softmax_v2(nO, smaller.maybe_get_dim("nI"), init_W=glorot_uniform_init)
+    if smaller.has_dim("nO") and smaller.has_param("W"):
+        larger.initialize()
+        for name in larger.param_names:
+            param = larger.get_param(name)
+            param[: smaller.get_dim("nO")] = smaller.get_param(name)
+            larger.set_param(name, param)
+    model.replace_node(smaller, larger)
+    for node in model.walk():
+        if node is not larger and node.has_dim("nO") is not False and _ends_in(node, larger):
+            node.set_dim("nO", nO, force=True)
+    return model
+
+
+def _ends_in(node: Model, last: Model) -> bool:
+    """Whether a node's output is that of the given layer."""
+    while node is not last and node.layers:
+        node = node.layers[-1]
+    return node is last

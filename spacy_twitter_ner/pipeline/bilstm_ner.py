@@ -1,0 +1,346 @@
+"""The component: tags each token with a neural tagger and sets the entities of the tags."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Optional
+
+import numpy
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d, Ints1d
+
+from ..iob import bio_tags
+from ..layers.decoding import decode_bio
+from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
+from .gold import MISSING, gold_tags
+
+default_model_config = """
+[model]
+@architectures = "spacy-twitter-ner.BiLSTMTagger.v1"
+
+[model.tok2vec]
+@architectures = "spacy.Tok2Vec.v2"
+
+[model.tok2vec.embed]
+@architectures = "spacy-twitter-ner.FeatureEmbed.v1"
+features = ["norm", "prefix3", "suffix3", "shape"]
+widths = [100, 30, 30, 30]
+min_freq = 1
+unknown_rate = 0.5
+
+[model.tok2vec.encode]
+@architectures = "spacy-twitter-ner.BiLSTMEncoder.v1"
+hidden_width = 100
+depth = 1
+"""
+DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
+
+# How many docs the model is shown to find its widths, as spaCy's own components do.
+_SAMPLE_SIZE = 10
+
+
+@Language.factory(
+    "twitter_bilstm_ner",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "loss_reduction": "mean",
+        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
+    },
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_twitter_bilstm_ner(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    loss_reduction: str,
+    scorer: Optional[Callable],
+) -> "TwitterBiLSTMNER":
+    """Make a named entity recogniser that tags tokens with a BiLSTM.
+
+    model (Model[list[Doc], list[Floats2d]]): Gives each token a distribution over the BIO tags,
+        as spacy-twitter-ner.BiLSTMTagger.v1.
+    loss_reduction (str): "mean" divides the loss of a batch and its gradient by the batch's
+        tokens, so that clipping and learn rate mean the same for every batch; "sum" does not,
+        as in spaCy's own components, and suits one that shares its token vectors with them.
+    scorer (Optional[Callable]): The scoring method.
+    """
+    return TwitterBiLSTMNER(nlp.vocab, model, name, loss_reduction=loss_reduction, scorer=scorer)
+
+
+class TwitterBiLSTMNER(TrainablePipe):
+    """Trainable pipeline component for named entity recognition in tweets."""
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], list[Floats2d]],
+        name: str = "twitter_bilstm_ner",
+        *,
+        loss_reduction: str = "mean",
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        """Make a named entity recogniser.
+
+        vocab (Vocab): The shared vocabulary.
+        model (Model[list[Doc], list[Floats2d]]): Gives each token a distribution over the tags.
+        name (str): The component's name, under which its loss is recorded.
+        loss_reduction (str): "mean" or "sum", over the tokens of a batch.
+        scorer (Optional[Callable]): The scoring method, as spacy.ner_scorer.v1.
+        RAISES (ValueError): If loss_reduction is neither "mean" nor "sum".
+        """
+        if loss_reduction not in ("mean", "sum"):
+            raise ValueError(
+                f"[components.{name}] loss_reduction must be 'mean' or 'sum', "
+                f"not {loss_reduction!r}"
+            )
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {"labels": [], "loss_reduction": loss_reduction}
+        self._rehearsal_model: Optional[Model] = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str, ...]): The entity types, not their tags."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str, ...]): What `spacy init labels` stores: the entity types."""
+        return self.labels
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str, ...]): The BIO tags, in the order of the model's outputs."""
+        return tuple(bio_tags(self.labels))
+
+    def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
+        """Find the most probable valid tags of a batch of docs, without modifying them.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (list[Ints1d]): Each doc's tags, (nT,), as indices of `tags`.
+        """
+        docs = list(docs)
+        lengths = [len(doc) for doc in docs]
+        if not any(lengths):
+            return [numpy.zeros(0, dtype="int64") for _ in docs]
+        ops = self.model.ops
+        probabilities = ops.to_numpy(ops.flatten(self.model.predict(docs)))
+        no_begin, no_inside, is_space = entity_constraints(docs)
+        scores = numpy.log(numpy.maximum(probabilities, numpy.finfo("float32").tiny))
+        tags = decode_bio(scores, lengths, no_begin=no_begin, no_inside=no_inside)
+        return numpy.split(trim_white_space(tags, is_space), numpy.cumsum(lengths)[:-1])
+
+    def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
+        """Set the entities of a batch of docs. Entities and blocked tokens that are there stay.
+
+        docs (Iterable[Doc]): The docs to modify.
+        batch_tags (list[Ints1d]): Each doc's tags, as predict returns them.
+        """
+        docs = list(docs)
+        for doc, entities in zip(
+            docs, tags_to_entities(docs, batch_tags, self.labels), strict=True
+        ):
+            set_entities(doc, entities)
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[dict[str, float]] = None,
+    ) -> dict[str, float]:
+        """Learn from a batch of docs and gold-standard annotation.
+
+        examples (Iterable[Example]): The batch.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): The optimizer; without one, gradients only add up.
+        losses (Optional[dict[str, float]]): The losses so far, by component.
+        RETURNS (dict[str, float]): The losses, this one added.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "TwitterBiLSTMNER.update")
+        if not any(len(example.predicted) for example in examples):
+            return losses
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update([example.predicted for example in examples])
+        loss, d_scores = self.get_loss(examples, scores)
+        backprop(d_scores)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def rehearse(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[dict[str, float]] = None,
+    ) -> dict[str, float]:
+        """Learn to predict what the model predicted before nlp.resume_training, so as not to
+        forget it while learning something new.
+
+        examples (Iterable[Example]): The batch; only the predicted docs are looked at.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): The optimizer.
+        losses (Optional[dict[str, float]]): The losses so far, by component.
+        RETURNS (dict[str, float]): The losses, this one added.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "TwitterBiLSTMNER.rehearse")
+        docs = [example.predicted for example in examples]
+        if self._rehearsal_model is None or not any(len(doc) for doc in docs):
+            return losses
+        ops = self.model.ops
+        set_dropout_rate(self.model, drop)
+        targets = ops.flatten(self._rehearsal_model.predict(docs))
+        scores, backprop = self.model.begin_update(docs)
+        probabilities = ops.flatten(scores)
+        # A label added since then has no target: the model was sure that there was none.
+        n_targets = targets.shape[1]
+        gradient = probabilities.copy()
+        gradient[:, :n_targets] -= targets
+        gradient /= self._divisor(len(gradient))
+        backprop(ops.unflatten(gradient, [len(doc) for doc in docs]))
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        logs = ops.xp.log(ops.xp.maximum(probabilities[:, :n_targets], _tiny(probabilities)))
+        losses[self.name] += float(-(targets * logs).sum() / self._divisor(len(gradient)))
+        return losses
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: list[Floats2d]
+    ) -> tuple[float, list[Floats2d]]:
+        """Find the cross-entropy of the gold tags and its gradient. Tokens whose gold tag is
+        missing count for nothing.
+
+        examples (Iterable[Example]): The batch.
+        scores (list[Floats2d]): The model's probabilities, (nT, nO) a doc.
+        RETURNS (tuple[float, list[Floats2d]]): The loss, and its gradient by the input of the
+            softmax.
+        """
+        examples = list(examples)
+        validate_examples(examples, "TwitterBiLSTMNER.get_loss")
+        ops = self.model.ops
+        gold = numpy.concatenate([self._gold_tags(example) for example in examples])
+        known = ops.asarray1i(numpy.flatnonzero(gold != MISSING))
+        gold = ops.asarray1i(gold)[known]
+        probabilities = ops.flatten(scores)
+        if ops.xp.isnan(probabilities.sum()):
+            raise ValueError(Errors.E940)
+        divisor = self._divisor(len(known))
+        gradient = ops.xp.zeros_like(probabilities)
+        gradient[known] = probabilities[known] / divisor
+        gradient[known, gold] -= 1.0 / divisor
+        likelihoods = ops.xp.maximum(probabilities[known, gold], _tiny(probabilities))
+        loss = float(-ops.xp.log(likelihoods).sum() / divisor)
+        return loss, ops.unflatten(gradient, [len(doc_scores) for doc_scores in scores])
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[Iterable[str]] = None,
+    ) -> None:
+        """Find labels, vocabularies and widths in the training data and draw the weights.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives the training data.
+        nlp (Optional[Language]): The pipeline this component is part of.
+        labels (Optional[Iterable[str]]): The entity types, as `spacy init labels` stores them;
+            without them they are read off the training data.
+        RAISES (ValueError): If there are no examples or no labels.
+        """
+        validate_get_examples(get_examples, "TwitterBiLSTMNER.initialize")
+        if labels is None:
+            labels = sorted({ent.label_ for eg in get_examples() for ent in eg.reference.ents})
+        for label in labels:
+            self.add_label(label)
+        self._require_labels()
+        for node in self._vocabulary_nodes(nlp):
+            node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
+        sample = list(islice(get_examples(), _SAMPLE_SIZE))
+        n_tags = len(self.tags)
+        self.model.initialize(
+            X=[example.predicted for example in sample],
+            Y=[self.model.ops.alloc2f(len(example.predicted), n_tags) for example in sample],
+        )
+
+    def add_label(self, label: str) -> int:
+        """Add an entity type. A model that is trained already keeps what it knows of the others.
+
+        label (str): The entity type, without the prefix of a tag.
+        RETURNS (int): 0 if the label is there already, otherwise 1.
+        RAISES (ValueError): If the label is not a string, is empty, or the model's number of
+            tags is fixed.
+        """
+        if not isinstance(label, str):
+            raise ValueError(Errors.E187)
+        if not label:
+            raise ValueError("cannot add an empty string as an entity label")
+        if label in self.labels:
+            return 0
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        if self._n_outputs() is not None:
+            self._resize_output()
+        return 1
+
+    def _n_outputs(self) -> Optional[int]:
+        return self.model.get_ref("output_layer").maybe_get_dim("nO")
+
+    def _resize_output(self) -> None:
+        if self.is_resizable:
+            self.set_output(len(self.tags))
+        elif self._n_outputs() != len(self.tags):
+            label = self.cfg["labels"].pop()
+            raise ValueError(
+                f"cannot add label {label!r} to component {self.name!r}: its model has "
+                f"{self._n_outputs()} outputs and cannot be resized"
+            )
+
+    def _vocabulary_nodes(self, nlp: Optional[Language]) -> Iterator[Model]:
+        """The embeddings whose vocabulary is built of the training data: the model's own, and
+        those of a shared tok2vec that it listens to, which itself saw but a sample."""
+        models = [self.model]
+        for node in self.model.walk():
+            upstream = getattr(node, "upstream_name", None)
+            for name, pipe in nlp.pipeline if nlp is not None and upstream else ():
+                if name == upstream or (upstream == "*" and hasattr(pipe, "add_listener")):
+                    models.append(pipe.model)
+        for model in models:
+            yield from (node for node in model.walk() if "fit_vocabulary" in node.attrs)
+
+    def _gold_tags(self, example: Example) -> Ints1d:
+        type_index = {label: index for index, label in enumerate(self.labels)}
+        try:
+            return gold_tags(example, type_index)
+        except KeyError as error:
+            known = ", ".join(self.labels) or "none"
+            raise ValueError(
+                f"component {self.name!r} was not initialised with the entity label {error}, "
+                f"which stands in the text {example.reference.text[:80]!r}. Its labels are: "
+                f"{known}. Initialise it with data that has all labels, or add_label() it first"
+            ) from None
+
+    def _divisor(self, n_tokens: int) -> int:
+        return max(n_tokens, 1) if self.cfg["loss_reduction"] == "mean" else 1
+
+
+def _tiny(probabilities: Floats2d) -> float:
+    """A lower bound for probabilities that go into a logarithm."""
+    return float(numpy.finfo(probabilities.dtype).tiny)

@@ -1,0 +1,174 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from spacy.tokens import DocBin
+from spacy.vocab import Vocab
+from typer.testing import CliRunner
+
+from spacy_twitter_ner import __version__
+from spacy_twitter_ner.cli import app
+
+ROOT = Path(__file__).parents[2]
+TRAIN = "Hi O\nBob B-person\n\nApple B-company\n"
+BROKEN = "Hi O\nBob\n\nLee I-person\n\nJoe B-person\n\nX B-movie\n"
+
+
+@pytest.fixture
+def paths(tmp_path):
+    train, dev = tmp_path / "train.txt", tmp_path / "dev.txt"
+    train.write_text(TRAIN, encoding="utf-8")
+    dev.write_text(BROKEN, encoding="utf-8")
+    return [train, dev]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def lines_of(result):
+    return [line.strip() for line in result.output.splitlines()]
+
+
+def run_fresh(code, *arguments, **env):
+    """Run Python code in a process of its own, as a user's command does."""
+    return subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        env={"PATH": "", "PYTHONUTF8": "1", **env},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_one_file(paths, tmp_path):
+    result = run("convert", paths[0], tmp_path / "corpus" / "train.spacy")
+    assert result.exit_code == 0, result.output
+    text = " ".join(lines_of(result))
+    assert f"{tmp_path}/corpus/train.spacy: 2 tweets, 3 tokens, 2 entities (BIO)" in text
+    (first, _) = DocBin().from_disk(tmp_path / "corpus" / "train.spacy").get_docs(Vocab())
+    assert [(ent.text, ent.label_) for ent in first.ents] == [("Bob", "person")]
+
+
+def test_problems_are_listed_and_nothing_is_written(paths, tmp_path):
+    result = run("convert", *paths, tmp_path / "out")
+    assert result.exit_code == 1
+    lines = lines_of(result)
+    assert "Found 3 problems" in lines[0]
+    assert lines[1:4] == [
+        f"{paths[1]}:2: no tag after the token 'Bob'",
+        f"{paths[1]}:4: I-person without its B-person",
+        f"{paths[1]}:8: entity type 'movie' does not occur in {paths[0]}",
+    ]
+    assert "Nothing was written" in lines[4]
+    assert not (tmp_path / "out").exists()
+
+
+def test_repair_says_what_it_did(paths, tmp_path):
+    result = run("convert", *paths, tmp_path / "out", "--repair")
+    assert result.exit_code == 0, result.output
+    lines = lines_of(result)
+    assert "Mended 3 problems" in lines[0]
+    assert lines[1:4] == [
+        f"{paths[1]}:2: no tag after the token 'Bob' (label left missing)",
+        f"{paths[1]}:4: I-person without its B-person (read as B-person)",
+        f"{paths[1]}:8: entity type 'movie' does not occur in {paths[0]} (kept as it is)",
+    ]
+    assert "has no entities of type company" in " ".join(lines)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "dev.spacy",
+        "train.spacy",
+    ]
+
+
+def test_scheme(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("a I-x\nb O\n", encoding="utf-8")
+    assert run("convert", path, tmp_path / "a.spacy").exit_code == 0
+    result = run("convert", path, tmp_path / "b.spacy", "--scheme", "bio")
+    assert result.exit_code == 1
+    assert f"{path}:1: I-x without its B-x" in lines_of(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["none.txt", "out"], "no such file: none.txt"),
+        (["assets/none.txt", "out"], "python -m spacy project assets"),
+        (["train.txt", "dev.txt", "out.spacy"], "give a folder instead"),
+        (["train.txt", "out", "--scheme", "BOI"], "unknown tag scheme 'BOI'"),
+        (["folder", "out"], "Is a directory"),
+        (["train.txt", "dev.txt/out"], "Not a directory"),
+    ],
+)
+def test_errors_are_messages(paths, tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    result = run("convert", *arguments)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert expected in " ".join(lines_of(result))
+
+
+def test_what_cannot_be_mended_has_no_hint(tmp_path):
+    (tmp_path / "train.txt").write_text("", encoding="utf-8")
+    result = run("convert", tmp_path / "train.txt", tmp_path / "out.spacy", "--repair")
+    assert result.exit_code == 1
+    assert lines_of(result)[1:] == [f"{tmp_path / 'train.txt'}:1: the file is empty"]
+
+
+def test_missing_arguments_are_a_usage_error():
+    assert run("convert").exit_code == 2
+    assert run("convert", "one").exit_code == 2
+
+
+def test_version_and_help():
+    for option in ("--version", "-V"):
+        assert run(option).output == f"spacy-twitter-ner {__version__}\n"
+    text = run("--help").output
+    for command in ("check", "convert", "report"):
+        assert f"  {command} " in text
+        assert run(command, "--help").exit_code == 0
+
+
+def test_the_command_in_a_process_of_its_own(paths, tmp_path):
+    code = "from spacy_twitter_ner.cli import main; main()"
+    result = run_fresh(code, "convert", *paths, tmp_path / "out")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert f"  {paths[1]}:2: no tag after the token 'Bob'\n" in result.stdout
+    assert run_fresh(code, "--help").stdout.startswith("Usage: spacy-twitter-ner ")
+
+
+def test_an_emoji_the_terminal_cannot_show_stops_nothing(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text("\U0001f600\n", encoding="utf-8")
+    code = "from spacy_twitter_ner.cli import main; main()"
+    env = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    result = run_fresh(code, "convert", path, tmp_path / "out.spacy", **env)
+    assert (result.returncode, result.stderr) == (1, "")
+    title, problem = result.stdout.splitlines()[:2]
+    assert "Found 1 problem" in title
+    assert problem == f"  {path}:1: no tag after the token '\\U0001f600'"
+
+
+def test_the_command_line_does_not_import_spacy():
+    code = "import sys, spacy_twitter_ner.cli; sys.exit('spacy' in sys.modules)"
+    assert run_fresh(code).returncode == 0
+
+
+def test_spacys_command_line_has_our_commands_once(paths, tmp_path):
+    # spaCy imports the module that the entry point names: here we do it in its place.
+    code = (
+        "import sys, spacy.cli, spacy_twitter_ner.cli; "
+        "names = [group.name for group in spacy.cli.app.registered_groups]; "
+        "assert names.count('twitter-ner') == 1, names; "
+        "spacy.cli.setup_cli()"
+    )
+    result = run_fresh(code, "twitter-ner", "convert", paths[0], tmp_path / "train.spacy")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "train.spacy").exists()
+    assert "Usage: python -m spacy twitter-ner convert" in (
+        run_fresh(code, "twitter-ner", "convert", "--help").stdout
+    )

@@ -1,0 +1,259 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import DocBin
+from spacy.training import Corpus, Example
+from spacy.vocab import Vocab
+
+from spacy_twitter_ner.corpus import converting
+from spacy_twitter_ner.corpus.converting import convert, docs_from_tweets
+from spacy_twitter_ner.corpus.reading import CorpusError, Problem, TaggedTweet
+
+TRAIN = "RT O\n#Arsenal B-team\nwon't O\n\nJustin B-person\nBieber I-person\n"
+TEST = "Bob B-person\n"
+TOKENS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_file
+
+
+def read_docs(path):
+    return list(DocBin().from_disk(path).get_docs(Vocab()))
+
+
+def files_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+def test_a_file_becomes_a_file(write, tmp_path):
+    path = write("train.txt", TRAIN)
+    conversion = convert([path], tmp_path / "out" / "tweets.spacy")
+    assert conversion.outputs == [tmp_path / "out" / "tweets.spacy"]
+    assert (conversion.problems, conversion.notes) == ([], [])
+    docs = read_docs(conversion.outputs[0])
+    assert [[token.text for token in doc] for doc in docs] == [
+        ["RT", "#Arsenal", "won't"],
+        ["Justin", "Bieber"],
+    ]
+    assert [[(e.start, e.end, e.label_) for e in doc.ents] for doc in docs] == [
+        [(1, 2, "team")],
+        [(0, 2, "person")],
+    ]
+    docbin = DocBin(store_user_data=True).from_disk(conversion.outputs[0])
+    assert docbin.user_data == [None, None]
+
+
+def test_files_become_a_folder(write, tmp_path):
+    inputs = [write("train.txt", TRAIN), write("test.conll", TEST)]
+    conversion = convert(inputs, tmp_path / "out")
+    assert files_in(tmp_path / "out") == ["test.spacy", "train.spacy"]
+    assert conversion.outputs == [tmp_path / "out" / name for name in ("train.spacy", "test.spacy")]
+    assert conversion.notes == [f"{inputs[1]} has no entities of type team"]
+    # Again: what was there is replaced.
+    inputs[0].write_text("a O\nb B-person\n", encoding="utf-8")
+    convert(inputs, tmp_path / "out")
+    assert len(read_docs(tmp_path / "out" / "train.spacy")) == 1
+
+
+def test_spacy_trains_and_evaluates_on_the_corpus_s_tokens(write, tmp_path):
+    # English's own tokenizer would split "#Arsenal" and "won't".
+    convert([write("train.txt", TRAIN)], tmp_path / "train.spacy")
+    examples = list(Corpus(tmp_path / "train.spacy")(spacy.blank("en")))
+    assert [[token.text for token in example.predicted] for example in examples] == [
+        ["RT", "#Arsenal", "won't"],
+        ["Justin", "Bieber"],
+    ]
+    assert examples[0].get_aligned_ner() == ["O", "U-team", "O"]
+
+
+def test_missing_labels_stay_missing(write, tmp_path):
+    path = write("train.txt", "Hi O\nBob B-person\nLee\nsaid I-person\nso O\n")
+    convert([path], tmp_path / "train.spacy", repair=True)
+    (doc,) = read_docs(tmp_path / "train.spacy")
+    assert [token.ent_iob for token in doc] == [2, 3, 0, 0, 2]
+    predicted = spacy.blank("en").make_doc("unused")
+    predicted = type(doc)(doc.vocab, words=[token.text for token in doc])
+    assert Example(predicted, doc).get_aligned_ner() == ["O", "U-person", None, None, "O"]
+
+
+def test_a_tweet_of_missing_labels_only():
+    (doc,) = docs_from_tweets([TaggedTweet(["a", "b"], [None, None])], Vocab())
+    assert [token.ent_iob for token in doc] == [0, 0]
+    assert doc.has_unknown_spaces
+
+
+@given(tokens=st.lists(TOKENS, min_size=1, max_size=5), data=st.data())
+@settings(deadline=None, max_examples=50)
+def test_any_token_survives_the_binary_format(tokens, data):
+    tag = st.sampled_from(["O", "B-x", "B-y z", None])
+    tags = data.draw(st.lists(tag, min_size=len(tokens), max_size=len(tokens)))
+    docs = docs_from_tweets([TaggedTweet(tokens, tags)], Vocab())
+    content = DocBin(docs=docs).to_bytes()
+    (doc,) = DocBin().from_bytes(content).get_docs(Vocab())
+    assert [token.text for token in doc] == tokens
+    assert [f"B-{t.ent_type_}" if t.ent_iob == 3 else t.ent_iob_ for t in doc] == [
+        tag or "" for tag in tags
+    ]
+
+
+def test_problems_stop_everything(write, tmp_path):
+    inputs = [write("train.txt", TRAIN), write("dev.txt", "a O\nb\n\nc I-person\n\nd B-person\n")]
+    with pytest.raises(CorpusError) as caught:
+        convert(inputs, tmp_path / "out")
+    assert [(p.path, p.line, p.kind) for p in caught.value.problems] == [
+        (inputs[1], 2, "missing tag"),
+        (inputs[1], 4, "invalid sequence"),
+    ]
+    assert f"{inputs[1]}:2: no tag after the token 'b'" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_repair_mends_and_tells(write, tmp_path):
+    inputs = [write("train.txt", TRAIN), write("dev.txt", "a O\nb\n\nc I-person\n\nd B-person\n")]
+    conversion = convert(inputs, tmp_path / "out", repair=True)
+    assert [(p.line, p.repair) for p in conversion.problems] == [
+        (2, "label left missing"),
+        (4, "read as B-person"),
+    ]
+    docs = read_docs(tmp_path / "out" / "dev.spacy")
+    assert [[token.ent_iob for token in doc] for doc in docs] == [[2, 0], [3], [3]]
+
+
+def test_what_cannot_be_mended_stops_even_repair(write, tmp_path):
+    inputs = [write("train.txt", TRAIN), write("dev.txt", ""), write("test.txt", "a\n")]
+    with pytest.raises(CorpusError, match=r"dev\.txt:1: the file is empty") as caught:
+        convert(inputs, tmp_path / "out", repair=True)
+    assert len(caught.value.problems) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_types_that_training_lacks(write, tmp_path):
+    inputs = [
+        write("train.txt", TRAIN),
+        write("dev.txt", "a O\nb B-movie\n\nc B-movie\n"),
+        write("test.txt", "a B-team\nb B-movie\nc B-song\n"),
+    ]
+    problems = [
+        Problem(path, line, "entity type not in the training split", message, "kept as it is")
+        for path, line, message in [
+            (inputs[1], 2, f"entity type 'movie' does not occur in {inputs[0]}"),
+            (inputs[2], 2, f"entity type 'movie' does not occur in {inputs[0]}"),
+            (inputs[2], 3, f"entity type 'song' does not occur in {inputs[0]}"),
+        ]
+    ]
+    with pytest.raises(CorpusError) as caught:
+        convert(inputs, tmp_path / "out")
+    assert caught.value.problems == problems
+    conversion = convert(inputs, tmp_path / "out", repair=True)
+    assert conversion.problems == problems
+    assert read_docs(tmp_path / "out" / "test.spacy")[0].ents[1].label_ == "movie"
+
+
+def test_the_scheme_is_passed_on(write, tmp_path):
+    path = write("train.txt", "a I-x\n")
+    assert convert([path], tmp_path / "train.spacy").files[0].scheme == "IOB1"
+    with pytest.raises(CorpusError, match="I-x without its B-x"):
+        convert([path], tmp_path / "train.spacy", scheme="BIO")
+
+
+def test_splits_of_different_schemes_are_noted(write, tmp_path):
+    inputs = [
+        write("train.txt", "a I-person\n"),
+        write("dev.txt", "a B-person\n"),
+        write("test.txt", "a B-person\nb O\n"),
+        # A file without entities is in any scheme.
+        write("more.txt", "a O\n"),
+    ]
+    notes = convert(inputs, tmp_path / "out").notes
+    assert [note for note in notes if "tagged" in note] == [
+        f"{inputs[0]} is tagged in IOB1, but in BIO: {inputs[1]}, {inputs[2]}"
+    ]
+
+
+def test_missing_input_names_the_way_out(tmp_path):
+    with pytest.raises(FileNotFoundError, match="python -m spacy project assets"):
+        convert([tmp_path / "assets" / "train.txt"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        ([], "out", "no input files"),
+        (["a.txt", "b.txt"], "out.spacy", "is one file but there are 2 inputs"),
+        (["a.txt", "b/a.conll"], "out", "a.txt and .*a.conll would both be written to"),
+        (["a.txt"], "b.txt", "is neither a folder nor named .spacy"),
+        (["a.txt"], "folder.spacy", "is a folder, so no file can be written there"),
+    ],
+)
+def test_inputs_and_output_that_do_not_go_together(write, tmp_path, inputs, output, message):
+    (tmp_path / "folder.spacy").mkdir()
+    for name in ("a.txt", "b.txt", "b/a.conll"):
+        write(name, TRAIN)
+    before = files_in(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        convert([tmp_path / name for name in inputs], tmp_path / output)
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_failed_write_leaves_nothing_behind(write, tmp_path, monkeypatch, failing):
+    inputs = [write("train.txt", TRAIN), write("test.txt", TEST)]
+    out = tmp_path / "out"
+    convert(inputs, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    inputs[0].write_text(TEST, encoding="utf-8")
+    calls = []
+
+    def fail(*args):
+        calls.append(args)
+        # The first file's fsync succeeds: one file is complete when the second fails.
+        if failing == "replace" or len(calls) == 2:
+            raise OSError("disk full")
+
+    monkeypatch.setattr(converting.os, failing, fail)
+    with pytest.raises(OSError, match="disk full"):
+        convert(inputs, out)
+    assert calls
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_files_are_on_the_disk_before_they_are_renamed(write, tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        original = getattr(os, name)
+        monkeypatch.setattr(
+            converting.os, name, lambda *a, n=name, f=original: (calls.append(n), f(*a))[1]
+        )
+    convert([write("train.txt", TRAIN), write("test.txt", TEST)], tmp_path / "out")
+    assert calls == ["fsync", "fsync", "replace", "replace"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_files_have_the_usual_mode(write, tmp_path):
+    # Not that of a temporary file, which others may not read.
+    path = write("train.txt", TRAIN)
+    convert([path], tmp_path / "train.spacy")
+    modes = [stat.S_IMODE(Path(p).stat().st_mode) for p in (path, tmp_path / "train.spacy")]
+    assert modes[0] == modes[1]
+
+
+def test_the_same_input_gives_the_same_bytes(write, tmp_path):
+    # Or `spacy project run` would find its outputs changed.
+    path = write("train.txt", TRAIN)
+    for name in ("a.spacy", "b.spacy"):
+        convert([path], tmp_path / name)
+    assert (tmp_path / "a.spacy").read_bytes() == (tmp_path / "b.spacy").read_bytes()

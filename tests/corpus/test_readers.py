@@ -1,0 +1,130 @@
+import logging
+
+import pytest
+import spacy
+from spacy.training import Corpus
+from spacy.util import registry
+
+from spacy_twitter_ner.corpus.converting import convert
+from spacy_twitter_ner.corpus.readers import create_tag_file_reader
+from spacy_twitter_ner.corpus.reading import CorpusError
+
+TEXT = "RT O\n#Arsenal B-team\nwon't O\n\nJustin B-person\nBieber I-person\n\nok O\n"
+BROKEN = "RT O\nBob\n\nok O\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def nlp():
+    return spacy.blank("en")
+
+
+def tokens(examples):
+    return [[token.text for token in example.predicted] for example in examples]
+
+
+def test_examples(path, nlp):
+    examples = list(create_tag_file_reader(path)(nlp))
+    assert tokens(examples) == [["RT", "#Arsenal", "won't"], ["Justin", "Bieber"], ["ok"]]
+    assert [example.get_aligned_ner() for example in examples] == [
+        ["O", "U-team", "O"],
+        ["B-person", "L-person"],
+        ["O"],
+    ]
+    assert not any(example.predicted.ents for example in examples)
+    assert all(example.reference.vocab is nlp.vocab for example in examples)
+
+
+def test_the_same_examples_as_from_a_converted_file(path, nlp, tmp_path):
+    convert([path], tmp_path / "train.spacy")
+    ours = list(create_tag_file_reader(path)(nlp))
+    spacys = list(Corpus(tmp_path / "train.spacy")(nlp))
+    assert [example.to_dict() for example in ours] == [example.to_dict() for example in spacys]
+
+
+def test_each_call_gives_new_examples(path, nlp):
+    reader = create_tag_file_reader(path)
+    first, second = list(reader(nlp)), list(reader(nlp))
+    assert tokens(first) == tokens(second)
+    first[0].predicted.ents = [spacy.tokens.Span(first[0].predicted, 0, 1, label="x")]
+    assert not second[0].predicted.ents
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"limit": 1}, [3]),
+        ({"limit": 9}, [3, 2, 1]),
+        ({"max_length": 2}, [2, 1]),
+        ({"max_length": 3}, [3, 2, 1]),
+        # As many as the limit says, of those that are not too long.
+        ({"limit": 1, "max_length": 2}, [2]),
+    ],
+)
+def test_limits(path, nlp, settings, expected):
+    examples = create_tag_file_reader(path, **settings)(nlp)
+    assert [len(example) for example in examples] == expected
+
+
+def test_augmenter(path, nlp):
+    def twice(nlp, example):
+        yield example
+        yield example
+
+    examples = create_tag_file_reader(path, augmenter=twice)(nlp)
+    assert [len(example) for example in examples] == [3, 3, 2, 2, 1, 1]
+
+
+def test_scheme_is_passed_on(tmp_path, nlp):
+    path = tmp_path / "iob1.txt"
+    path.write_text("a I-x\nb I-x\n", encoding="utf-8")
+    (example,) = create_tag_file_reader(path, scheme="IOB1")(nlp)
+    assert example.get_aligned_ner() == ["B-x", "L-x"]
+    with pytest.raises(CorpusError, match=r"iob1\.txt:1: I-x without its B-x"):
+        list(create_tag_file_reader(path, scheme="BIO")(nlp))
+
+
+def test_problems_stop_the_reader(tmp_path, nlp):
+    path = tmp_path / "broken.txt"
+    path.write_text(BROKEN, encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"broken\.txt:2: no tag after the token 'Bob'"):
+        list(create_tag_file_reader(path)(nlp))
+
+
+def test_repair_warns_once(tmp_path, nlp, caplog, monkeypatch):
+    path = tmp_path / "broken.txt"
+    path.write_text(BROKEN, encoding="utf-8")
+    reader = create_tag_file_reader(path, repair=True)
+    monkeypatch.setattr(logging.getLogger("spacy"), "propagate", True)
+    with caplog.at_level(logging.WARNING, logger="spacy"):
+        first, _ = list(reader(nlp))
+        list(reader(nlp))
+    assert first.get_aligned_ner() == ["O", None]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"Mended 1 problem(s) in the corpus:\n{path}:2: no tag after the token 'Bob'"
+    )
+
+
+def test_path_must_be_set():
+    with pytest.raises(ValueError, match=r"the setting 'path' is empty.*--paths\.train"):
+        create_tag_file_reader(None)
+
+
+def test_missing_file(tmp_path, nlp):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        list(create_tag_file_reader(tmp_path / "none.txt")(nlp))
+
+
+def test_in_a_config(path, nlp):
+    # Registered here under a name of the test's own; tests/test_registry.py tests entry points.
+    registry.readers.register("test.TagFileCorpus", func=create_tag_file_reader)
+    config = {"corpora": {"train": {"@readers": "test.TagFileCorpus", "path": str(path)}}}
+    reader = registry.resolve(config)["corpora"]["train"]
+    assert len(list(reader(nlp))) == 3

@@ -1,0 +1,60 @@
+from collections import Counter
+
+import pytest
+from thinc.api import Model
+
+from spacy_twitter_ner.models.vocabulary import UNKNOWN, Vocabulary
+
+COUNTS = Counter({"rare": 1, "also": 1, "b": 2, "a": 2, "the": 9})
+
+
+@pytest.mark.parametrize(
+    ("min_freq", "keys", "n_frequent"),
+    [
+        (0, ["the", "a", "b", "also", "rare"], 3),
+        (1, ["the", "a", "b", "also", "rare"], 3),
+        (2, ["the", "a", "b"], 3),
+        (3, ["the"], 1),
+        (10, [], 0),
+    ],
+)
+def test_from_counts(min_freq: int, keys: list[str], n_frequent: int) -> None:
+    vocabulary = Vocabulary.from_counts(COUNTS, min_freq=min_freq)
+    assert vocabulary.keys == keys
+    assert vocabulary.n_frequent == n_frequent
+    assert len(vocabulary) == len(keys) + 1
+
+
+def test_rows_count_from_one_in_order() -> None:
+    vocabulary = Vocabulary.from_counts(COUNTS)
+    assert [vocabulary.row(key) for key in vocabulary.keys] == [1, 2, 3, 4, 5]
+    assert vocabulary.row("The") == vocabulary.row("") == UNKNOWN == 0
+
+
+def test_order_does_not_depend_on_the_order_of_counting() -> None:
+    reverse = Counter(dict(reversed(COUNTS.items())))
+    assert Vocabulary.from_counts(reverse).keys == Vocabulary.from_counts(COUNTS).keys
+
+
+def test_empty() -> None:
+    vocabulary = Vocabulary()
+    assert len(vocabulary) == 1
+    assert vocabulary.row("a") == UNKNOWN
+
+
+def test_bytes_round_trip() -> None:
+    vocabulary = Vocabulary(["é", "😀", ""], n_frequent=2)
+    copy = Vocabulary.from_bytes(vocabulary.to_bytes())
+    assert copy.keys == ["é", "😀", ""]
+    assert copy.n_frequent == 2
+    assert [copy.row(key) for key in vocabulary.keys] == [1, 2, 3]
+
+
+def test_is_stored_with_a_model() -> None:
+    def make_model(vocabulary: Vocabulary) -> Model:
+        return Model("test", lambda model, X, is_train: (X, None), attrs={"v": vocabulary})
+
+    data = make_model(Vocabulary(["a", "b"], n_frequent=1)).to_bytes()
+    loaded = make_model(Vocabulary()).from_bytes(data).attrs["v"]
+    assert isinstance(loaded, Vocabulary)
+    assert (loaded.keys, loaded.n_frequent) == (["a", "b"], 1)

@@ -1,0 +1,180 @@
+"""Small pipelines and fake models for the tests of the component."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Optional
+
+import numpy
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, Token
+from spacy.training import Example
+from thinc.api import Config, Model, Optimizer
+from thinc.types import Floats2d
+
+from spacy_twitter_ner.iob import bio_tags
+from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
+
+NAME = "twitter_bilstm_ner"
+SMALL = {
+    "model": {
+        "tok2vec": {
+            "embed": {"widths": [16, 4, 4, 4], "unknown_rate": 0.0},
+            "encode": {"hidden_width": 8},
+        }
+    }
+}
+TOK2VEC = Config().from_str(
+    """
+    [model]
+    @architectures = "spacy.Tok2Vec.v2"
+
+    [model.embed]
+    @architectures = "spacy-twitter-ner.WordEmbed.v1"
+    width = 16
+
+    [model.encode]
+    @architectures = "spacy-twitter-ner.BiLSTMEncoder.v1"
+    hidden_width = 8
+    """
+)
+LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 16, "upstream": "*"}
+
+TRAIN_DATA: list[tuple[str, dict]] = [
+    ("I like London and Berlin", {"entities": [(7, 13, "LOC"), (18, 24, "LOC")]}),
+    ("Who is Shaka Khan ?", {"entities": [(7, 17, "PERSON")]}),
+    ("so tired", {"entities": []}),
+    ("Shaka Khan sings in London", {"entities": [(0, 10, "PERSON"), (20, 26, "LOC")]}),
+]
+TEXTS = [text for text, _ in TRAIN_DATA]
+TEST_TEXTS = ["Who likes Shaka Khan in Berlin", "", "London", *TEXTS]
+
+
+def make_examples(nlp: Language, data: Iterable[tuple[str, dict]] = TRAIN_DATA) -> list[Example]:
+    return [Example.from_dict(nlp.make_doc(text), annotation) for text, annotation in data]
+
+
+def tagged_example(
+    nlp: Language, words: Sequence[str], tags: Sequence[Optional[str]]
+) -> Example:
+    """Make an example of words and tags, of which None stands for a missing one."""
+    return Example.from_dict(
+        Doc(nlp.vocab, words=words), {"words": words, "entities": [tag or "-" for tag in tags]}
+    )
+
+
+def add_small_ner(nlp: Language, name: str = NAME, **config: object) -> TwitterBiLSTMNER:
+    return nlp.add_pipe(NAME, name=name, config={**SMALL, **config})
+
+
+def add_shared_tok2vec(nlp: Language, *names: str) -> None:
+    """Add a tok2vec and components that listen to it."""
+    nlp.add_pipe("tok2vec", config=TOK2VEC)
+    for name in names:
+        nlp.add_pipe(name, config={"model": {"tok2vec": LISTENER}})
+
+
+def train(
+    nlp: Language,
+    examples: list[Example],
+    sgd: Optional[Optimizer] = None,
+    *,
+    steps: int = 60,
+    **settings: object,
+) -> dict[str, float]:
+    """Overfit to some examples; initialise the pipeline first if there is no optimizer."""
+    if sgd is None:
+        sgd = nlp.initialize(lambda: examples)
+    sgd.learn_rate = 0.01
+    losses: dict[str, float] = {}
+    for _ in range(steps):
+        losses = {}
+        nlp.update(examples, sgd=sgd, losses=losses, **settings)
+    return losses
+
+
+def trained_ner(**config: object) -> Language:
+    nlp = spacy.blank("en")
+    add_small_ner(nlp, **config)
+    train(nlp, make_examples(nlp))
+    return nlp
+
+
+def entities(docs: Iterable[Doc]) -> list[list[tuple[int, int, str]]]:
+    return [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
+
+
+def predicted_entities(nlp: Language, texts: Iterable[str] = TEST_TEXTS) -> list:
+    return entities(nlp(text) for text in texts)
+
+
+def gold_entities(examples: Iterable[Example]) -> list[list[tuple[int, int, str]]]:
+    return entities(example.reference for example in examples)
+
+
+def params(model: Model) -> dict[tuple[int, str], Floats2d]:
+    """Copies of all weights, by place and name, so that those of two models can be compared."""
+    return {
+        (place, name): node.ops.to_numpy(node.get_param(name)).copy()
+        for place, node in enumerate(model.walk())
+        for name in node.param_names
+        if node.has_param(name)
+    }
+
+
+def gradients(model: Model) -> dict[tuple[int, str], Floats2d]:
+    return {
+        (place, name): node.ops.to_numpy(node.get_grad(name)).copy()
+        for place, node in enumerate(model.walk())
+        for name in node.param_names
+        if node.has_grad(name)
+    }
+
+
+def clear_gradients(model: Model) -> None:
+    for node in model.walk():
+        for name in node.grad_names:
+            node.get_grad(name)[...] = 0.0
+
+
+def assert_same_arrays(first: dict, second: dict) -> None:
+    assert first
+    assert first.keys() == second.keys()
+    for key, array in first.items():
+        numpy.testing.assert_array_equal(array, second[key], err_msg=str(key))
+
+
+def fake_model(probabilities: Callable[[Doc], Floats2d], nO: Optional[int] = None) -> Model:
+    """A model that learns nothing and cannot be resized."""
+
+    def forward(model: Model, docs: list[Doc], is_train: bool) -> tuple:
+        Y = [numpy.asarray(probabilities(doc), dtype="float32") for doc in docs]
+        return Y, lambda dY: []
+
+    model: Model = Model("fake", forward, dims={"nO": nO})
+    model.set_ref("output_layer", model)
+    return model
+
+
+def add_fake_ner(
+    nlp: Language,
+    labels: Sequence[str],
+    wishes: Callable[[Token], Sequence[str]],
+    name: str = NAME,
+) -> TwitterBiLSTMNER:
+    """Add a component whose model wants certain tags: of each token the first of its wishes most,
+    then the next, and O before what is not wished."""
+    tags = bio_tags(labels)
+
+    def probabilities(doc: Doc) -> Floats2d:
+        rows = numpy.full((len(doc), len(tags)), 1e-6)
+        rows[:, 0] = 1e-3
+        for token in doc:
+            for rank, tag in enumerate(wishes(token)):
+                rows[token.i, tags.index(tag)] = 2.0**-rank
+        return rows / rows.sum(axis=1, keepdims=True) if len(doc) else rows
+
+    ner = nlp.add_pipe(NAME, name=name)
+    ner.model = fake_model(probabilities)
+    for label in labels:
+        ner.add_label(label)
+    return ner
