@@ -5,8 +5,12 @@ from hypothesis import strategies as st
 from spacy_twitter_ner.normalization import URL, USER, mask_user_and_url, normal_form
 
 # Letters alone would seldom draw what the rules look at.
-tokens = st.text() | st.text("@#＃_aAi0٣é&;<>:/.w\U0001f600 \n", max_size=9) | st.sampled_from(
-    ["&amp;", "&#1;", "&#x3;&#x4;", "&lt;USR&gt;", "https://t.co/a", "www.b", "#@bob", "İ"]
+tokens = (
+    st.text()
+    | st.text("@#＃_aAi0٣é&;<>:/.w\U0001f600 \n", max_size=9)
+    | st.sampled_from(
+        ["&amp;", "&#1;", "&#x3;&#x4;", "&lt;USR&gt;", "https://t.co/a", "www.b", "#@bob", "İ"]
+    )
 )
 
 

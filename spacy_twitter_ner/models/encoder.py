@@ -57,6 +57,9 @@ def _over_lists(name: str, layer: Model[Ragged, Ragged]) -> Model[InT, OutT]:
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     layer = model.layers[0]
+    if X and not any(len(x) for x in X):
+        # Thinc sees no columns in a Ragged without rows; a sample without tokens has some.
+        X = [model.ops.alloc2f(1, X[0].shape[1])]
     layer.initialize(
         X=_flatten(model, X, "nI") if X is not None else None,
         Y=_flatten(model, Y, "nO") if Y is not None else None,

@@ -9,6 +9,9 @@ from thinc.types import Floats2d
 InT = list[Doc]
 OutT = list[Floats2d]
 
+# How much smaller than that of O the logit of a new tag is.
+NEW_TAG_MARGIN = 5.0
+
 
 def BiLSTMTagger(
     tok2vec: Model[InT, OutT], nO: Optional[int] = None, *, dropout: float = 0.0
@@ -32,7 +35,7 @@ def BiLSTMTagger(
 
 
 def resize_output(model: Model[InT, OutT], nO: int) -> Model[InT, OutT]:
-    """Make room for more tags; what is known of the first ones stays.
+    """Make room for more tags. What is known of the first ones stays, and so do predictions.
 
     nO (int): The new number of tags.
     RETURNS (Model[list[Doc], list[Floats2d]]): The same model.
@@ -42,11 +45,16 @@ def resize_output(model: Model[InT, OutT], nO: int) -> Model[InT, OutT]:
     # layer, and those of the old one would not fit.
     larger = Softmax_v2(nO, smaller.maybe_get_dim("nI"), init_W=glorot_uniform_init)
     if smaller.has_dim("nO") and smaller.has_param("W"):
+        n_known = smaller.get_dim("nO")
         larger.initialize()
         for name in larger.param_names:
             param = larger.get_param(name)
-            param[: smaller.get_dim("nO")] = smaller.get_param(name)
+            param[:n_known] = smaller.get_param(name)
+            # Random weights would take tokens from the known tags. As a rarer O a new tag is
+            # never the best one until it is learned.
+            param[n_known:] = param[0]
             larger.set_param(name, param)
+        larger.get_param("b")[n_known:] -= NEW_TAG_MARGIN
     model.replace_node(smaller, larger)
     for node in model.walk():
         if node is not larger and node.has_dim("nO") is not False and _ends_in(node, larger):

@@ -263,7 +263,8 @@ class TwitterBiLSTMNER(TrainablePipe):
         nlp (Optional[Language]): The pipeline this component is part of.
         labels (Optional[Iterable[str]]): The entity types, as `spacy init labels` stores them;
             without them they are read off the training data.
-        RAISES (ValueError): If there are no examples or no labels.
+        RAISES (TypeError): If there are no examples.
+        RAISES (ValueError): If the examples have no labels or no tokens.
         """
         validate_get_examples(get_examples, "TwitterBiLSTMNER.initialize")
         if labels is None:
@@ -273,7 +274,10 @@ class TwitterBiLSTMNER(TrainablePipe):
         self._require_labels()
         for node in self._vocabulary_nodes(nlp):
             node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
-        sample = list(islice(get_examples(), _SAMPLE_SIZE))
+        # Docs without tokens tell nothing of widths.
+        sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))
+        if not sample:
+            raise ValueError(Errors.E923.format(name=self.name))
         n_tags = len(self.tags)
         self.model.initialize(
             X=[example.predicted for example in sample],
@@ -306,7 +310,7 @@ class TwitterBiLSTMNER(TrainablePipe):
     def _resize_output(self) -> None:
         if self.is_resizable:
             self.set_output(len(self.tags))
-        elif self._n_outputs() != len(self.tags):
+        elif (self._n_outputs() or 0) < len(self.tags):
             label = self.cfg["labels"].pop()
             raise ValueError(
                 f"cannot add label {label!r} to component {self.name!r}: its model has "

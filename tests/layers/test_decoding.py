@@ -44,8 +44,11 @@ def allowed(
     return scores
 
 
+whole_numbers = st.integers(-3, 3).map(float)
+
+
 @st.composite
-def lattices(draw, scores=st.integers(-3, 3).map(float)):
+def lattices(draw, scores=whole_numbers):
     """Draw the scores of some sequences: few different whole numbers, so that ties are many and
     sums exact."""
     n_types = draw(st.integers(0, 2))

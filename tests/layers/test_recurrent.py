@@ -84,9 +84,7 @@ def test_gradients_of_one_token(make_layer: Callable, place: int) -> None:
     ],
     ids=str,
 )
-def test_gradients_with_dropout(
-    make_layer: Callable, depth: int, rates: dict[str, float]
-) -> None:
+def test_gradients_with_dropout(make_layer: Callable, depth: int, rates: dict[str, float]) -> None:
     model = make_model(make_layer, depth=depth, **rates)
     errors = gradient_errors(model, make_batch(MIXED, 3))
     assert max(errors.values()) < 1e-7, errors

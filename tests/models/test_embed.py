@@ -3,7 +3,7 @@ from typing import Any
 import numpy
 import pytest
 from spacy.tokens import Doc
-from thinc.api import Model, SGD
+from thinc.api import SGD, Model
 
 from spacy_twitter_ner.models.embed import FeatureEmbed, WordEmbed, fit_vocabulary
 
@@ -63,11 +63,11 @@ def test_features_stand_side_by_side() -> None:
 
 def test_users_urls_and_unknown_words_share_a_row_each() -> None:
     model = make_word_embed()
-    (Y,) = model.predict(make_docs("@new @bob http://t.co/1 https://new unseen Dog"))
+    (vectors,) = model.predict(make_docs("@new @bob http://t.co/1 https://new unseen Dog"))
     table = model.get_param("masked")
     user, url = row(model, "<USR>"), row(model, "<URL>")
     assert 0 != user != url != 0
-    assert (Y == table[[user, user, url, url, 0, 0]]).all()
+    assert (vectors == table[[user, user, url, url, 0, 0]]).all()
 
 
 def test_rare_words_are_unknown_below_the_least_frequency() -> None:
@@ -168,9 +168,9 @@ def test_each_feature_is_dropped_on_its_own() -> None:
 
 def test_no_word_is_taken_for_unknown_in_prediction() -> None:
     model = make_word_embed(unknown_rate=1.0)
-    (Y,), (Y_again,) = model.predict(make_docs("dog")), model(make_docs("dog"), is_train=False)[0]
-    assert (Y[0] == model.get_param("masked")[row(model, "dog")]).all()
-    assert (Y == Y_again).all()
+    expected = model.get_param("masked")[row(model, "dog")]
+    for vectors in (model.predict(make_docs("dog")), model(make_docs("dog"), is_train=False)[0]):
+        assert (vectors[0] == expected).all()
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""]])
@@ -187,8 +187,8 @@ def test_vocabulary_survives_bytes() -> None:
     model = make_feature_embed(min_freq=1)
     loaded = FeatureEmbed(FEATURES, WIDTHS).from_bytes(model.to_bytes())
     docs = make_docs("the cat unseen @bob", "")
-    for Y, Y_loaded in zip(model.predict(docs), loaded.predict(docs), strict=True):
-        assert (Y == Y_loaded).all()
+    for expected, vectors in zip(model.predict(docs), loaded.predict(docs), strict=True):
+        assert (vectors == expected).all()
     assert row(loaded, "cat", "norm") == row(model, "cat", "norm") > 0
 
 

@@ -78,8 +78,8 @@ def test_in_tok2vec(make_encoder: Callable, embed: str) -> None:
         if embed == "words" or any(len(doc) for doc in docs):
             backprop(Ys)
     loaded = make_tok2vec().from_bytes(model.to_bytes())
-    for Y, Y_loaded in zip(model.predict(DOCS), loaded.predict(DOCS), strict=True):
-        assert (Y == Y_loaded).all()
+    for expected, vectors in zip(model.predict(DOCS), loaded.predict(DOCS), strict=True):
+        assert (vectors == expected).all()
 
 
 @both_encoders

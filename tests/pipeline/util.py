@@ -1,7 +1,6 @@
 """Small pipelines and fake models for the tests of the component."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Optional
 
 import numpy
 import spacy
@@ -53,13 +52,10 @@ def make_examples(nlp: Language, data: Iterable[tuple[str, dict]] = TRAIN_DATA) 
     return [Example.from_dict(nlp.make_doc(text), annotation) for text, annotation in data]
 
 
-def tagged_example(
-    nlp: Language, words: Sequence[str], tags: Sequence[Optional[str]]
-) -> Example:
-    """Make an example of words and tags, of which None stands for a missing one."""
-    return Example.from_dict(
-        Doc(nlp.vocab, words=words), {"words": words, "entities": [tag or "-" for tag in tags]}
-    )
+def tagged_example(nlp: Language, words: Sequence[str], tags: Sequence[str | None]) -> Example:
+    """Make an example of words and BIO tags, of which None stands for a missing one."""
+    ents = [tag or "" for tag in tags]
+    return Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words, ents=ents))
 
 
 def add_small_ner(nlp: Language, name: str = NAME, **config: object) -> TwitterBiLSTMNER:
@@ -76,7 +72,7 @@ def add_shared_tok2vec(nlp: Language, *names: str) -> None:
 def train(
     nlp: Language,
     examples: list[Example],
-    sgd: Optional[Optimizer] = None,
+    sgd: Optimizer | None = None,
     *,
     steps: int = 60,
     **settings: object,
@@ -84,7 +80,7 @@ def train(
     """Overfit to some examples; initialise the pipeline first if there is no optimizer."""
     if sgd is None:
         sgd = nlp.initialize(lambda: examples)
-    sgd.learn_rate = 0.01
+    sgd.learn_rate = 0.02
     losses: dict[str, float] = {}
     for _ in range(steps):
         losses = {}
@@ -93,7 +89,7 @@ def train(
 
 
 def trained_ner(**config: object) -> Language:
-    nlp = spacy.blank("en")
+    nlp = spacy.blank("xx")
     add_small_ner(nlp, **config)
     train(nlp, make_examples(nlp))
     return nlp
@@ -143,7 +139,7 @@ def assert_same_arrays(first: dict, second: dict) -> None:
         numpy.testing.assert_array_equal(array, second[key], err_msg=str(key))
 
 
-def fake_model(probabilities: Callable[[Doc], Floats2d], nO: Optional[int] = None) -> Model:
+def fake_model(probabilities: Callable[[Doc], Floats2d], nO: int | None = None) -> Model:
     """A model that learns nothing and cannot be resized."""
 
     def forward(model: Model, docs: list[Doc], is_train: bool) -> tuple:

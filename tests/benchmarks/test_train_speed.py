@@ -1,0 +1,67 @@
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import spacy
+import typer
+from spacy.tokens import Doc, DocBin
+from typer.testing import CliRunner, Result
+
+PATH = Path(__file__).parents[2] / "benchmarks" / "train_speed.py"
+
+
+def load_script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmarks_train_speed", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+train_speed = load_script()
+
+
+def write_corpus(path: Path) -> Path:
+    vocab = spacy.blank("en").vocab
+    docs = [
+        Doc(vocab, words=["in", "Leeds", "@ann"][:length], ents=["O", "B-place", "O"][:length])
+        for length in (3, 0, 2, 3)
+    ]
+    DocBin(docs=docs).to_disk(path)
+    return path
+
+
+def run_cli(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    app.command()(train_speed.train_speed_cli)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_cli_times_all_contestants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(train_speed, "BATCH_SIZE", 2)
+    json_path = tmp_path / "speed.json"
+    result = run_cli(
+        "--train", write_corpus(tmp_path / "train.spacy"), "--epochs", "2", "--json", json_path
+    )
+    assert result.exit_code == 0, result.output
+    for name in ("ours", "PyTorch, packed", "PyTorch, padded"):
+        assert name in result.output
+    figures = json.loads(json_path.read_text())
+    assert (figures["words"], figures["batches"]) == (8, 2)
+    assert all(len(seconds) == 2 for seconds in figures["seconds"].values())
+    assert min(figures["ratio_to_torch"][name] for name in figures["seconds"] if "," in name) <= 1
+    assert figures["versions"]["torch"]
+
+
+def test_cli_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # None makes the import fail, installed or not.
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = run_cli("--train", write_corpus(tmp_path / "train.spacy"))
+    assert result.exit_code == 1
+    assert "needs PyTorch" in result.output
+    assert "pip install torch" in result.output

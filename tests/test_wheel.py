@@ -1,0 +1,107 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "spacy_twitter_ner"
+
+USE = """
+import json, sys
+import spacy
+nlp = spacy.blank("xx")
+ner = nlp.add_pipe("twitter_bilstm_ner")
+ner.add_label("LOC")
+nlp.initialize()
+nlp("so tired")
+import spacy_twitter_ner.cli, spacy_twitter_ner.corpus.reading
+print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.startswith("spacy_tw")}))
+"""
+
+
+def run(*arguments: str | Path, cwd: Path, **settings: object) -> str:
+    result = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        encoding="utf-8",
+        **settings,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """Build in a copy, so that no build folder of this tree gets into the wheel or stays."""
+    pytest.importorskip("build")
+    pytest.importorskip("setuptools", reason="there is no network to fetch it in isolation")
+    folder = tmp_path_factory.mktemp("wheel")
+    tree = folder / "tree"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in (PACKAGE, "tests", "configs", "benchmarks"):
+        shutil.copytree(ROOT / part, tree / part, ignore=ignored)
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy(path, tree)
+    run("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, tree, cwd=folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def names(wheel) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_every_file_of_the_package_is_in_it(names):
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / PACKAGE).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in names if ".dist-info/" not in name} == expected
+    assert f"{PACKAGE}/py.typed" in names
+
+
+def test_every_folder_is_a_package(names):
+    folders = {str(Path(name).parent.as_posix()) for name in names if name.endswith(".py")}
+    assert {f"{folder}/__init__.py" for folder in folders} <= names
+
+
+def test_nothing_else_is_in_it(names):
+    assert {name.split("/")[0].split("-")[0] for name in names} == {PACKAGE}
+    assert any(name.endswith("/LICENSE") for name in names)
+
+
+def test_metadata(wheel, names):
+    (dist_info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"{dist_info}/METADATA").decode("utf-8")
+        entry_points = archive.read(f"{dist_info}/entry_points.txt").decode("utf-8")
+    assert "Name: spacy-twitter-ner\n" in metadata
+    assert "Requires-Dist: spacy<3.9.0,>=3.8.0\n" in metadata
+    assert "Description-Content-Type: text/markdown\n" in metadata
+    assert "[spacy_factories]" in entry_points
+    # Whoever only uses the package needs nothing of what tests it.
+    requirements = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
+    assert not any("pytest" in line and "extra ==" not in line for line in requirements)
+
+
+def test_it_works_elsewhere(wheel, tmp_path):
+    target = tmp_path / "target"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    options = ["--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
+    run("-m", "pip", "install", *options, "--target", target, wheel, cwd=elsewhere)
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    modules = json.loads(run("-W", "error", "-c", USE, cwd=elsewhere, env=environment))
+    # This tree may be installed as well, in editable mode.
+    assert f"{PACKAGE}.pipeline.bilstm_ner" in modules
+    assert {name for name, path in modules.items() if target not in Path(path).parents} == set()
