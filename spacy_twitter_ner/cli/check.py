@@ -31,7 +31,8 @@ def check_cli(
         list[Path],
         typer.Argument(
             metavar="FILES",
-            help="Token/tag files: the splits of a corpus, the training split first",
+            help="Token/tag files: the splits of a corpus. The one whose name begins with "
+            "'train', or else the first, is the training split",
         ),
     ],
     scheme: Scheme = AUTO,

@@ -21,7 +21,8 @@ def convert_cli(
         list[Path],
         typer.Argument(
             metavar="IN",
-            help="Token/tag files. Several are the splits of a corpus, the training split first",
+            help="Token/tag files. Several are the splits of a corpus; the one whose name begins "
+            "with 'train', or else the first, is the training split",
         ),
     ],
     output: Annotated[

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from .reading import AUTO, Problem, TagFile, TaggedTweet, read_tag_file
-from .splits import compare_splits
+from .splits import compare_splits, training_first
 
 # As in `spacy debug data`.
 LOW_LABEL_COUNT = 50
@@ -114,7 +114,8 @@ class CorpusCheck:
 def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
     """Check the token/tag files of a corpus. Problems are collected and mended, never raised.
 
-    paths (Sequence[Path]): The splits, the training split first.
+    paths (Sequence[Path]): The splits. The training split is the first whose name begins with
+        "train", or else the first of all.
     scheme (str): Tag scheme of the files: BIO, IOB1 or BILUO; or "auto" to recognise it.
     RETURNS (CorpusCheck): The statistics and all that may be wrong.
     RAISES (OSError): If a file cannot be read.
@@ -122,7 +123,7 @@ def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
     """
     if not paths:
         raise ValueError("no files to check")
-    files = [read_tag_file(path, scheme=scheme) for path in paths]
+    files = [read_tag_file(path, scheme=scheme) for path in training_first(paths)]
     type_problems, notes = compare_splits(files)
     splits = [_describe_split(file) for file in files]
     for file, stats in zip(files[1:], splits[1:], strict=True):

@@ -10,7 +10,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from .reading import AUTO, Problem, TagFile, TaggedTweet, check_problems, read_tag_file
-from .splits import compare_splits
+from .splits import compare_splits, training_first
 
 FILE_TYPE = ".spacy"
 
@@ -46,7 +46,8 @@ def convert(
 ) -> Conversion:
     """Convert token/tag files to .spacy files: all of them, or none and nothing is written.
 
-    inputs (Sequence[Path]): The files. Several are the splits of a corpus, training first.
+    inputs (Sequence[Path]): The files. Several are the splits of a corpus. The training
+        split is the first whose name begins with "train", or else the first of all.
     output (Path): A file in .spacy, for one input; or a folder that gets a file for each.
     scheme (str): Tag scheme of the files: BIO, IOB1 or BILUO; or "auto" to recognise it.
     repair (bool): Mend problems instead of stopping at them.
@@ -56,7 +57,8 @@ def convert(
     RAISES (OSError): If a file cannot be read or written.
     RAISES (ValueError): If inputs and output do not go together, or the scheme is not known.
     """
-    outputs = _choose_outputs([Path(path) for path in inputs], Path(output))
+    inputs = training_first(inputs)
+    outputs = _choose_outputs(inputs, Path(output))
     files = [read_tag_file(path, scheme=scheme) for path in inputs]
     type_problems, notes = compare_splits(files)
     problems = [problem for file in files for problem in file.problems] + type_problems

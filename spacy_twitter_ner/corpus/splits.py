@@ -1,9 +1,20 @@
 """Compares the splits of a corpus, of which the first is the training split."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..iob import Scheme
 from .reading import NEW_TYPE, Problem, TagFile
+
+
+def training_first(paths: Sequence[Path]) -> list[Path]:
+    """Put the training split first, as a shell's `*.txt` does not.
+
+    paths (Sequence[Path]): The splits.
+    RETURNS (list[Path]): Those whose file name begins with "train", then the others, each in
+        the order given.
+    """
+    return sorted((Path(path) for path in paths), key=lambda path: path.name[:5] != "train")
 
 
 def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:

@@ -9,7 +9,7 @@ reset gate acts on the candidate's recurrent product).
 """
 
 from collections.abc import Callable
-from typing import Optional
+from typing import TypeAlias
 
 from thinc.api import Model, Ops, get_width
 from thinc.types import Floats2d, Floats3d, Ragged
@@ -24,15 +24,15 @@ from .recurrent import (
     validate_width,
 )
 
-InT = Ragged
-OutT = Ragged
+InT: TypeAlias = Ragged
+OutT: TypeAlias = Ragged
 
 N_GATES = 3
 
 
 def BiGRU(
-    nO: Optional[int] = None,
-    nI: Optional[int] = None,
+    nO: int | None = None,
+    nI: int | None = None,
     *,
     depth: int = 1,
     dropout: float = 0.0,
@@ -52,7 +52,7 @@ def BiGRU(
     """
     validate_width("BiGRU", nO)
 
-    def make_layer(nI: Optional[int]) -> Model[InT, OutT]:
+    def make_layer(nI: int | None) -> Model[InT, OutT]:
         return Model(
             "bigru",
             forward,
@@ -65,7 +65,7 @@ def BiGRU(
     return stack_layers(make_layer, nO, nI, depth)
 
 
-def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Glorot-uniform input weights, orthogonal recurrent weights, biases 0."""
     if X is not None:
         model.set_dim("nI", get_width(X))
@@ -112,7 +112,7 @@ def _run_steps(
     gates: Floats3d,
     U: Floats3d,
     d: Floats2d,
-    mask: Optional[Floats3d],
+    mask: Floats3d | None,
 ) -> tuple[Floats3d, Floats3d]:
     """Visit the steps of both directions at once.
 
@@ -157,7 +157,7 @@ def _backprop_steps(
     products: Floats3d,
     hidden: Floats3d,
     U: Floats3d,
-    mask: Optional[Floats3d],
+    mask: Floats3d | None,
 ) -> tuple[Floats3d, Floats3d]:
     """Back-propagate through time.
 

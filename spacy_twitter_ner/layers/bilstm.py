@@ -11,7 +11,7 @@ do the three that get their gradient through the cell.
 """
 
 from collections.abc import Callable
-from typing import Optional
+from typing import TypeAlias
 
 from thinc.api import Model, Ops, get_width
 from thinc.types import Floats2d, Floats3d, Floats4d, Ragged
@@ -26,8 +26,8 @@ from .recurrent import (
     validate_width,
 )
 
-InT = Ragged
-OutT = Ragged
+InT: TypeAlias = Ragged
+OutT: TypeAlias = Ragged
 
 N_GATES = 4
 N_SIGMOIDS = 3
@@ -35,8 +35,8 @@ FORGET_GATE = 2
 
 
 def BiLSTM(
-    nO: Optional[int] = None,
-    nI: Optional[int] = None,
+    nO: int | None = None,
+    nI: int | None = None,
     *,
     depth: int = 1,
     dropout: float = 0.0,
@@ -56,7 +56,7 @@ def BiLSTM(
     """
     validate_width("BiLSTM", nO)
 
-    def make_layer(nI: Optional[int]) -> Model[InT, OutT]:
+    def make_layer(nI: int | None) -> Model[InT, OutT]:
         return Model(
             "bilstm",
             forward,
@@ -69,7 +69,7 @@ def BiLSTM(
     return stack_layers(make_layer, nO, nI, depth)
 
 
-def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Glorot-uniform input weights, orthogonal recurrent weights, forget bias 1."""
     if X is not None:
         model.set_dim("nI", get_width(X))
@@ -114,7 +114,7 @@ def _run_steps(
     W: Floats3d,
     U: Floats3d,
     b: Floats2d,
-    mask: Optional[Floats3d],
+    mask: Floats3d | None,
 ) -> tuple[Floats4d, Floats3d, Floats3d, Floats3d]:
     """Visit the steps of both directions at once.
 
@@ -163,7 +163,7 @@ def _backprop_steps(
     cells: Floats3d,
     squashed: Floats3d,
     U: Floats3d,
-    mask: Optional[Floats3d],
+    mask: Floats3d | None,
 ) -> Floats3d:
     """Back-propagate through time.
 

@@ -6,8 +6,6 @@ from two tags, and the best way into any other tag is the best of all. A step of
 search then costs as many operations as there are tags, not their square.
 """
 
-from typing import Optional
-
 import numpy
 from thinc.api import NumpyOps
 from thinc.types import Floats2d, Ints1d
@@ -23,8 +21,8 @@ def decode_bio(
     scores: Floats2d,
     lengths: Ints1d,
     *,
-    no_begin: Optional[Bools1d] = None,
-    no_inside: Optional[Bools1d] = None,
+    no_begin: Bools1d | None = None,
+    no_inside: Bools1d | None = None,
 ) -> Ints1d:
     """Find each sequence's best valid tags: those with the largest sum of scores.
 

@@ -102,5 +102,5 @@ def pack_sequences(ops: Ops, lengths: Any) -> Packing:
         left_to_right=ops.asarray1i(starts[rank] + step, dtype="int64"),
         right_to_left=ops.asarray1i(starts[rank] + lengths[rank] - 1 - step, dtype="int64"),
         previous=ops.asarray1i(previous, dtype="int64"),
-        bounds=[(int(end - size), int(end)) for size, end in zip(step_sizes, step_ends, strict=True)],
+        bounds=list(zip((step_ends - step_sizes).tolist(), step_ends.tolist(), strict=True)),
     )

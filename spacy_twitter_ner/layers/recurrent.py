@@ -1,7 +1,6 @@
 """What the recurrent layers share: depth, dropout and initial weights."""
 
 from collections.abc import Callable
-from typing import Optional
 
 import numpy
 from thinc.api import Model, Ops, chain
@@ -9,9 +8,9 @@ from thinc.types import Floats2d, Floats3d, Ragged
 
 
 def stack_layers(
-    make_layer: Callable[[Optional[int]], Model[Ragged, Ragged]],
-    nO: Optional[int],
-    nI: Optional[int],
+    make_layer: Callable[[int | None], Model[Ragged, Ragged]],
+    nO: int | None,
+    nI: int | None,
     depth: int,
 ) -> Model[Ragged, Ragged]:
     """Put recurrent layers one over another.
@@ -29,7 +28,7 @@ def stack_layers(
     return layers[0] if depth == 1 else chain(*layers)
 
 
-def validate_width(name: str, nO: Optional[int]) -> None:
+def validate_width(name: str, nO: int | None) -> None:
     """RAISES (ValueError): If an output width cannot be split between two directions."""
     if nO is not None and (nO < 2 or nO % 2):
         raise ValueError(
@@ -51,7 +50,7 @@ def drop_inputs(model: Model, X: Floats2d, is_train: bool) -> tuple[Floats2d, Ca
 
 def recurrent_dropout_mask(
     model: Model, shape: tuple[int, int, int], is_train: bool
-) -> Optional[Floats3d]:
+) -> Floats3d | None:
     """Draw a mask for the hidden states that enter the next step.
 
     RETURNS (Optional[Floats3d]): Zeros and 1 / (1 - rate), or None where nothing is dropped.

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Optional
 
 import numpy
 from spacy.tokens import Doc
@@ -16,9 +15,7 @@ InT = list[Doc]
 OutT = list[Floats2d]
 
 
-def WordEmbed(
-    width: int, *, min_freq: int = 1, unknown_rate: float = 0.0
-) -> Model[InT, OutT]:
+def WordEmbed(width: int, *, min_freq: int = 1, unknown_rate: float = 0.0) -> Model[InT, OutT]:
     """Embed words as the article does: each word of the training data has a learned vector of
     its own, user names share one, URLs share one, and all other words share that of <UNK>.
 
@@ -57,18 +54,18 @@ def FeatureEmbed(
         "feature_embed",
         forward,
         init=init,
-        dims={"nO": sum(widths), **{f"nO_{name}": w for name, w in zip(features, widths, strict=True)}},
+        dims={"nO": sum(widths), **dict(zip(map(_dim, features), widths, strict=True))},
         params={name: None for name in features},
         attrs={**attrs, **{f"vocabulary_{name}": Vocabulary() for name in features}},
     )
 
 
-def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
     if X is not None and all(len(vocabulary) == 1 for vocabulary in _vocabularies(model)):
         fit_vocabulary(model, X)
     for name, vocabulary in zip(model.param_names, _vocabularies(model), strict=True):
-        width = model.get_dim(f"nO_{name}")
+        width = model.get_dim(_dim(name))
         E = numpy.random.normal(scale=width**-0.5, size=(len(vocabulary), width))
         model.set_param(name, model.ops.asarray2f(E.astype("float32")))
 
@@ -98,24 +95,31 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, C
     if is_train:
         rows = _drop_rare(model, rows)
     tables = [model.get_param(name) for name in model.param_names]
-    rows = model.ops.asarray2i(rows)
-    columns = [table[rows[:, i]] for i, table in enumerate(tables)]
-    Y = model.ops.xp.concatenate(columns, axis=1)
+    # One contiguous array for each feature: Thinc scatters slowly along strided ones.
+    rows_by_feature = [model.ops.asarray1i(numpy.ascontiguousarray(column)) for column in rows.T]
+    vectors = [table[column] for table, column in zip(tables, rows_by_feature, strict=True)]
+    Y = model.ops.xp.concatenate(vectors, axis=1)
 
     def backprop(dYs: OutT) -> InT:
         if not dYs:
             return []
         dY = model.ops.flatten(dYs)
         end = 0
-        for i, (name, table) in enumerate(zip(model.param_names, tables, strict=True)):
+        for name, table, column in zip(model.param_names, tables, rows_by_feature, strict=True):
             start, end = end, end + table.shape[1]
-            d_table = model.ops.alloc2f(*table.shape)
             values = model.ops.xp.ascontiguousarray(dY[:, start:end])
-            model.ops.scatter_add(d_table, rows[:, i], values)
-            model.inc_grad(name, d_table)
+            # Tables are large and batches small: the gradient is added to in place.
+            if not model.has_grad(name):
+                model.set_grad(name, model.ops.alloc2f(*table.shape))
+            model.ops.scatter_add(model.get_grad(name), column, values)
         return []
 
     return _split(Y, lengths), backprop
+
+
+def _dim(feature: str) -> str:
+    """RETURNS (str): The name under which the model stores the width of a feature's vectors."""
+    return f"nO_{feature}"
 
 
 def _vocabularies(model: Model[InT, OutT]) -> list[Vocabulary]:
@@ -128,8 +132,8 @@ def _rows(model: Model[InT, OutT], docs: InT) -> tuple[Ints2d, list[int]]:
     vocabularies = _vocabularies(model)
     features = tuple(model.param_names)
     rows = [
-        [v.row(value) for v, value in zip(vocabularies, lexeme_features(text, features), strict=True)]
-        for text in lexemes.texts
+        [vocabulary.row(value) for vocabulary, value in zip(vocabularies, values, strict=True)]
+        for values in (lexeme_features(text, features) for text in lexemes.texts)
     ]
     table = numpy.asarray(rows, dtype="int64").reshape(len(rows), len(features))
     return table[lexemes.inverse], lexemes.lengths

@@ -1,7 +1,6 @@
 """Encoders for spaCy's Tok2Vec: from each token's vector to its vector in context."""
 
 from collections.abc import Callable
-from typing import Optional
 
 from thinc.api import Model
 from thinc.types import Floats2d, Ragged
@@ -26,9 +25,7 @@ def BiLSTMEncoder(
     """
     return _over_lists(
         "bilstm_encoder",
-        BiLSTM(
-            2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout
-        ),
+        BiLSTM(2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout),
     )
 
 
@@ -55,7 +52,7 @@ def _over_lists(name: str, layer: Model[Ragged, Ragged]) -> Model[InT, OutT]:
     return Model(name, forward, init=init, layers=[layer], dims=dims)
 
 
-def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     layer = model.layers[0]
     if X and not any(len(x) for x in X):
         # Thinc sees no columns in a Ragged without rows; a sample without tokens has some.

@@ -1,7 +1,5 @@
 """The tagger: token vectors to a distribution over tags."""
 
-from typing import Optional
-
 from spacy.tokens import Doc
 from thinc.api import Dropout, Model, Softmax_v2, chain, glorot_uniform_init, with_array
 from thinc.types import Floats2d
@@ -14,7 +12,7 @@ NEW_TAG_MARGIN = 5.0
 
 
 def BiLSTMTagger(
-    tok2vec: Model[InT, OutT], nO: Optional[int] = None, *, dropout: float = 0.0
+    tok2vec: Model[InT, OutT], nO: int | None = None, *, dropout: float = 0.0
 ) -> Model[InT, OutT]:
     """Tag each token: token vectors, a dense layer, a softmax over the tags.
 

@@ -22,7 +22,8 @@ def entity_constraints(docs: Sequence[Doc]) -> tuple[Bools1d, Bools1d, Bools1d]:
     RETURNS (tuple[Bools1d, Bools1d, Bools1d]): Three (N,) masks over all tokens: no entity may
         begin here; none may continue here; here is white space.
     """
-    attributes = [doc.to_array([IS_SPACE, ENT_IOB, SENT_START]).reshape(len(doc), 3) for doc in docs]
+    names = [IS_SPACE, ENT_IOB, SENT_START]
+    attributes = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
     is_space, iob, sent_start = numpy.concatenate([numpy.zeros((0, 3), "uint64"), *attributes]).T
     is_space = is_space == 1
     preset = (iob == IOB_BEGIN) | (iob == IOB_INSIDE)

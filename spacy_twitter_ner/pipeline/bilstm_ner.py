@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Optional
+from typing import Any
 
 import numpy
 from spacy.errors import Errors
@@ -59,7 +59,7 @@ def make_twitter_bilstm_ner(
     name: str,
     model: Model[list[Doc], list[Floats2d]],
     loss_reduction: str,
-    scorer: Optional[Callable],
+    scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
     """Make a named entity recogniser that tags tokens with a BiLSTM.
 
@@ -83,7 +83,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         name: str = "twitter_bilstm_ner",
         *,
         loss_reduction: str = "mean",
-        scorer: Optional[Callable] = None,
+        scorer: Callable | None = None,
     ) -> None:
         """Make a named entity recogniser.
 
@@ -104,7 +104,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         self.name = name
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": [], "loss_reduction": loss_reduction}
-        self._rehearsal_model: Optional[Model] = None
+        self._rehearsal_model: Model | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -155,8 +155,8 @@ class TwitterBiLSTMNER(TrainablePipe):
         examples: Iterable[Example],
         *,
         drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[dict[str, float]] = None,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
         """Learn from a batch of docs and gold-standard annotation.
 
@@ -186,8 +186,8 @@ class TwitterBiLSTMNER(TrainablePipe):
         examples: Iterable[Example],
         *,
         drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[dict[str, float]] = None,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
         """Learn to predict what the model predicted before nlp.resume_training, so as not to
         forget it while learning something new.
@@ -254,8 +254,8 @@ class TwitterBiLSTMNER(TrainablePipe):
         self,
         get_examples: Callable[[], Iterable[Example]],
         *,
-        nlp: Optional[Language] = None,
-        labels: Optional[Iterable[str]] = None,
+        nlp: Language | None = None,
+        labels: Iterable[str] | None = None,
     ) -> None:
         """Find labels, vocabularies and widths in the training data and draw the weights.
 
@@ -304,7 +304,7 @@ class TwitterBiLSTMNER(TrainablePipe):
             self._resize_output()
         return 1
 
-    def _n_outputs(self) -> Optional[int]:
+    def _n_outputs(self) -> int | None:
         return self.model.get_ref("output_layer").maybe_get_dim("nO")
 
     def _resize_output(self) -> None:
@@ -317,7 +317,7 @@ class TwitterBiLSTMNER(TrainablePipe):
                 f"{self._n_outputs()} outputs and cannot be resized"
             )
 
-    def _vocabulary_nodes(self, nlp: Optional[Language]) -> Iterator[Model]:
+    def _vocabulary_nodes(self, nlp: Language | None) -> Iterator[Model]:
         """The embeddings whose vocabulary is built of the training data: the model's own, and
         those of a shared tok2vec that it listens to, which itself saw but a sample."""
         models = [self.model]
@@ -325,7 +325,7 @@ class TwitterBiLSTMNER(TrainablePipe):
             upstream = getattr(node, "upstream_name", None)
             for name, pipe in nlp.pipeline if nlp is not None and upstream else ():
                 if name == upstream or (upstream == "*" and hasattr(pipe, "add_listener")):
-                    models.append(pipe.model)
+                    models.append(getattr(pipe, "model"))  # noqa: B009 (a Pipe's type has none)
         for model in models:
             yield from (node for node in model.walk() if "fit_vocabulary" in node.attrs)
 

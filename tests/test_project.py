@@ -1,0 +1,118 @@
+"""Runs the project as a user would, on a corpus of a few tweets, and reads what it wrote."""
+
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import srsly
+
+ROOT = Path(__file__).parents[1]
+PROJECT = srsly.read_yaml(ROOT / "project.yml")
+COMMANDS = {command["name"]: command for command in PROJECT["commands"]}
+TWEETS = "RT O\n@kim O\n: O\nsaw O\nDrake B-musicartist\nin O\nNew B-geo-loc\nYork I-geo-loc\n\n"
+
+
+def run(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "spacy", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with a corpus of four tweets and all its commands run."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("configs", "benchmarks", "spacy_twitter_ner"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "project.yml", folder)
+    corpus = folder / "assets" / "tiny"
+    corpus.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        (corpus / f"{split}.txt").write_text(4 * TWEETS, encoding="utf8")
+    overrides = "--training.max_steps 40 --training.eval_frequency 20"
+    result = run(
+        *("project", "run", "all", ".", "--vars.corpus", "tiny"),
+        cwd=folder,
+        SPACY_CONFIG_OVERRIDES=overrides,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+def test_all_writes_what_it_promises(project):
+    for step in PROJECT["workflows"]["all"]:
+        for output in COMMANDS[step]["outputs"]:
+            path = output.replace("${vars.corpus}", "tiny").replace("${vars.config}", "bilstm")
+            assert (project / path).exists(), path
+    scores = json.loads((project / "metrics/tiny/bilstm/test.json").read_text(encoding="utf8"))
+    assert scores["ents_f"] > 0.5
+    assert set(scores["ents_per_type"]) == {"musicartist", "geo-loc"}
+    report = (project / "metrics/tiny/bilstm/report.md").read_text(encoding="utf8")
+    assert "musicartist" in report
+    assert "validation" in report
+
+
+def test_second_run_has_nothing_to_do(project):
+    result = run("project", "run", "all", ".", "--vars.corpus", "tiny", cwd=project)
+    assert result.returncode == 0
+    assert "Running command" not in result.stdout
+    assert result.stdout.count("Skipping") == len(PROJECT["workflows"]["all"])
+
+
+def test_missing_corpus_names_the_command_that_fetches_it(project):
+    result = run("project", "run", "all", ".", "--vars.corpus", "hse", cwd=project)
+    assert result.returncode != 0
+    # spaCy's project commands are weasel's, and that is the name it knows itself by.
+    assert "weasel assets" in result.stdout + result.stderr
+
+
+def test_every_module_that_counts_is_a_dependency():
+    """A change of the package's code must not be taken for one that changes nothing."""
+    package = ROOT / "spacy_twitter_ner"
+    rooms = {"train": ("layers", "models", "pipeline", "training"), "convert": ("corpus",)}
+    # Reading a token/tag file in training, and checking one, are other ways to the same docs.
+    unused = {"corpus/readers.py", "corpus/checking.py"}
+    for command, folders in rooms.items():
+        paths = {path for folder in folders for path in (package / folder).glob("*.py")}
+        names = {str(path.relative_to(package)) for path in paths if path.name != "__init__.py"}
+        missing = {f"spacy_twitter_ner/{name}" for name in names - unused}
+        assert missing - set(COMMANDS[command]["deps"]) == set()
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_dependencies_exist_or_are_made(name):
+    made = {output for command in COMMANDS.values() for output in command.get("outputs", [])}
+    for path in COMMANDS[name].get("deps", []):
+        assert path in made or "${" in path or (ROOT / path).exists(), path
+
+
+def test_documentation_of_the_project_is_current(tmp_path):
+    path = tmp_path / "project.md"
+    result = run("project", "document", ".", "--no-emoji", "--output", str(path), cwd=ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    written = (ROOT / "docs" / "project.md").read_text(encoding="utf8")
+    assert path.read_text(encoding="utf8") == written
+
+
+@pytest.mark.parametrize("name", ["article", "bilstm", "spacy_ner"])
+def test_configs_are_complete(name, tmp_path):
+    """What `spacy init fill-config` would add is in the configs already, except for headings."""
+    path = tmp_path / "filled.cfg"
+    config = ROOT / "configs" / f"{name}.cfg"
+    result = run("init", "fill-config", str(config), str(path), cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    ours, filled = (configparser.ConfigParser(interpolation=None) for _ in range(2))
+    ours.read(config, encoding="utf8")
+    filled.read(path, encoding="utf8")
+    assert {s: dict(filled[s]) for s in filled.sections()} == {
+        s: dict(ours[s]) for s in ours.sections()
+    }
