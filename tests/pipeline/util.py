@@ -44,6 +44,7 @@ TRAIN_DATA: list[tuple[str, dict]] = [
     ("so tired", {"entities": []}),
     ("Shaka Khan sings in London", {"entities": [(0, 10, "PERSON"), (20, 26, "LOC")]}),
 ]
+NEW_DATA = [*TRAIN_DATA, ("they play Arsenal", {"entities": [(10, 17, "TEAM")]})]
 TEXTS = [text for text, _ in TRAIN_DATA]
 TEST_TEXTS = ["Who likes Shaka Khan in Berlin", "", "London", *TEXTS]
 

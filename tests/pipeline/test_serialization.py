@@ -1,0 +1,121 @@
+import copy
+
+import pytest
+import spacy
+from spacy.util import load_model_from_config
+
+from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
+
+from .util import (
+    NAME,
+    TEST_TEXTS,
+    TEXTS,
+    add_small_ner,
+    assert_same_arrays,
+    gold_entities,
+    make_examples,
+    params,
+    predicted_entities,
+    train,
+)
+
+
+def test_overfitting_and_io(nlp, tmp_path):
+    add_small_ner(nlp)
+    examples = make_examples(nlp)
+    losses = train(nlp, examples)
+    assert losses[NAME] < 0.01
+    assert predicted_entities(nlp, TEXTS) == gold_entities(examples)
+    expected = predicted_entities(nlp)
+
+    nlp.to_disk(tmp_path)
+    from_disk = spacy.load(tmp_path)
+    assert predicted_entities(from_disk) == expected
+    assert from_disk.get_pipe(NAME).labels == ("LOC", "PERSON")
+    assert from_disk.config.to_str() == nlp.config.to_str()
+    from_bytes = load_model_from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert predicted_entities(from_bytes) == expected
+    for loaded in (from_disk, from_bytes):
+        assert_same_arrays(params(loaded.get_pipe(NAME).model), params(nlp.get_pipe(NAME).model))
+
+
+def new_component() -> TwitterBiLSTMNER:
+    return add_small_ner(spacy.blank("xx"), loss_reduction="sum")
+
+
+@pytest.mark.parametrize("exclude", [[], ["vocab"]])
+def test_component_io(trained, tmp_path, exclude):
+    ner = trained.get_pipe(NAME)
+    ner.to_disk(tmp_path, exclude=exclude)
+    assert (tmp_path / "vocab").exists() == (not exclude)
+    from_disk = new_component().from_disk(tmp_path, exclude=exclude)
+    from_bytes = new_component().from_bytes(ner.to_bytes(exclude=exclude), exclude=exclude)
+    for loaded in (from_disk, from_bytes):
+        assert loaded.labels == ner.labels
+        # What is trained is what is loaded, not what the config of the new one says.
+        assert loaded.cfg == ner.cfg
+        assert_same_arrays(params(loaded.model), params(ner.model))
+        docs = list(spacy.blank("xx").tokenizer.pipe(TEST_TEXTS))
+        for loaded_tags, tags in zip(loaded.predict(docs), ner.predict(docs), strict=True):
+            assert loaded_tags.tolist() == tags.tolist()
+
+
+def test_component_io_without_the_model(trained, tmp_path):
+    ner = trained.get_pipe(NAME)
+    ner.to_disk(tmp_path, exclude=["model"])
+    assert not (tmp_path / "model").exists()
+    assert (tmp_path / "cfg").exists()
+    from_disk = new_component().from_disk(tmp_path, exclude=["model"])
+    from_bytes = new_component().from_bytes(ner.to_bytes(exclude=["model"]), exclude=["model"])
+    for loaded in (from_disk, from_bytes):
+        assert loaded.labels == ner.labels
+        assert not params(loaded.model)
+        # It can be trained from there on.
+        examples = make_examples(spacy.blank("xx"))
+        loaded.initialize(lambda: examples)  # noqa: B023
+        assert loaded.model.get_ref("output_layer").get_dim("nO") == 5
+
+
+def test_pipeline_io_without_the_component(trained, tmp_path):
+    trained.to_disk(tmp_path, exclude=[NAME])
+    assert not (tmp_path / NAME).exists()
+    nlp = spacy.load(tmp_path, exclude=[NAME])
+    assert nlp.pipe_names == []
+    from_bytes = spacy.blank("xx").from_bytes(trained.to_bytes(exclude=[NAME]))
+    assert from_bytes.pipe_names == []
+    disabled = spacy.blank("xx")
+    add_small_ner(disabled)
+    disabled.from_bytes(trained.to_bytes(), exclude=[NAME])
+    assert disabled.get_pipe(NAME).labels == ()
+
+
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda model: model.copy()])
+def test_a_copy_is_a_model_of_its_own(nlp, make_copy):
+    ner = add_small_ner(nlp)
+    examples = make_examples(nlp)
+    optimizer = nlp.initialize(lambda: examples)
+    docs = [example.predicted for example in examples]
+    copied = make_copy(ner.model)
+    before = params(ner.model)
+    expected = [scores.tolist() for scores in ner.model.predict(docs)]
+    train(nlp, examples, optimizer, steps=3)
+    ner.add_label("TEAM")
+    fewer = make_examples(nlp, [("another text", {"entities": []})])
+    nlp.initialize(lambda: fewer)
+    assert_same_arrays(before, params(copied))
+    assert [scores.tolist() for scores in copied.predict(docs)] == expected
+
+
+def test_a_deep_copy_can_be_resized(trained):
+    """As that which rehearsal keeps; Model.copy loses the references to layers."""
+    model = trained.get_pipe(NAME).model
+    copied = copy.deepcopy(model)
+    copied.attrs["resize_output"](copied, 9)
+    assert (copied.get_dim("nO"), model.get_dim("nO")) == (9, 5)
+    assert copied.get_ref("output_layer").get_dim("nO") == 9
+
+
+def test_a_sourced_component(trained):
+    nlp = spacy.blank("xx")
+    nlp.add_pipe(NAME, name="copied", source=trained)
+    assert predicted_entities(nlp) == predicted_entities(trained)
