@@ -126,6 +126,8 @@ def test_biluo(biluo, bio, form):
         ("London_/B-LOC Bob/B-PERSON wins/O", "LondonBob wins", [None, "O"]),
         ("London/B-LOC Bob_/B-PERSON wins/O", "London Bobwins", ["B-LOC", None]),
         ("wow_/- so/O good/O", "wowso good", [None, "O"]),
+        # as many tokens, but not the same ones
+        ("in_/O NewYork/B-LOC wins/O", "inNew_York wins", [None, None, "O"]),
     ],
 )
 def test_other_tokens(reference, predicted, expected):

@@ -86,6 +86,15 @@ def test_update_without_an_optimizer_adds_gradients(nlp):
         assert_allclose(gradient, 3 * first[key], rtol=1e-4, atol=1e-6)
 
 
+def test_update_with_an_optimizer(nlp):
+    """By the component itself: nlp.update() takes the step by finish_update()."""
+    ner = add_small_ner(nlp)
+    nlp.initialize(lambda: make_examples(nlp))
+    first = ner.update(make_examples(nlp), sgd=Adam(0.02))[NAME]
+    assert all((gradient == 0.0).all() for gradient in gradients(ner.model).values())
+    assert ner.update(make_examples(nlp))[NAME] < first
+
+
 def test_update_does_not_annotate(nlp):
     ner = add_small_ner(nlp)
     examples = make_examples(nlp)
