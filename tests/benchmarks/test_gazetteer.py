@@ -1,7 +1,5 @@
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import spacy
@@ -9,20 +7,12 @@ import typer
 from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner, Result
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "gazetteer.py"
+from .scripts import load_script
+
 VOCAB = spacy.blank("en").vocab
 
 
-def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_gazetteer", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-gazetteer = load_script()
+gazetteer = load_script("gazetteer")
 
 
 def make_doc(text: str) -> Doc:

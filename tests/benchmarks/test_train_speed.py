@@ -1,8 +1,6 @@
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import spacy
@@ -10,19 +8,9 @@ import typer
 from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner, Result
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "train_speed.py"
+from .scripts import load_script
 
-
-def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_train_speed", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-train_speed = load_script()
+train_speed = load_script("train_speed")
 
 
 def write_corpus(path: Path) -> Path:
