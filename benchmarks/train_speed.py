@@ -114,7 +114,7 @@ def encode_batches(
     RETURNS (tuple[list[Encoded], int, int]): The batches, and how many words and tags there are.
     """
     pipe: Any = nlp.get_pipe(COMPONENT)
-    embed = next(node for node in pipe.model.walk() if node.name == "feature_embed")
+    embed = next(node for node in pipe.model.walk() if node.name == "lexeme_features")
     vocabulary: Vocabulary = embed.attrs["vocabulary_masked"]
     type_index = {label: i for i, label in enumerate(pipe.labels)}
     encoded = [

@@ -1,10 +1,14 @@
-"""What a token of a tweet is: user name, URL, hashtag, number, elongated word → normal form.
+"""What a token of a tweet is: user name, URL, hashtag, number, elongated word → normal form; its
+kind, its orthography, its emoji, the words of a hashtag.
 
 Pure functions over a token's text. The text itself is never changed: these forms are features.
 """
 
 import html
 import re
+import unicodedata
+from collections.abc import Callable
+from html.entities import html5
 
 USER = "<USR>"
 URL = "<URL>"
@@ -14,6 +18,65 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 _BARE_URL = re.compile(r"www\.\w|(?:t\.co|bit\.ly|goo\.gl|ow\.ly|youtu\.be|instagr\.am)/\w", re.I)
 _DIGIT = re.compile(r"\d")
 _ELONGATION = re.compile(r"(\D)\1{2,}")
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+\Z")
+# As on Twitter, a hashtag has a letter: "#1" is a number.
+_HASHTAG = re.compile(r"[#＃]\w*[^\W\d_]")
+_CASHTAG = re.compile(r"\$[a-z]{1,6}(?:[._][a-z]{1,2})?\Z", re.I)
+_NUMERIC_REFERENCE = re.compile(r"&#(?:\d+|x[\da-f]+);?\Z", re.I)
+_NUMBER = re.compile(
+    r"""[#№+±~<>−-]? [$£€¥₹]?
+    (?: \d+ (?: [.,:/×x−–-] \d+ )* | [.,] \d+ )
+    (?: [%‰°¢$£€¥₹+] | °[CF] | ['’]?s | st | nd | rd | th | k | m | b | mm | mn | bn
+      | [ap]m | [ap]\.m\.? | x )? \Z""",
+    re.I | re.X,
+)
+_EMOTICON = re.compile(
+    r"""(?: [<>]? [:;=] ['’]? [o*^~-]? (?: (?P<mouth>[)(dp]) (?P=mouth)* | [][{}b3sxco0/\\|@*$] )
+      | 8 - [)(d] | x (?P<grin>[d)(]) (?P=grin)*                    # 8-) xD
+      | (?P<turned>[)(d]) (?P=turned)* [o*^-]? ['’]? [:;=]          # (: D:
+      | <[/\\]? 3+ | \\[om]/ | ¯\\_\(ツ\)_/¯                         # <3 </3 \o/
+      | \^ [_.o-]* \^ | > [_.-]+ <                                  # ^^ >.<
+      | [(]? [-;ot.u=@*•◕ಠ] _+ [-;ot.u=@*•◕ಠ] [)]?                 # -_- o_O
+      | (?P<eye>[-ou]) [.] (?P=eye) ) \Z""",
+    re.I | re.X,
+)
+
+# Python knows no property of emoji, so their ranges are written out. All of U+1F000–1FAFF, which
+# are pictographs, flags' letters and skin tones, and of the blocks Miscellaneous Symbols and
+# Dingbats; of other blocks, what Unicode shows as an emoji unless told otherwise, and a few that
+# tweets use so. The rest of emoji-data.txt is text unless U+FE0F follows, as © and ™.
+_PICTOGRAPH = (
+    r"[\U0001F000-\U0001FAFF\u2600-\u27BF\u231A\u231B\u2328\u23CF\u23E9-\u23F3\u23F8-\u23FA"
+    r"\u24C2\u25AA\u25AB\u25B6\u25C0\u25FB-\u25FE\u2B05-\u2B07\u2B1B\u2B1C\u2B50\u2B55\u303D"
+    r"\u3297\u3299]"
+)
+_TEXT_PICTOGRAPH = (
+    r"[\u00A9\u00AE\u203C\u2049\u2122\u2139\u2194-\u2199\u21A9\u21AA\u2934\u2935\u3030]\uFE0F"
+)
+_KEYCAP = r"[0-9#*]\uFE0F?\u20E3"
+# What may follow a pictograph: variation selectors, the joiner, and the tags of a region's flag.
+_EXTENDERS = r"[\uFE0E\uFE0F\u200D\U000E0020-\U000E007F]*"
+_EMOJI = re.compile(rf"(?:(?:{_PICTOGRAPH}|{_TEXT_PICTOGRAPH}|{_KEYCAP}){_EXTENDERS})+")
+# A skin tone that follows nothing is an emoji of its own.
+_EMOJI_VARIANT = re.compile(r"[\uFE0E\uFE0F]|(?<!^)[\U0001F3FB-\U0001F3FF]")
+
+_HYPHENS = frozenset("-‐‑")
+_APOSTROPHES = frozenset("'’ʼ")
+_INNER_DOT = re.compile(r"[^\W_]\.[^\W_]")
+
+# Of a hashtag's body with each character replaced by its class: U an upper-case letter, s the
+# letter s, l any other letter, d a digit, _ an underscore, x anything else.
+_HASHTAG_PIECE = re.compile(
+    r"""\A [ls] U (?: U* (?=U[ls]) | [ls]+ | U* )    # iPhone, iOS, eBayShop
+    | UU+ s (?![ls])                               # DVDs
+    | U+ (?=U[ls])                                 # NFL before Draft
+    | U [ls]+ | [ls]+ | U+
+    | d+ [ls]{1,2} (?![ls])                        # 13th, 6s
+    | d+ U (?=U[ls]|[^Uls]|\Z)                     # 4G, 3D
+    | d+ | x+""",
+    re.X,
+)
 
 
 def mask_user_and_url(text: str) -> str:
@@ -46,8 +109,168 @@ def normal_form(text: str) -> str:
         return USER
     if _URL.match(text) or _BARE_URL.match(text):
         return URL
-    # A reference to a character that HTML forbids, such as &#1;, stands for nothing: keep it.
-    form = (html.unescape(text) or text).lower()
-    if len(form) > 1 and form[0] in "#＃" and form[1] not in "#＃":
-        form = form[1:]
+    form = _without_hash(_unescape(text).lower())
     return _ELONGATION.sub(r"\1\1", _DIGIT.sub("0", form))
+
+
+def token_kind(text: str) -> str:
+    """Tell what kind of token this is. HTML entities in it are read as their characters.
+
+    A hashtag may be followed by something else, as in "#Obama's"; the other kinds are what the
+    whole token is.
+
+    text (str): A token's text.
+    RETURNS (str): "user", "url", "email", "hashtag", "cashtag", "emoji", "emoticon", "number"
+        (also "50%", "$3.5m", "7:30pm", "4th", "#1"), "html" (nothing but an entity), "space" (or
+        nothing), "punctuation" (nothing but punctuation and symbols) or "word": all others.
+    """
+    if _is_html_entity(text):
+        return "html"
+    text = _unescape(text)
+    if not text.strip():
+        return "space"
+    for kind, matches in _KINDS.items():
+        if matches(text):
+            return kind
+    return "word"
+
+
+def orthography(text: str) -> tuple[str, ...]:
+    """Describe how a token is written. HTML entities in it are read as their characters.
+
+    text (str): A token's text.
+    RETURNS (tuple[str, ...]): First the case of its letters, "lower", "upper", "title" (the first
+        letter alone is upper-case), "mixed" or "none" (no letter has case); then those of
+        "single" (one character), "digit", "hyphen", "apostrophe", "dot" (between letters or
+        digits) and "elongated" (a character that is no digit thrice or more in a row) that hold.
+    """
+    text = _unescape(text)
+    flags = {
+        "single": len(text) == 1,
+        "digit": bool(_DIGIT.search(text)),
+        "hyphen": not _HYPHENS.isdisjoint(text),
+        "apostrophe": not _APOSTROPHES.isdisjoint(text),
+        "dot": bool(_INNER_DOT.search(text)),
+        "elongated": bool(_ELONGATION.search(text.lower())),
+    }
+    return (_case(text), *(name for name, holds in flags.items() if holds))
+
+
+def emoji_form(text: str) -> str:
+    """Find a token's emoji and bring them to a form that their variants share: without skin tone
+    and variation selectors. What else the token holds is left out.
+
+    text (str): A token's text.
+    RETURNS (str): The emoji, in order; "" if there are none.
+    """
+    return _EMOJI_VARIANT.sub("", "".join(match[0] for match in _EMOJI.finditer(text)))
+
+
+def split_hashtag(text: str) -> list[str]:
+    """Split a hashtag where its spelling shows that a word begins: by camel case, at digits and
+    at underscores. #NFLDraft → NFL, Draft; #WorldCup2014 → World, Cup, 2014.
+
+    A lone lower-case letter before the first upper-case one belongs to it (iPhone), one or two
+    that end a number belong to the number (13th, 6s), and so does a lone upper-case one (4G).
+
+    text (str): A hashtag's text, with or without its "#".
+    RETURNS (list[str]): Its pieces: joined, they are the text without "#" and underscores. What is
+        neither a letter nor a digit makes pieces of its own.
+    """
+    body = _without_hash(text)
+    classes = "".join(map(_character_class, body))
+    return [body[slice(*match.span())] for match in _HASHTAG_PIECE.finditer(classes)]
+
+
+def segment_words(
+    body: str, log_probability: Callable[[str], float], max_word_length: int
+) -> list[str]:
+    """Find the most probable words that make up a text without spaces, each word independent of
+    the others (Norvig 2009). Of equally probable segmentations the one with the longest first
+    words is taken.
+
+    body (str): The text, in the form in which words are known.
+    log_probability (Callable[[str], float]): The logarithm of a word's probability; -inf if there
+        is no such word.
+    max_word_length (int): No longer words are tried, but for the whole text.
+    RETURNS (list[str]): The words: joined, they are the text. The whole text is left as it is if
+        no segmentation is more probable than it, or possible at all.
+    """
+    if not body:
+        return []
+    # For each place, the best score of what follows, and where the first of its words ends.
+    best = [(float("-inf"), len(body))] * len(body) + [(0.0, len(body))]
+    for start in reversed(range(len(body))):
+        for end in range(min(start + max_word_length, len(body)), start, -1):
+            score = log_probability(body[start:end]) + best[end][0]
+            if score > best[start][0]:
+                best[start] = (score, end)
+    if best[0][0] <= log_probability(body):
+        return [body]
+    words, start = [], 0
+    while start < len(body):
+        end = best[start][1]
+        words.append(body[start:end])
+        start = end
+    return words
+
+
+def _unescape(text: str) -> str:
+    # A reference to a character that HTML forbids, such as &#1;, stands for nothing: keep it.
+    return html.unescape(text) or text
+
+
+def _without_hash(text: str) -> str:
+    is_hashtag = len(text) > 1 and text[0] in "#＃" and text[1] not in "#＃"
+    return text[1:] if is_hashtag else text
+
+
+def _is_html_entity(text: str) -> bool:
+    return text[:1] == "&" and (text[1:] in html5 or bool(_NUMERIC_REFERENCE.match(text)))
+
+
+def _is_number(text: str) -> bool:
+    if _NUMBER.match(text):
+        return True
+    # Fractions, Roman and circled numbers.
+    return all(unicodedata.category(char) in ("No", "Nl") for char in text)
+
+
+def _is_punctuation(text: str) -> bool:
+    return all(unicodedata.category(char)[0] in "PS" for char in text)
+
+
+# The first that matches holds.
+_KINDS: dict[str, Callable[[str], object]] = {
+    "user": _USER.match,
+    "url": lambda text: _URL.match(text) or _BARE_URL.match(text),
+    "email": _EMAIL.match,
+    "emoji": _EMOJI.fullmatch,
+    "hashtag": _HASHTAG.match,
+    "cashtag": _CASHTAG.match,
+    "emoticon": _EMOTICON.match,
+    "number": _is_number,
+    "punctuation": _is_punctuation,
+}
+
+
+def _case(text: str) -> str:
+    is_upper = [char.isupper() for char in text if char.isupper() or char.islower()]
+    if not is_upper:
+        return "none"
+    if not any(is_upper):
+        return "lower"
+    if all(is_upper):
+        return "upper"
+    return "title" if is_upper[0] and not any(is_upper[1:]) else "mixed"
+
+
+def _character_class(char: str) -> str:
+    if char in "s_":
+        return char
+    if char.isupper() or char.istitle():
+        return "U"
+    # A mark belongs to the letter before it.
+    if char.isalpha() or unicodedata.category(char).startswith("M"):
+        return "l"
+    return "d" if char.isdigit() else "x"

@@ -2,10 +2,10 @@
 
 import sys
 
-from . import check, convert, report
+from . import check, convert, lexical, report, silver
 from .app import NAME, app
 
-__all__ = ["app", "check", "convert", "main", "report"]
+__all__ = ["app", "check", "convert", "lexical", "main", "report", "silver"]
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ search then costs as many operations as there are tags, not their square.
 
 import numpy
 from thinc.api import NumpyOps
-from thinc.types import Floats2d, Ints1d
+from thinc.types import Floats2d, Ints1d, Ints2d
 
-from .packing import pack_sequences
+from .packing import Packing, pack_sequences
 
 Bools1d = numpy.ndarray
 
@@ -80,17 +80,22 @@ def _viterbi(scores: Floats2d, lengths: Ints1d) -> Ints1d:
         best[start:end, 0] += path.max(axis=1)
         best[start:end, 1::2] += path.max(axis=1)[:, None]
         best[start:end, 2::2] += numpy.where(from_inside, inside, begin)
-    return _backtrack(packing.bounds, packing.left_to_right, best, origins)
+    return backtrack(packing, best, origins)
 
 
-def _backtrack(
-    bounds: list[tuple[int, int]], order: Ints1d, best: Floats2d, origins: Ints1d
-) -> Ints1d:
-    packed_tags = best.argmax(axis=1)  # right for last tokens, overwritten for all others
+def backtrack(packing: Packing, best: Floats2d, origins: Ints2d) -> Ints1d:
+    """Follow the best paths back from their ends.
+
+    packing (Packing): The order of the two arrays' rows: packed, read from the left.
+    best (Floats2d): (N, nT) the score of the best path that ends in each tag.
+    origins (Ints2d): (N, nT) the tag before, on that path.
+    RETURNS (Ints1d): (N,) the tags, in the batch's order.
+    """
+    tags = best.argmax(axis=1)  # right for last tokens, overwritten for all others
+    bounds = packing.bounds
     for (start, _), (later, later_end) in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
         size = later_end - later
-        ranks = numpy.arange(size)
-        packed_tags[start : start + size] = origins[later + ranks, packed_tags[later:later_end]]
-    tags = numpy.empty_like(packed_tags)
-    tags[order] = packed_tags
-    return tags
+        tags[start : start + size] = origins[later + numpy.arange(size), tags[later:later_end]]
+    unpacked = numpy.empty_like(tags)
+    unpacked[packing.left_to_right] = tags
+    return unpacked

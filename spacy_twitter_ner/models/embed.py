@@ -1,15 +1,15 @@
-"""Embeddings of tokens: one table of learned vectors for each feature, side by side."""
+"""Embeddings of tokens: what is known of each distinct lexeme, side by side, and of the phrase a
+token stands in."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model
-from thinc.types import Floats2d, Ints2d
+from thinc.types import Floats2d
 
-from .features import distinct_lexemes, lexeme_features, validate_features
-from .vocabulary import UNKNOWN, Vocabulary
+from .features import Lexemes, distinct_lexemes
+from .lexeme_features import LexemeFeatures
 
 InT = list[Doc]
 OutT = list[Floats2d]
@@ -31,121 +31,93 @@ def WordEmbed(width: int, *, min_freq: int = 1, unknown_rate: float = 0.0) -> Mo
 def FeatureEmbed(
     features: list[str], widths: list[int], *, min_freq: int = 1, unknown_rate: float = 0.0
 ) -> Model[InT, OutT]:
-    """Embed several features of each token and put their vectors side by side.
+    """Embed several features of each token and put their vectors side by side: a TweetEmbed of
+    LexemeFeatures alone, with the same settings.
 
-    Each feature has a vocabulary, built at initialisation from the training data and stored
-    with the model. Values outside it share a learned vector. There is no vector for padding:
-    nothing here is padded.
-
-    features (list[str]): What to embed: "orth" (the text), "masked" (user names and URLs
-        replaced), "norm" (the normal form), "shape", "prefix1" to "prefix4" and "suffix1" to
-        "suffix4" (of the normal form).
-    widths (list[int]): The width of each feature's vectors.
-    min_freq (int): Values that occur less often in the training data are unknown.
-    unknown_rate (float): How often, in training, a value that occurs once is taken for
-        unknown, so that the vector of unknown values is learned.
     RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, sum(widths)) array a doc.
     """
-    validate_features(features)
-    if len(features) != len(widths):
-        raise ValueError(f"{len(features)} features, but {len(widths)} widths: give one for each")
-    attrs = {"min_freq": min_freq, "unknown_rate": unknown_rate, "fit_vocabulary": fit_vocabulary}
-    return Model(
-        "feature_embed",
-        forward,
-        init=init,
-        dims={"nO": sum(widths), **dict(zip(map(_dim, features), widths, strict=True))},
-        params={name: None for name in features},
-        attrs={**attrs, **{f"vocabulary_{name}": Vocabulary() for name in features}},
+    return TweetEmbed(
+        LexemeFeatures(features, widths, min_freq=min_freq, unknown_rate=unknown_rate)
     )
 
 
-def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
-    if X is not None and all(len(vocabulary) == 1 for vocabulary in _vocabularies(model)):
-        fit_vocabulary(model, X)
-    for name, vocabulary in zip(model.param_names, _vocabularies(model), strict=True):
-        width = model.get_dim(_dim(name))
-        E = numpy.random.normal(scale=width**-0.5, size=(len(vocabulary), width))
-        model.set_param(name, model.ops.asarray2f(E.astype("float32")))
+def TweetEmbed(
+    *parts: Model[Lexemes, Floats2d], phrases: Model[InT, OutT] | None = None
+) -> Model[InT, OutT]:
+    """Put together what is known of each token. The parts that depend on the lexeme alone are
+    computed once for each distinct lexeme of a batch.
 
-
-def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
-    """Build the vocabularies of the training data. Vectors there are already are drawn anew.
-
-    docs (Iterable[Doc]): All docs of the training data, read once.
+    *parts (Model[Lexemes, Floats2d]): Each gives nU lexemes an (nU, width) array.
+    phrases (Optional[Model[list[Doc], list[Floats2d]]]): What depends on a token's neighbours,
+        as spacy-twitter-ner.GazetteerEmbed.v1.
+    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, sum of widths) array a doc.
+    RAISES (ValueError): If there is no part.
     """
-    words: Counter[str] = Counter()
-    for doc in docs:
-        words.update(token.text for token in doc)
-    features = tuple(model.param_names)
-    counts: list[Counter[str]] = [Counter() for _ in features]
-    for word, count in words.items():
-        for counter, value in zip(counts, lexeme_features(word, features), strict=True):
-            counter[value] += count
-    for name, counter in zip(features, counts, strict=True):
-        vocabulary = Vocabulary.from_counts(counter, min_freq=model.attrs["min_freq"])
-        model.attrs[f"vocabulary_{name}"] = vocabulary
-    if all(model.has_param(name) for name in features):
-        init(model)
+    if not parts:
+        raise ValueError("TweetEmbed: name at least one part, as in [embed.*.words]")
+    layers: list[Model] = [*parts, *([phrases] if phrases is not None else [])]
+    model: Model[InT, OutT] = Model(
+        "tweet_embed",
+        forward,
+        init=init,
+        layers=layers,
+        dims={"nO": None},
+        # A number and no reference to a layer: Model.copy loses those.
+        attrs={"n_parts": len(parts)},
+    )
+    if all(layer.has_dim("nO") for layer in layers):
+        model.set_dim("nO", sum(layer.get_dim("nO") for layer in layers))
+    return model
+
+
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
+    lexemes = None if X is None else distinct_lexemes(X)
+    parts, phrases = _parts(model)
+    for part in parts:
+        part.initialize(X=lexemes)
+    if phrases is not None:
+        phrases.initialize(X=X)
+    model.set_dim("nO", sum(layer.get_dim("nO") for layer in model.layers))
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, Callable]:
-    rows, lengths = _rows(model, docs)
-    if is_train:
-        rows = _drop_rare(model, rows)
-    tables = [model.get_param(name) for name in model.param_names]
-    # One contiguous array for each feature: Thinc scatters slowly along strided ones.
-    rows_by_feature = [model.ops.asarray1i(numpy.ascontiguousarray(column)) for column in rows.T]
-    vectors = [table[column] for table, column in zip(tables, rows_by_feature, strict=True)]
-    Y = model.ops.xp.concatenate(vectors, axis=1)
+    xp = model.ops.xp
+    parts, phrases = _parts(model)
+    lexemes = distinct_lexemes(docs)
+    inverse = model.ops.asarray1i(lexemes.inverse)
+    outputs, backprops = zip(*(part(lexemes, is_train) for part in parts), strict=True)
+    by_lexeme = xp.concatenate(outputs, axis=1)
+    by_token = by_lexeme[inverse]
+    if phrases is not None:
+        by_phrase, backprop_phrases = phrases(docs, is_train)
+        by_token = xp.concatenate([by_token, _concatenate(model, by_phrase, phrases)], axis=1)
 
     def backprop(dYs: OutT) -> InT:
         if not dYs:
             return []
         dY = model.ops.flatten(dYs)
+        width = by_lexeme.shape[1]
+        if phrases is not None:
+            backprop_phrases(_split(xp.ascontiguousarray(dY[:, width:]), lexemes.lengths))
+        d_lexemes = model.ops.alloc2f(*by_lexeme.shape)
+        model.ops.scatter_add(d_lexemes, inverse, xp.ascontiguousarray(dY[:, :width]))
         end = 0
-        for name, table, column in zip(model.param_names, tables, rows_by_feature, strict=True):
-            start, end = end, end + table.shape[1]
-            values = model.ops.xp.ascontiguousarray(dY[:, start:end])
-            # Tables are large and batches small: the gradient is added to in place.
-            if not model.has_grad(name):
-                model.set_grad(name, model.ops.alloc2f(*table.shape))
-            model.ops.scatter_add(model.get_grad(name), column, values)
+        for output, backprop_part in zip(outputs, backprops, strict=True):
+            start, end = end, end + output.shape[1]
+            backprop_part(xp.ascontiguousarray(d_lexemes[:, start:end]))
         return []
 
-    return _split(Y, lengths), backprop
+    return _split(by_token, lexemes.lengths), backprop
 
 
-def _dim(feature: str) -> str:
-    """RETURNS (str): The name under which the model stores the width of a feature's vectors."""
-    return f"nO_{feature}"
+def _parts(model: Model[InT, OutT]) -> tuple[list[Model], Model | None]:
+    n_parts = model.attrs["n_parts"]
+    return model.layers[:n_parts], next(iter(model.layers[n_parts:]), None)
 
 
-def _vocabularies(model: Model[InT, OutT]) -> list[Vocabulary]:
-    return [model.attrs[f"vocabulary_{name}"] for name in model.param_names]
-
-
-def _rows(model: Model[InT, OutT], docs: InT) -> tuple[Ints2d, list[int]]:
-    """Look the tokens up, once per distinct lexeme: (N, features) and the docs' lengths."""
-    lexemes = distinct_lexemes(docs)
-    vocabularies = _vocabularies(model)
-    features = tuple(model.param_names)
-    rows = [
-        [vocabulary.row(value) for vocabulary, value in zip(vocabularies, values, strict=True)]
-        for values in (lexeme_features(text, features) for text in lexemes.texts)
-    ]
-    table = numpy.asarray(rows, dtype="int64").reshape(len(rows), len(features))
-    return table[lexemes.inverse], lexemes.lengths
-
-
-def _drop_rare(model: Model[InT, OutT], rows: Ints2d) -> Ints2d:
-    rate = model.attrs["unknown_rate"]
-    if rate <= 0:
-        return rows
-    n_frequent = numpy.asarray([v.n_frequent for v in _vocabularies(model)])
-    dropped = (rows > n_frequent) & (numpy.random.uniform(size=rows.shape) < rate)
-    return numpy.where(dropped, UNKNOWN, rows)
+def _concatenate(model: Model[InT, OutT], Xs: OutT, layer: Model) -> Floats2d:
+    """As ops.flatten, but with the right width where there are no tokens."""
+    return model.ops.flatten(Xs) if Xs else model.ops.alloc2f(0, layer.get_dim("nO"))
 
 
 def _split(Y: Floats2d, lengths: Sequence[int]) -> OutT:

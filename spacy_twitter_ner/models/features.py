@@ -8,8 +8,9 @@ import numpy
 from spacy.attrs import ORTH
 from spacy.lang.lex_attrs import word_shape
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
-from ..normalization import mask_user_and_url, normal_form
+from ..normalization import emoji_form, mask_user_and_url, normal_form, orthography, token_kind
 
 MAX_AFFIX = 4
 
@@ -26,11 +27,20 @@ def _suffix(text: str, *, length: int) -> str:
     return normal_form(text)[-length:]
 
 
+def _flags(text: str) -> str:
+    kind = token_kind(text)
+    # How a name or an address is written says nothing: their forms hide it as well.
+    return kind if kind in ("user", "url") else " ".join((kind, *orthography(text)))
+
+
 FEATURES: dict[str, Callable[[str], str]] = {
     "orth": _identity,
     "masked": mask_user_and_url,
     "norm": normal_form,
     "shape": word_shape,
+    "kind": token_kind,
+    "flags": _flags,
+    "emoji": emoji_form,
     **{f"prefix{n}": partial(_prefix, length=n) for n in range(1, MAX_AFFIX + 1)},
     **{f"suffix{n}": partial(_suffix, length=n) for n in range(1, MAX_AFFIX + 1)},
 }
@@ -64,11 +74,13 @@ class Lexemes(NamedTuple):
     texts (list[str]): Each distinct lexeme's text, nU in all.
     inverse (numpy.ndarray): (N,) for each token of the batch, its lexeme's index in texts.
     lengths (list[int]): How many tokens each doc has.
+    vocabs (list[Vocab]): For each distinct lexeme, the vocab it was found in.
     """
 
     texts: list[str]
     inverse: numpy.ndarray
     lengths: list[int]
+    vocabs: list[Vocab]
 
 
 def distinct_lexemes(docs: Sequence[Doc]) -> Lexemes:
@@ -81,8 +93,6 @@ def distinct_lexemes(docs: Sequence[Doc]) -> Lexemes:
     orths = numpy.concatenate([numpy.zeros(0, "uint64"), *(doc.to_array(ORTH) for doc in docs)])
     unique, first, inverse = numpy.unique(orths, return_index=True, return_inverse=True)
     owners = numpy.searchsorted(numpy.cumsum(lengths), first, side="right")
-    texts = [
-        docs[owner].vocab.strings[orth]
-        for orth, owner in zip(unique.tolist(), owners.tolist(), strict=True)
-    ]
-    return Lexemes(texts, inverse, lengths)
+    vocabs = [docs[owner].vocab for owner in owners.tolist()]
+    texts = [vocab.strings[orth] for orth, vocab in zip(unique.tolist(), vocabs, strict=True)]
+    return Lexemes(texts, inverse, lengths, vocabs)

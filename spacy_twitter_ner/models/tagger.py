@@ -1,8 +1,11 @@
-"""The tagger: token vectors to a distribution over tags."""
+"""The taggers: token vectors to a distribution over tags, each token's or the sequence's."""
 
 from spacy.tokens import Doc
-from thinc.api import Dropout, Model, Softmax_v2, chain, glorot_uniform_init, with_array
+from thinc.api import Dropout, Linear, Model, Softmax_v2, chain, glorot_uniform_init, with_array
 from thinc.types import Floats2d
+
+from ..layers import crf
+from .heads import CRFHead, SoftmaxHead
 
 InT = list[Doc]
 OutT = list[Floats2d]
@@ -28,20 +31,48 @@ def BiLSTMTagger(
     model = chain(tok2vec, with_array(chain(Dropout(dropout), output_layer)))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
+    model.attrs["head"] = SoftmaxHead()
     model.attrs["resize_output"] = resize_output
     return model
 
 
-def resize_output(model: Model[InT, OutT], nO: int) -> Model[InT, OutT]:
+def BiLSTMCRFTagger(
+    tok2vec: Model[InT, OutT], nO: int | None = None, *, dropout: float = 0.0
+) -> Model[InT, crf.Lattice]:
+    """Tag each sequence: token vectors, a dense layer, a conditional random field over BIO tags
+    (Huang, Xu & Yu 2015). Invalid sequences of tags have probability zero.
+
+    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors, as of spacy.Tok2Vec.v2 with
+        spacy-twitter-ner.BiLSTMEncoder.v1, or a spacy.Tok2VecListener.v1.
+    nO (Optional[int]): The number of tags. Found from the labels at initialisation if not given.
+    dropout (float): Rate on the token vectors; spaCy's [training] dropout overwrites it.
+    RETURNS (Model[list[Doc], Lattice]): The scores of all tag sequences. Its backpropagation
+        expects a Lattice of gradients.
+    """
+    width = tok2vec.maybe_get_dim("nO")
+    output_layer = Linear(nO, width, init_W=glorot_uniform_init)
+    crf_layer = crf.CRF(nO)
+    emit = with_array(chain(Dropout(dropout), output_layer))
+    model: Model[InT, crf.Lattice] = chain(tok2vec, emit, crf_layer)
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", output_layer)
+    model.set_ref("crf", crf_layer)
+    model.attrs["head"] = CRFHead()
+    model.attrs["resize_output"] = resize_output
+    return model
+
+
+def resize_output(model: Model, nO: int) -> Model:
     """Make room for more tags. What is known of the first ones stays, and so do predictions.
 
     nO (int): The new number of tags.
-    RETURNS (Model[list[Doc], list[Floats2d]]): The same model.
+    RETURNS (Model): The same model.
     """
     smaller = model.get_ref("output_layer")
-    # A new layer rather than larger arrays in the old one: an optimizer keeps its averages by
-    # layer, and those of the old one would not fit.
-    larger = Softmax_v2(nO, smaller.maybe_get_dim("nI"), init_W=glorot_uniform_init)
+    # New layers rather than larger arrays in the old ones: an optimizer keeps its averages by
+    # layer, and those of the old ones would not fit.
+    make_layer = Softmax_v2 if smaller.name == "softmax" else Linear
+    larger = make_layer(nO, smaller.maybe_get_dim("nI"), init_W=glorot_uniform_init)
     if smaller.has_dim("nO") and smaller.has_param("W"):
         n_known = smaller.get_dim("nO")
         larger.initialize()
@@ -53,11 +84,18 @@ def resize_output(model: Model[InT, OutT], nO: int) -> Model[InT, OutT]:
             param[n_known:] = param[0]
             larger.set_param(name, param)
         larger.get_param("b")[n_known:] -= NEW_TAG_MARGIN
-    model.replace_node(smaller, larger)
-    for node in model.walk():
-        if node is not larger and node.has_dim("nO") is not False and _ends_in(node, larger):
-            node.set_dim("nO", nO, force=True)
+    _replace(model, smaller, larger, nO)
+    if model.has_ref("crf"):
+        crf_layer = model.get_ref("crf")
+        _replace(model, crf_layer, crf.resize(crf_layer, nO, NEW_TAG_MARGIN), nO)
     return model
+
+
+def _replace(model: Model, old: Model, new: Model, nO: int) -> None:
+    model.replace_node(old, new)
+    for node in model.walk():
+        if node is not new and node.has_dim("nO") is not False and _ends_in(node, new):
+            node.set_dim("nO", nO, force=True)
 
 
 def _ends_in(node: Model, last: Model) -> bool:

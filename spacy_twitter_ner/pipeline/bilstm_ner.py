@@ -1,6 +1,6 @@
 """The component: tags each token with a neural tagger and sets the entities of the tags."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ints1d
 
 from ..iob import bio_tags
-from ..layers.decoding import decode_bio
+from ..models.heads import Head
 from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
 from .gold import MISSING, gold_tags
 
@@ -57,14 +57,14 @@ _SAMPLE_SIZE = 10
 def make_twitter_bilstm_ner(
     nlp: Language,
     name: str,
-    model: Model[list[Doc], list[Floats2d]],
+    model: Model[list[Doc], Any],
     loss_reduction: str,
     scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
     """Make a named entity recogniser that tags tokens with a BiLSTM.
 
-    model (Model[list[Doc], list[Floats2d]]): Gives each token a distribution over the BIO tags,
-        as spacy-twitter-ner.BiLSTMTagger.v1.
+    model (Model[list[Doc], Any]): Scores BIO tags, as spacy-twitter-ner.BiLSTMTagger.v1 does each
+        token's, or spacy-twitter-ner.BiLSTMCRFTagger.v1 sequences of them.
     loss_reduction (str): "mean" divides the loss of a batch and its gradient by the batch's
         tokens, so that clipping and learn rate mean the same for every batch; "sum" does not,
         as in spaCy's own components, and suits one that shares its token vectors with them.
@@ -79,7 +79,7 @@ class TwitterBiLSTMNER(TrainablePipe):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model[list[Doc], list[Floats2d]],
+        model: Model[list[Doc], Any],
         name: str = "twitter_bilstm_ner",
         *,
         loss_reduction: str = "mean",
@@ -88,7 +88,8 @@ class TwitterBiLSTMNER(TrainablePipe):
         """Make a named entity recogniser.
 
         vocab (Vocab): The shared vocabulary.
-        model (Model[list[Doc], list[Floats2d]]): Gives each token a distribution over the tags.
+        model (Model[list[Doc], Any]): Scores BIO tags; its attribute "head" tells what the scores
+            mean, see models/heads.py.
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
         scorer (Optional[Callable]): The scoring method, as spacy.ner_scorer.v1.
@@ -131,12 +132,23 @@ class TwitterBiLSTMNER(TrainablePipe):
         lengths = [len(doc) for doc in docs]
         if not any(lengths):
             return [numpy.zeros(0, dtype="int64") for _ in docs]
-        ops = self.model.ops
-        probabilities = ops.to_numpy(ops.flatten(self.model.predict(docs)))
         no_begin, no_inside, is_space = entity_constraints(docs)
-        scores = numpy.log(numpy.maximum(probabilities, numpy.finfo("float32").tiny))
-        tags = decode_bio(scores, lengths, no_begin=no_begin, no_inside=no_inside)
+        tags = self._head.decode(self.model.predict(docs), no_begin, no_inside)
         return numpy.split(trim_white_space(tags, is_space), numpy.cumsum(lengths)[:-1])
+
+    def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
+        """Find how probable each tag of each token is, given that the tags of a doc are valid
+        BIO: the posterior marginals.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (list[Floats2d]): One (nT, n_tags) array a doc, in the order of `tags`.
+        """
+        docs = list(docs)
+        lengths = [len(doc) for doc in docs]
+        if not any(lengths):
+            return [numpy.zeros((0, len(self.tags))) for _ in docs]
+        posteriors = self._head.get_posteriors(self.model.predict(docs))
+        return numpy.split(posteriors, numpy.cumsum(lengths)[:-1])
 
     def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
         """Set the entities of a batch of docs. Entities and blocked tokens that are there stay.
@@ -205,50 +217,34 @@ class TwitterBiLSTMNER(TrainablePipe):
         docs = [example.predicted for example in examples]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
-        ops = self.model.ops
         set_dropout_rate(self.model, drop)
-        targets = ops.flatten(self._rehearsal_model.predict(docs))
+        targets = self._rehearsal_model.predict(docs)
         scores, backprop = self.model.begin_update(docs)
-        probabilities = ops.flatten(scores)
-        # A label added since then has no target: the model was sure that there was none.
-        n_targets = targets.shape[1]
-        gradient = probabilities.copy()
-        gradient[:, :n_targets] -= targets
-        gradient /= self._divisor(len(gradient))
-        backprop(ops.unflatten(gradient, [len(doc) for doc in docs]))
+        loss, gradient = self._head.get_distillation_loss(scores, targets)
+        divisor = self._divisor(sum(len(doc) for doc in docs))
+        backprop(self._head.scale(gradient, 1.0 / divisor))
         if sgd not in (None, False):
             self.finish_update(sgd)
-        logs = ops.xp.log(ops.xp.maximum(probabilities[:, :n_targets], _tiny(probabilities)))
-        losses[self.name] += float(-(targets * logs).sum() / self._divisor(len(gradient)))
+        losses[self.name] += loss / divisor
         return losses
 
-    def get_loss(
-        self, examples: Iterable[Example], scores: list[Floats2d]
-    ) -> tuple[float, list[Floats2d]]:
-        """Find the cross-entropy of the gold tags and its gradient. Tokens whose gold tag is
-        missing count for nothing.
+    def get_loss(self, examples: Iterable[Example], scores: Any) -> tuple[float, Any]:
+        """Find how unlikely the gold tags are, and the gradient. Tokens whose gold tag is missing
+        count for nothing: a softmax leaves them out, a CRF sums over all their tags.
 
         examples (Iterable[Example]): The batch.
-        scores (list[Floats2d]): The model's probabilities, (nT, nO) a doc.
-        RETURNS (tuple[float, list[Floats2d]]): The loss, and its gradient by the input of the
-            softmax.
+        scores (Any): The model's output.
+        RETURNS (tuple[float, Any]): The loss, and the gradient that the model's backpropagation
+            expects.
         """
         examples = list(examples)
         validate_examples(examples, "TwitterBiLSTMNER.get_loss")
-        ops = self.model.ops
         gold = numpy.concatenate([self._gold_tags(example) for example in examples])
-        known = ops.asarray1i(numpy.flatnonzero(gold != MISSING))
-        gold = ops.asarray1i(gold)[known]
-        probabilities = ops.flatten(scores)
-        if ops.xp.isnan(probabilities.sum()):
+        loss, gradient = self._head.get_loss(scores, gold)
+        if numpy.isnan(loss):
             raise ValueError(Errors.E940)
-        divisor = self._divisor(len(known))
-        gradient = ops.xp.zeros_like(probabilities)
-        gradient[known] = probabilities[known] / divisor
-        gradient[known, gold] -= 1.0 / divisor
-        likelihoods = ops.xp.maximum(probabilities[known, gold], _tiny(probabilities))
-        loss = float(-ops.xp.log(likelihoods).sum() / divisor)
-        return loss, ops.unflatten(gradient, [len(doc_scores) for doc_scores in scores])
+        divisor = self._divisor(int((gold != MISSING).sum()))
+        return loss / divisor, self._head.scale(gradient, 1.0 / divisor)
 
     def initialize(
         self,
@@ -256,6 +252,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         *,
         nlp: Language | None = None,
         labels: Iterable[str] | None = None,
+        phrases: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         """Find labels, vocabularies and widths in the training data and draw the weights.
 
@@ -263,8 +260,11 @@ class TwitterBiLSTMNER(TrainablePipe):
         nlp (Optional[Language]): The pipeline this component is part of.
         labels (Optional[Iterable[str]]): The entity types, as `spacy init labels` stores them;
             without them they are read off the training data.
+        phrases (Optional[Mapping[str, Iterable[str]]]): Known phrases by type, for the model's
+            gazetteer, as spacy-twitter-ner.PhraseLists.v1 reads them from files.
         RAISES (TypeError): If there are no examples.
-        RAISES (ValueError): If the examples have no labels or no tokens.
+        RAISES (ValueError): If the examples have no labels or no tokens, or if there are phrases
+            but no gazetteer.
         """
         validate_get_examples(get_examples, "TwitterBiLSTMNER.initialize")
         if labels is None:
@@ -272,8 +272,11 @@ class TwitterBiLSTMNER(TrainablePipe):
         for label in labels:
             self.add_label(label)
         self._require_labels()
-        for node in self._vocabulary_nodes(nlp):
-            node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
+        embeddings = list(self._embedding_nodes(nlp))
+        for node in embeddings:
+            if "fit_vocabulary" in node.attrs:
+                node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
+        self._fit_gazetteers(embeddings, get_examples, phrases)
         # Docs without tokens tell nothing of widths.
         sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))
         if not sample:
@@ -304,6 +307,10 @@ class TwitterBiLSTMNER(TrainablePipe):
             self._resize_output()
         return 1
 
+    @property
+    def _head(self) -> Head:
+        return self.model.attrs["head"]
+
     def _n_outputs(self) -> int | None:
         return self.model.get_ref("output_layer").maybe_get_dim("nO")
 
@@ -317,9 +324,9 @@ class TwitterBiLSTMNER(TrainablePipe):
                 f"{self._n_outputs()} outputs and cannot be resized"
             )
 
-    def _vocabulary_nodes(self, nlp: Language | None) -> Iterator[Model]:
-        """The embeddings whose vocabulary is built of the training data: the model's own, and
-        those of a shared tok2vec that it listens to, which itself saw but a sample."""
+    def _embedding_nodes(self, nlp: Language | None) -> Iterator[Model]:
+        """All layers of the model, and of a shared tok2vec that it listens to: what they know of
+        the training data is found here, as the tok2vec itself sees but a sample."""
         models = [self.model]
         for node in self.model.walk():
             upstream = getattr(node, "upstream_name", None)
@@ -327,7 +334,23 @@ class TwitterBiLSTMNER(TrainablePipe):
                 if name == upstream or (upstream == "*" and hasattr(pipe, "add_listener")):
                     models.append(getattr(pipe, "model"))  # noqa: B009 (a Pipe's type has none)
         for model in models:
-            yield from (node for node in model.walk() if "fit_vocabulary" in node.attrs)
+            yield from model.walk()
+
+    def _fit_gazetteers(
+        self,
+        nodes: list[Model],
+        get_examples: Callable[[], Iterable[Example]],
+        phrases: Mapping[str, Iterable[str]] | None,
+    ) -> None:
+        gazetteers = [node for node in nodes if "fit_gazetteer" in node.attrs]
+        if phrases and not gazetteers:
+            raise ValueError(
+                f"[initialize.components.{self.name}.phrases] gives phrases, but the model of "
+                f"component {self.name!r} has no gazetteer: add "
+                "[components.….embed.phrases] with spacy-twitter-ner.GazetteerEmbed.v1"
+            )
+        for node in gazetteers:
+            node.attrs["fit_gazetteer"](node, (eg.reference for eg in get_examples()), phrases)
 
     def _gold_tags(self, example: Example) -> Ints1d:
         type_index = {label: index for index, label in enumerate(self.labels)}
@@ -343,8 +366,3 @@ class TwitterBiLSTMNER(TrainablePipe):
 
     def _divisor(self, n_tokens: int) -> int:
         return max(n_tokens, 1) if self.cfg["loss_reduction"] == "mean" else 1
-
-
-def _tiny(probabilities: Floats2d) -> float:
-    """A lower bound for probabilities that go into a logarithm."""
-    return float(numpy.finfo(probabilities.dtype).tiny)

@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 
 from spacy_twitter_ner.layers.decoding import decode_bio
 
+from .crf_oracle import is_valid
+
 INF = float("inf")
-
-
-def is_valid(tags: Sequence[int]) -> bool:
-    """Whether each I (2, 4, …) follows B or I of its type (the number before, or its own)."""
-    return all(
-        tag == 0 or tag % 2 == 1 or before in (tag - 1, tag)
-        for before, tag in zip([0, *tags], tags, strict=False)
-    )
 
 
 def best_score(scores: numpy.ndarray) -> float:

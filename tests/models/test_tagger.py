@@ -1,11 +1,15 @@
+from collections.abc import Callable
+
 import numpy
 import pytest
 from spacy.ml.models.tok2vec import build_Tok2Vec_model
-from thinc.api import Adam, Model, set_dropout_rate
+from thinc.api import Adam, Model, fix_random_seed, set_dropout_rate
 
+from spacy_twitter_ner.layers.crf import marginals
 from spacy_twitter_ner.models.embed import WordEmbed
 from spacy_twitter_ner.models.encoder import BiLSTMEncoder
-from spacy_twitter_ner.models.tagger import BiLSTMTagger, resize_output
+from spacy_twitter_ner.models.heads import CRFHead, SoftmaxHead
+from spacy_twitter_ner.models.tagger import BiLSTMCRFTagger, BiLSTMTagger, resize_output
 
 from .docs import make_docs
 
@@ -13,25 +17,42 @@ DOCS = make_docs("the cat saw the dog", "", "a cat", "cats")
 N_TOKENS = sum(len(doc) for doc in DOCS)
 
 
-def make_tagger(nO: int | None = None, *, initialize: bool = True, dropout: float = 0.0) -> Model:
-    tok2vec = build_Tok2Vec_model(WordEmbed(6), BiLSTMEncoder(4))
-    model = BiLSTMTagger(tok2vec, nO, dropout=dropout)
+BOTH = pytest.mark.parametrize("architecture", [BiLSTMTagger, BiLSTMCRFTagger])
+
+
+def make_tagger(
+    nO: int | None = None,
+    *,
+    architecture: Callable[..., Model] = BiLSTMTagger,
+    initialize: bool = True,
+    dropout: float = 0.0,
+) -> Model:
+    fix_random_seed(0)
+    model = architecture(build_Tok2Vec_model(WordEmbed(6), BiLSTMEncoder(4)), nO, dropout=dropout)
     if initialize:
         model.initialize(X=DOCS, Y=[numpy.zeros((len(doc), nO or 3), "float32") for doc in DOCS])
     return model
 
 
 def train(model: Model, optimizer: Adam, tags: list[int], n_steps: int) -> None:
-    gold = numpy.eye(model.get_ref("output_layer").get_dim("nO"), dtype="float32")[tags]
+    head = model.attrs["head"]
     for _ in range(n_steps):
-        Ys, backprop = model(DOCS, is_train=True)
-        gradient = (numpy.concatenate(Ys) - gold) / len(gold)
-        backprop(model.ops.unflatten(gradient, [len(doc) for doc in DOCS]))
+        scores, backprop = model(DOCS, is_train=True)
+        _, gradient = head.get_loss(scores, numpy.asarray(tags))
+        backprop(head.scale(gradient, 1 / len(tags)))
         model.finish_update(optimizer)
 
 
 def predict(model: Model) -> numpy.ndarray:
-    return numpy.concatenate(model.predict(DOCS))
+    """Each token's distribution over the tags."""
+    scores = model.predict(DOCS)
+    is_crf = isinstance(model.attrs["head"], CRFHead)
+    return marginals(scores)[1].emissions if is_crf else numpy.concatenate(scores)
+
+
+def decode(model: Model) -> list[int]:
+    nowhere = numpy.zeros(N_TOKENS, dtype=bool)
+    return model.attrs["head"].decode(model.predict(DOCS), nowhere, nowhere).tolist()
 
 
 @pytest.mark.parametrize("nO", [None, 5])
@@ -43,52 +64,78 @@ def test_gives_a_distribution_for_each_token(nO: int | None) -> None:
     assert [Y.shape for Y in model.predict(DOCS[1:2])] == [(0, nO or 3)]
 
 
-def test_refs() -> None:
-    model = make_tagger()
+@pytest.mark.parametrize("nO", [None, 5])
+def test_crf_gives_the_scores_of_all_sequences(nO: int | None) -> None:
+    model = make_tagger(nO, architecture=BiLSTMCRFTagger)
+    scores = model.predict(DOCS)
+    assert scores.lengths == [len(doc) for doc in DOCS]
+    assert scores.emissions.shape == (N_TOKENS, nO or 3)
+    assert scores.transitions.shape == (nO or 3, nO or 3)
+    assert predict(model).sum(axis=1) == pytest.approx(1.0)
+    nothing = model.predict(DOCS[1:2])
+    assert (nothing.emissions.shape, nothing.lengths) == ((0, nO or 3), [0])
+
+
+def test_heads() -> None:
+    assert isinstance(make_tagger().attrs["head"], SoftmaxHead)
+    assert isinstance(make_tagger(architecture=BiLSTMCRFTagger).attrs["head"], CRFHead)
+
+
+@BOTH
+def test_refs(architecture: Callable[..., Model]) -> None:
+    model = make_tagger(architecture=architecture)
     assert model.get_ref("tok2vec").get_dim("nO") == 8
     assert model.get_ref("output_layer").get_dim("nO") == 3
     assert model.attrs["resize_output"] is resize_output
+    assert model.has_ref("crf") == (architecture is BiLSTMCRFTagger)
+    assert not model.has_ref("crf") or model.get_ref("crf").get_dim("nO") == 3
 
 
-def test_output_weights_are_not_zero_at_first() -> None:
+@BOTH
+def test_output_weights_are_not_zero_at_first(architecture: Callable[..., Model]) -> None:
     # Thinc's own start at zero, from which nothing would reach the token vectors at first.
-    assert model_weights(make_tagger()).all()
+    assert output_weights(make_tagger(architecture=architecture)).all()
 
 
-def model_weights(model: Model) -> numpy.ndarray:
+def output_weights(model: Model) -> numpy.ndarray:
     return model.get_ref("output_layer").get_param("W")
 
 
-def test_gradient_is_that_of_the_input_of_the_softmax() -> None:
-    model = make_tagger()
-    output_layer = model.get_ref("output_layer")
-    gold = numpy.arange(N_TOKENS) % 3
+@BOTH
+def test_gradient_is_that_of_the_loss(architecture: Callable[..., Model]) -> None:
+    """By the bias of the output layer, and by what the CRF knows of transitions."""
+    model = make_tagger(architecture=architecture)
+    head, gold = model.attrs["head"], numpy.asarray([0, 1, 2, 0, 1, 1, 0, 1])
+    scores, backprop = model(DOCS, is_train=True)
+    backprop(head.get_loss(scores, gold)[1])
     step = 1e-2
-
-    def loss() -> float:
-        return -float(numpy.log(predict(model)[numpy.arange(N_TOKENS), gold]).sum())
-
-    Ys, backprop = model(DOCS, is_train=True)
-    gradient = numpy.concatenate(Ys) - numpy.eye(3, dtype="float32")[gold]
-    backprop(model.ops.unflatten(gradient, [len(doc) for doc in DOCS]))
-    b = output_layer.get_param("b")
-    for tag in range(3):
-        losses = []
-        for sign in (1, -1):
-            b[tag] += sign * step
-            losses.append(loss())
-            b[tag] -= sign * step
-        expected = (losses[0] - losses[1]) / (2 * step)
-        assert output_layer.get_grad("b")[tag] == pytest.approx(expected, abs=1e-2)
+    layers = [model.get_ref(name) for name in ("output_layer", "crf") if model.has_ref(name)]
+    checked = [(layer, name) for layer in layers for name in layer.param_names if name != "W"]
+    for node, name in checked:
+        param = node.get_param(name)
+        for index in numpy.ndindex(*param.shape):
+            losses = []
+            for sign in (1, -1):
+                param[index] += sign * step
+                losses.append(head.get_loss(model.predict(DOCS), gold)[0])
+                param[index] -= sign * step
+            expected = (losses[0] - losses[1]) / (2 * step)
+            assert node.get_grad(name)[index] == pytest.approx(expected, abs=1e-2)
 
 
-def test_dropout_is_for_training_only() -> None:
-    model = make_tagger(dropout=0.5)
-    before = predict(model)
-    assert (predict(model) == before).all()
-    assert (numpy.concatenate(model(DOCS, is_train=True)[0]) != before).any()
+@BOTH
+def test_dropout_is_for_training_only(architecture: Callable[..., Model]) -> None:
+    model = make_tagger(architecture=architecture, dropout=0.5)
+
+    def loss(is_train: bool) -> float:
+        scores, _ = model(DOCS, is_train=is_train)
+        return model.attrs["head"].get_loss(scores, numpy.zeros(N_TOKENS, dtype="int64"))[0]
+
+    before = loss(False)
+    assert loss(False) == before
+    assert loss(True) != before
     set_dropout_rate(model, 0.0)
-    assert (numpy.concatenate(model(DOCS, is_train=True)[0]) == before).all()
+    assert loss(True) == before
 
 
 def test_resize_keeps_what_is_known_of_the_old_tags() -> None:
@@ -110,42 +157,65 @@ def test_resize_keeps_what_is_known_of_the_old_tags() -> None:
     # A new tag is as yet never the best, but not so improbable that it could not be learned.
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert (after[:, 3:] > 0).all()
-    assert (model_weights(model)[3:] != 0).all()
+    assert (output_weights(model)[3:] != 0).all()
 
 
-def test_resize_replaces_the_width_everywhere() -> None:
-    model = make_tagger()
+@pytest.mark.parametrize("n_steps", [0, 5, 30])
+def test_resize_keeps_the_probabilities_of_a_crf(n_steps: int) -> None:
+    model = make_tagger(architecture=BiLSTMCRFTagger)
+    train(model, Adam(0.01), [0, 1, 2, 0, 1, 1, 0, 1], n_steps)
+    before, tags = predict(model), decode(model)
+    assert resize_output(model, 7) is model
+    after = predict(model)
+    assert after.shape == (N_TOKENS, 7)
+    assert abs(after[:, :3] - before).max() < 0.02
+    assert decode(model) == tags
+    # A new type is improbable, but not so much that it could not be learned.
+    assert (after[:, [3, 5]] > 1e-8).all()
+    assert (output_weights(model)[3:] != 0).all()
+
+
+@BOTH
+def test_resize_replaces_the_width_everywhere(architecture: Callable[..., Model]) -> None:
+    model = make_tagger(architecture=architecture)
     resize_output(model, 7)
     assert model.get_dim("nO") == 7
-    assert 3 not in [node.maybe_get_dim("nO") for node in model.walk()]
+    widths = [node.maybe_get_dim(dim) for node in model.walk() for dim in ("nO", "nI")]
+    assert 3 not in widths
     assert model.get_ref("tok2vec").get_dim("nO") == 8
-    assert make_tagger(7).from_bytes(model.to_bytes()).predict(DOCS)[0].shape == (5, 7)
+    loaded = make_tagger(7, architecture=architecture).from_bytes(model.to_bytes())
+    assert predict(loaded).shape == (N_TOKENS, 7)
 
 
-def test_training_goes_on_after_resizing() -> None:
-    model, optimizer = make_tagger(), Adam(0.02)
-    train(model, optimizer, [0, 1, 2, 0, 1, 2, 0, 1], 5)
+@BOTH
+def test_training_goes_on_after_resizing(architecture: Callable[..., Model]) -> None:
+    model, optimizer = make_tagger(architecture=architecture), Adam(0.02)
+    # The docs are of 5, 0, 2 and 1 tokens.
+    train(model, optimizer, [0, 1, 2, 0, 1, 1, 2, 1], 5)
     resize_output(model, 5)
-    tags = [0, 3, 4, 0, 1, 2, 3, 4]
+    tags = [0, 3, 4, 0, 1, 3, 4, 3]
     train(model, optimizer, tags, 60)
-    assert predict(model).argmax(axis=1).tolist() == tags
+    assert decode(model) == tags
     resize_output(model, 7)
     with model.use_params(optimizer.averages):
         assert predict(model).shape == (N_TOKENS, 7)
-    train(model, optimizer, [6, *tags[1:]], 60)
-    assert predict(model).argmax(axis=1).tolist() == [6, *tags[1:]]
+    train(model, optimizer, [5, *tags[1:]], 60)
+    assert decode(model) == [5, *tags[1:]]
 
 
+@BOTH
 @pytest.mark.parametrize("nO", [None, 3])
-def test_resize_before_initialisation(nO: int | None) -> None:
-    model = make_tagger(nO, initialize=False)
+def test_resize_before_initialisation(architecture: Callable[..., Model], nO: int | None) -> None:
+    model = make_tagger(nO, architecture=architecture, initialize=False)
     resize_output(model, 7)
     assert model.get_ref("output_layer").get_dim("nO") == 7
     model.initialize(X=DOCS)
     assert predict(model).shape == (N_TOKENS, 7)
 
 
-def test_bytes_round_trip() -> None:
-    model = make_tagger()
-    loaded = make_tagger(initialize=False).from_bytes(model.to_bytes())
+@BOTH
+def test_bytes_round_trip(architecture: Callable[..., Model]) -> None:
+    model = make_tagger(architecture=architecture)
+    train(model, Adam(0.01), [0, 1, 2, 0, 1, 1, 0, 1], 3)
+    loaded = make_tagger(architecture=architecture, initialize=False).from_bytes(model.to_bytes())
     assert (predict(loaded) == predict(model)).all()

@@ -69,16 +69,16 @@ def test_an_empty_label(nlp):
         add_small_ner(nlp).add_label("")
 
 
-def test_implicit_labels(nlp):
-    ner = add_small_ner(nlp)
+def test_implicit_labels(nlp, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
     assert ner.labels == ("LOC", "PERSON")
     assert ner.model.get_ref("output_layer").get_dim("nO") == 5
 
 
-def test_explicit_labels(nlp):
-    ner = add_small_ner(nlp)
+def test_explicit_labels(nlp, small):
+    ner = add_small_ner(nlp, **small)
     ner.add_label("TEAM")
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
@@ -86,8 +86,8 @@ def test_explicit_labels(nlp):
     assert ner.model.get_ref("output_layer").get_dim("nO") == 7
 
 
-def test_labels_without_data(nlp):
-    ner = add_small_ner(nlp)
+def test_labels_without_data(nlp, small):
+    ner = add_small_ner(nlp, **small)
     ner.add_label("LOC")
     nlp.initialize()
     assert ner.labels == ("LOC",)
@@ -137,12 +137,12 @@ def test_init_labels(nlp, tmp_path):
     assert nlp.get_pipe(NAME).labels == ("LOC", "PERSON")
 
 
-def test_add_label_keeps_predictions():
+def test_add_label_keeps_predictions(small):
     # Not trained to the end: where nothing is sure, a new label could take what it should not.
     for seed in range(10):
         fix_random_seed(seed)
         nlp = spacy.blank("xx")
-        ner = add_small_ner(nlp)
+        ner = add_small_ner(nlp, **small)
         train(nlp, make_examples(nlp), steps=5)
         before = [tags.tolist() for tags in ner.predict(list(nlp.tokenizer.pipe(TEST_TEXTS)))]
         assert ner.add_label("NEW") == 1
@@ -154,8 +154,8 @@ def test_add_label_keeps_predictions():
 
 
 @pytest.mark.parametrize("use_averages", [False, True])
-def test_add_label_and_go_on_with_the_same_optimizer(nlp, use_averages):
-    ner = add_small_ner(nlp)
+def test_add_label_and_go_on_with_the_same_optimizer(nlp, use_averages, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
     optimizer = Adam(0.01, use_averages=use_averages)
@@ -168,9 +168,9 @@ def test_add_label_and_go_on_with_the_same_optimizer(nlp, use_averages):
         nlp("they play Arsenal")
 
 
-def test_add_label_after_loading(trained):
+def test_add_label_after_loading(trained, small):
     nlp = spacy.blank("xx")
-    ner = add_small_ner(nlp)
+    ner = add_small_ner(nlp, **small)
     nlp.from_bytes(trained.to_bytes())
     assert ner.add_label("LOC") == 0
     assert ner.add_label("TEAM") == 1
@@ -200,8 +200,8 @@ def test_a_number_of_tags_in_the_config(nlp):
 # Initialisation
 
 
-def test_initialize_examples(nlp):
-    ner = add_small_ner(nlp)
+def test_initialize_examples(nlp, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
     # Not what one should do, but it has to work; a vocabulary may have another size then.
@@ -239,9 +239,17 @@ def test_the_vocabulary_is_that_of_all_examples(nlp):
     ner = add_small_ner(nlp)
     examples = make_examples(nlp, [*TRAIN_DATA * 5, ("zebra", {"entities": []})])
     nlp.initialize(lambda: iter(examples))
-    embed = next(node for node in ner.model.walk() if node.name == "feature_embed")
+    embed = next(node for node in ner.model.walk() if node.name == "lexeme_features")
     assert embed.attrs["vocabulary_norm"].row("zebra") != 0
     assert len(embed.get_param("norm")) == len(embed.attrs["vocabulary_norm"])
+
+
+def test_phrases_need_a_gazetteer(nlp, small):
+    add_small_ner(nlp, **small)
+    nlp.config["initialize"]["components"][NAME] = {"phrases": {"LOC": ["New York"]}}
+    examples = make_examples(nlp)
+    with pytest.raises(ValueError, match=rf"{NAME}\.phrases.*has no gazetteer"):
+        nlp.initialize(lambda: examples)
 
 
 def test_not_initialised(nlp):

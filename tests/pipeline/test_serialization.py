@@ -16,12 +16,13 @@ from .util import (
     make_examples,
     params,
     predicted_entities,
+    score_arrays,
     train,
 )
 
 
-def test_overfitting_and_io(nlp, tmp_path):
-    add_small_ner(nlp)
+def test_overfitting_and_io(nlp, tmp_path, small):
+    add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     losses = train(nlp, examples)
     assert losses[NAME] < 0.01
@@ -39,17 +40,17 @@ def test_overfitting_and_io(nlp, tmp_path):
         assert_same_arrays(params(loaded.get_pipe(NAME).model), params(nlp.get_pipe(NAME).model))
 
 
-def new_component() -> TwitterBiLSTMNER:
-    return add_small_ner(spacy.blank("xx"), loss_reduction="sum")
+def new_component(small: dict) -> TwitterBiLSTMNER:
+    return add_small_ner(spacy.blank("xx"), loss_reduction="sum", **small)
 
 
 @pytest.mark.parametrize("exclude", [[], ["vocab"]])
-def test_component_io(trained, tmp_path, exclude):
+def test_component_io(trained, small, tmp_path, exclude):
     ner = trained.get_pipe(NAME)
     ner.to_disk(tmp_path, exclude=exclude)
     assert (tmp_path / "vocab").exists() == (not exclude)
-    from_disk = new_component().from_disk(tmp_path, exclude=exclude)
-    from_bytes = new_component().from_bytes(ner.to_bytes(exclude=exclude), exclude=exclude)
+    from_disk = new_component(small).from_disk(tmp_path, exclude=exclude)
+    from_bytes = new_component(small).from_bytes(ner.to_bytes(exclude=exclude), exclude=exclude)
     for loaded in (from_disk, from_bytes):
         assert loaded.labels == ner.labels
         # What is trained is what is loaded, not what the config of the new one says.
@@ -60,13 +61,13 @@ def test_component_io(trained, tmp_path, exclude):
             assert loaded_tags.tolist() == tags.tolist()
 
 
-def test_component_io_without_the_model(trained, tmp_path):
+def test_component_io_without_the_model(trained, small, tmp_path):
     ner = trained.get_pipe(NAME)
     ner.to_disk(tmp_path, exclude=["model"])
     assert not (tmp_path / "model").exists()
     assert (tmp_path / "cfg").exists()
-    from_disk = new_component().from_disk(tmp_path, exclude=["model"])
-    from_bytes = new_component().from_bytes(ner.to_bytes(exclude=["model"]), exclude=["model"])
+    from_disk = new_component(small).from_disk(tmp_path, exclude=["model"])
+    from_bytes = new_component(small).from_bytes(ner.to_bytes(exclude=["model"]), exclude=["model"])
     for loaded in (from_disk, from_bytes):
         assert loaded.labels == ner.labels
         assert not params(loaded.model)
@@ -76,7 +77,7 @@ def test_component_io_without_the_model(trained, tmp_path):
         assert loaded.model.get_ref("output_layer").get_dim("nO") == 5
 
 
-def test_pipeline_io_without_the_component(trained, tmp_path):
+def test_pipeline_io_without_the_component(trained, small, tmp_path):
     trained.to_disk(tmp_path, exclude=[NAME])
     assert not (tmp_path / NAME).exists()
     nlp = spacy.load(tmp_path, exclude=[NAME])
@@ -84,26 +85,26 @@ def test_pipeline_io_without_the_component(trained, tmp_path):
     from_bytes = spacy.blank("xx").from_bytes(trained.to_bytes(exclude=[NAME]))
     assert from_bytes.pipe_names == []
     disabled = spacy.blank("xx")
-    add_small_ner(disabled)
+    add_small_ner(disabled, **small)
     disabled.from_bytes(trained.to_bytes(), exclude=[NAME])
     assert disabled.get_pipe(NAME).labels == ()
 
 
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda model: model.copy()])
-def test_a_copy_is_a_model_of_its_own(nlp, make_copy):
-    ner = add_small_ner(nlp)
+def test_a_copy_is_a_model_of_its_own(nlp, make_copy, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     optimizer = nlp.initialize(lambda: examples)
     docs = [example.predicted for example in examples]
     copied = make_copy(ner.model)
     before = params(ner.model)
-    expected = [scores.tolist() for scores in ner.model.predict(docs)]
+    expected = [array.tolist() for array in score_arrays(ner.model.predict(docs))]
     train(nlp, examples, optimizer, steps=3)
     ner.add_label("TEAM")
     fewer = make_examples(nlp, [("another text", {"entities": []})])
     nlp.initialize(lambda: fewer)
     assert_same_arrays(before, params(copied))
-    assert [scores.tolist() for scores in copied.predict(docs)] == expected
+    assert [array.tolist() for array in score_arrays(copied.predict(docs))] == expected
 
 
 def test_a_deep_copy_can_be_resized(trained):

@@ -26,8 +26,9 @@ def make_tagged_examples(nlp, data=TRAIN_DATA):
     return make_examples(nlp, [(text, {**gold, "tags": text.split()}) for text, gold in data])
 
 
-def test_a_shared_tok2vec(nlp, tmp_path):
-    add_shared_tok2vec(nlp, NAME)
+@pytest.mark.parametrize("is_crf", [False, True])
+def test_a_shared_tok2vec(nlp, tmp_path, is_crf):
+    add_shared_tok2vec(nlp, NAME, is_crf=is_crf)
     examples = make_examples(nlp)
     tok2vec = nlp.get_pipe("tok2vec")
     optimizer = nlp.initialize(lambda: examples)
@@ -56,7 +57,7 @@ def test_the_vocabulary_of_a_shared_tok2vec(nlp):
     data = [*TRAIN_DATA * 5, ("zebra London", {"entities": [(6, 12, "LOC")]})]
     examples = make_tagged_examples(nlp, data)
     nlp.initialize(lambda: iter(examples))
-    embed = nlp.get_pipe("tok2vec").model.get_ref("embed")
+    (embed,) = nlp.get_pipe("tok2vec").model.get_ref("embed").layers
     vocabulary = embed.attrs["vocabulary_masked"]
     assert vocabulary.keys[0] == "London"
     assert set(vocabulary.keys) == {word for text, _ in data for word in text.split()}
@@ -73,14 +74,16 @@ def test_only_the_tok2vec_that_is_listened_to(nlp):
     nlp.initialize(lambda: examples)
 
     def words(name):
-        return nlp.get_pipe(name).model.get_ref("embed").attrs["vocabulary_masked"].keys
+        (embed,) = nlp.get_pipe(name).model.get_ref("embed").layers
+        return embed.attrs["vocabulary_masked"].keys
 
     assert "zebra" in words("tok2vec")
     assert "zebra" not in words("other")
 
 
-def test_replace_listeners(nlp, tmp_path):
-    add_shared_tok2vec(nlp, "tagger", NAME)
+@pytest.mark.parametrize("is_crf", [False, True])
+def test_replace_listeners(nlp, tmp_path, is_crf):
+    add_shared_tok2vec(nlp, "tagger", NAME, is_crf=is_crf)
     examples = make_tagged_examples(nlp)
     optimizer = nlp.initialize(lambda: examples)
     train(nlp, examples, optimizer)
@@ -121,8 +124,9 @@ def test_a_frozen_tok2vec(nlp):
     assert predicted_entities(nlp, TEXTS) == gold_entities(examples)[: len(TEXTS)]
 
 
-def test_batches_without_tokens(nlp):
-    add_shared_tok2vec(nlp, "tagger", NAME)
+@pytest.mark.parametrize("is_crf", [False, True])
+def test_batches_without_tokens(nlp, is_crf):
+    add_shared_tok2vec(nlp, "tagger", NAME, is_crf=is_crf)
     examples = make_tagged_examples(nlp)
     optimizer = nlp.initialize(lambda: examples)
     empty = make_examples(nlp, [("", {"entities": []})])

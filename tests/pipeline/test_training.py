@@ -1,3 +1,5 @@
+import itertools
+
 import numpy
 import pytest
 import spacy
@@ -6,11 +8,13 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Adam, fix_random_seed
 
+from spacy_twitter_ner.iob import find_violations
 from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
 from spacy_twitter_ner.pipeline.gold import MISSING, gold_tags
 
 from .util import (
     NAME,
+    SMALL_CRF,
     TEXTS,
     add_small_ner,
     assert_same_arrays,
@@ -25,8 +29,8 @@ from .util import (
 )
 
 
-def test_the_optimizers_averages(nlp):
-    ner = add_small_ner(nlp)
+def test_the_optimizers_averages(nlp, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
     optimizer = Adam(0.01, use_averages=True)
@@ -46,8 +50,8 @@ def test_the_optimizers_averages(nlp):
 
 
 @pytest.mark.parametrize("data", [[], [("", {"entities": []})], [("", {"entities": []})] * 3])
-def test_update_with_nothing(nlp, data):
-    ner = add_small_ner(nlp)
+def test_update_with_nothing(nlp, data, small):
+    ner = add_small_ner(nlp, **small)
     optimizer = nlp.initialize(lambda: make_examples(nlp))
     before = params(ner.model)
     losses = {"other": 1.0, NAME: 2.0}
@@ -58,8 +62,8 @@ def test_update_with_nothing(nlp, data):
     assert_same_arrays(before, params(ner.model))
 
 
-def test_update_with_empty_docs_among_others(nlp):
-    ner = add_small_ner(nlp)
+def test_update_with_empty_docs_among_others(nlp, small):
+    ner = add_small_ner(nlp, **small)
     nlp.initialize(lambda: make_examples(nlp))
     ner.update(make_examples(nlp))
     expected = gradients(ner.model)
@@ -72,8 +76,8 @@ def test_update_with_empty_docs_among_others(nlp):
     assert losses == ner.update(make_examples(nlp))
 
 
-def test_update_without_an_optimizer_adds_gradients(nlp):
-    ner = add_small_ner(nlp)
+def test_update_without_an_optimizer_adds_gradients(nlp, small):
+    ner = add_small_ner(nlp, **small)
     nlp.initialize(lambda: make_examples(nlp))
     before = params(ner.model)
     losses = ner.update(make_examples(nlp))
@@ -86,9 +90,9 @@ def test_update_without_an_optimizer_adds_gradients(nlp):
         assert_allclose(gradient, 3 * first[key], rtol=1e-4, atol=1e-6)
 
 
-def test_update_with_an_optimizer(nlp):
+def test_update_with_an_optimizer(nlp, small):
     """By the component itself: nlp.update() takes the step by finish_update()."""
-    ner = add_small_ner(nlp)
+    ner = add_small_ner(nlp, **small)
     nlp.initialize(lambda: make_examples(nlp))
     first = ner.update(make_examples(nlp), sgd=Adam(0.02))[NAME]
     assert all((gradient == 0.0).all() for gradient in gradients(ner.model).values())
@@ -125,8 +129,8 @@ def test_wrong_examples(nlp):
         {"words": ["Iam", "in", "London"], "entities": ["O", "O", "U-CITY"]},
     ],
 )
-def test_a_label_that_was_not_there_at_initialisation(nlp, annotation):
-    ner = add_small_ner(nlp)
+def test_a_label_that_was_not_there_at_initialisation(nlp, annotation, small):
+    ner = add_small_ner(nlp, **small)
     nlp.initialize(lambda: make_examples(nlp))
     examples = make_examples(nlp, [("I am in London", annotation)])
     with pytest.raises(ValueError, match=rf"{NAME}.*'CITY'.*London.*LOC, PERSON.*add_label"):
@@ -151,8 +155,8 @@ PARTIAL_DATA = [
 ]
 
 
-def test_incomplete_annotation(nlp):
-    ner = add_small_ner(nlp)
+def test_incomplete_annotation(nlp, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp, PARTIAL_DATA)
     train(nlp, examples)
     type_index = {label: index for index, label in enumerate(ner.labels)}
@@ -185,6 +189,35 @@ def test_missing_tokens_have_no_gradient(nlp, loss_reduction):
     assert_allclose(gradient[[0, 2, 3]], (scores[0][[0, 2, 3]] - one_hot) / divisor, atol=1e-6)
 
 
+def test_a_crf_sums_over_missing_tags(nlp):
+    """The loss is that of all completions of the annotation together."""
+    ner = add_small_ner(nlp, loss_reduction="sum", **SMALL_CRF)
+    words = WORDS[1:4]
+    nlp.initialize(lambda: make_examples(nlp))
+
+    def likelihood(tags: list[str | None]) -> float:
+        example = tagged_example(nlp, words, tags)
+        return numpy.exp(-ner.get_loss([example], ner.model.predict([example.predicted]))[0])
+
+    expected = sum(
+        likelihood(["O", *rest])
+        for rest in itertools.product(("O", "B-LOC", "I-LOC", "B-PERSON", "I-PERSON"), repeat=2)
+        if not find_violations(["O", *rest])
+    )
+    assert likelihood(["O", None, None]) == pytest.approx(expected)
+    assert likelihood([None] * 3) == 1.0
+
+
+def test_a_crf_learns_nothing_of_docs_without_annotation(nlp):
+    ner = add_small_ner(nlp, loss_reduction="sum", **SMALL_CRF)
+    full = tagged_example(nlp, WORDS, TAGS)
+    nlp.initialize(lambda: [full])
+    bare = tagged_example(nlp, WORDS[2:], [None] * 4)
+    with_bare = parameter_gradients(ner, [bare, full, bare])
+    for key, gradient in parameter_gradients(ner, [full]).items():
+        assert_allclose(with_bare[key], gradient, atol=1e-5)
+
+
 def parameter_gradients(ner: TwitterBiLSTMNER, examples: list[Example]) -> dict:
     clear_gradients(ner.model)
     ner.update(examples)
@@ -207,8 +240,8 @@ def test_what_is_missing_here_is_taught_there(nlp):
 
 
 @pytest.mark.parametrize("loss_reduction", ["mean", "sum"])
-def test_nothing_but_missing(nlp, loss_reduction):
-    ner = add_small_ner(nlp, loss_reduction=loss_reduction)
+def test_nothing_but_missing(nlp, loss_reduction, small):
+    ner = add_small_ner(nlp, loss_reduction=loss_reduction, **small)
     nlp.initialize(lambda: make_examples(nlp))
     optimizer = Adam(0.01, L2=0.0)  # which would shrink weights without a gradient too
     before = params(ner.model)
@@ -233,13 +266,13 @@ def test_misaligned_tokens_have_no_gradient(nlp):
     assert (gradient[[0, 3]] != 0.0).all()
 
 
-def test_loss_reduction(nlp):
+def test_loss_reduction(nlp, small):
     examples = [*make_examples(nlp), tagged_example(nlp, WORDS, ["O", None, None, None, "O", None])]
     n_known = sum(len(example.predicted) for example in examples[:-1]) + 2
     results = {}
     for reduction in ("mean", "sum"):
         fix_random_seed(0)
-        ner = add_small_ner(nlp, reduction, loss_reduction=reduction)
+        ner = add_small_ner(nlp, reduction, loss_reduction=reduction, **small)
         ner.initialize(lambda: examples)
         losses = ner.update(examples)
         assert ner.cfg["loss_reduction"] == reduction
@@ -267,8 +300,8 @@ def test_an_unknown_loss_reduction(nlp, wrong):
         add_small_ner(nlp, loss_reduction=wrong)
 
 
-def test_not_a_number(nlp):
-    ner = add_small_ner(nlp)
+def test_not_a_number(nlp, small):
+    ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
     ner.model.get_ref("output_layer").get_param("W")[1, 0] = numpy.nan
@@ -276,9 +309,9 @@ def test_not_a_number(nlp):
         nlp.update(examples)
 
 
-def test_the_gradient_is_that_of_the_loss(nlp):
+def test_the_gradient_is_that_of_the_loss(nlp, small):
     """Central differences through the whole model, some tags missing."""
-    ner = add_small_ner(nlp)
+    ner = add_small_ner(nlp, **small)
     examples = [
         tagged_example(nlp, WORDS, ["O", None, "B-LOC", "I-LOC", None, "B-PERSON"]),
         tagged_example(nlp, [], []),
@@ -318,9 +351,9 @@ def test_the_gradient_is_that_of_the_loss(nlp):
 # Rehearsal
 
 
-def test_rehearse(trained):
+def test_rehearse(trained, small):
     nlp = spacy.blank("xx")
-    ner = add_small_ner(nlp)
+    ner = add_small_ner(nlp, **small)
     nlp.from_bytes(trained.to_bytes())
     optimizer = nlp.resume_training()
     before = params(ner.model)
@@ -343,10 +376,10 @@ def test_rehearse(trained):
     assert_same_arrays(before, params(ner._rehearsal_model))
 
 
-def test_rehearsal_gradient(trained):
+def test_rehearsal_gradient(trained, small):
     """By central differences; also of a label that the rehearsal model does not have."""
     nlp = spacy.blank("xx")
-    ner = add_small_ner(nlp)
+    ner = add_small_ner(nlp, **small)
     nlp.from_bytes(trained.to_bytes())
     nlp.resume_training()
     ner.add_label("TEAM")
@@ -368,8 +401,8 @@ def test_rehearsal_gradient(trained):
         assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(analytic[index], abs=1e-3)
 
 
-def test_nothing_to_rehearse(nlp):
-    ner = add_small_ner(nlp)
+def test_nothing_to_rehearse(nlp, small):
+    ner = add_small_ner(nlp, **small)
     optimizer = nlp.initialize(lambda: make_examples(nlp))
     before = params(ner.model)
     assert ner.rehearse(make_examples(nlp), sgd=optimizer) == {NAME: 0.0}

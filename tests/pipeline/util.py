@@ -11,7 +11,9 @@ from thinc.api import Config, Model, Optimizer
 from thinc.types import Floats2d
 
 from spacy_twitter_ner.iob import bio_tags
-from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
+from spacy_twitter_ner.layers.crf import Lattice
+from spacy_twitter_ner.models.heads import SoftmaxHead
+from spacy_twitter_ner.pipeline.bilstm_ner import DEFAULT_MODEL, TwitterBiLSTMNER
 
 NAME = "twitter_bilstm_ner"
 SMALL = {
@@ -20,6 +22,14 @@ SMALL = {
             "embed": {"widths": [16, 4, 4, 4], "unknown_rate": 0.0},
             "encode": {"hidden_width": 8},
         }
+    }
+}
+CRF_TAGGER = "spacy-twitter-ner.BiLSTMCRFTagger.v1"
+# Of an architecture other than the default one no settings are filled in.
+SMALL_CRF = {
+    "model": {
+        "@architectures": CRF_TAGGER,
+        "tok2vec": Config(DEFAULT_MODEL).merge(SMALL["model"])["tok2vec"],
     }
 }
 TOK2VEC = Config().from_str(
@@ -63,11 +73,12 @@ def add_small_ner(nlp: Language, name: str = NAME, **config: object) -> TwitterB
     return nlp.add_pipe(NAME, name=name, config={**SMALL, **config})
 
 
-def add_shared_tok2vec(nlp: Language, *names: str) -> None:
+def add_shared_tok2vec(nlp: Language, *names: str, is_crf: bool = False) -> None:
     """Add a tok2vec and components that listen to it."""
     nlp.add_pipe("tok2vec", config=TOK2VEC)
     for name in names:
-        nlp.add_pipe(name, config={"model": {"tok2vec": LISTENER}})
+        architecture = {"@architectures": CRF_TAGGER} if is_crf and name == NAME else {}
+        nlp.add_pipe(name, config={"model": {**architecture, "tok2vec": LISTENER}})
 
 
 def train(
@@ -118,6 +129,13 @@ def params(model: Model) -> dict[tuple[int, str], Floats2d]:
     }
 
 
+def score_arrays(scores: list[Floats2d] | Lattice) -> list[Floats2d]:
+    """The arrays that a model's output is made of."""
+    if isinstance(scores, Lattice):
+        return [scores.emissions, scores.transitions, scores.start, scores.end]
+    return scores
+
+
 def gradients(model: Model) -> dict[tuple[int, str], Floats2d]:
     return {
         (place, name): node.ops.to_numpy(node.get_grad(name)).copy()
@@ -149,6 +167,7 @@ def fake_model(probabilities: Callable[[Doc], Floats2d], nO: int | None = None) 
 
     model: Model = Model("fake", forward, dims={"nO": nO})
     model.set_ref("output_layer", model)
+    model.attrs["head"] = SoftmaxHead()
     return model
 
 

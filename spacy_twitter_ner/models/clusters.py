@@ -1,0 +1,183 @@
+"""Learned vectors for the cluster of a lexeme: which words of other texts it is used like."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import numpy
+from spacy.lookups import Table
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from thinc.api import Model
+from thinc.types import Floats2d, Ints2d
+
+from ..lexical.clusters import TABLE
+from .features import Lexemes, distinct_lexemes
+from .lookup import look_up, texts_by_vocab
+from .vocabulary import UNKNOWN, Vocabulary
+
+InT: TypeAlias = Lexemes
+OutT: TypeAlias = Floats2d
+
+
+def ClusterEmbed(
+    depths: list[int], widths: list[int], *, unknown_rate: float = 0.0
+) -> Model[InT, OutT]:
+    """Embed the cluster of each distinct lexeme at several depths of the tree of clusters, and
+    put the vectors side by side: what is rare at a leaf is frequent further up.
+
+    The clusters are those of the vocab's lookups, as spacy-twitter-ner.ClusterLookups.v1 reads
+    them. A lexeme is looked up by its text, lower-cased, by its normal form, and by that with
+    the "#" if it is a hashtag. Lexemes without a cluster share a learned vector, and so do
+    clusters that no lexeme of the training data is in.
+
+    depths (list[int]): How many steps from the root to go, for each table of vectors; 0 goes all
+        the way. A path that ends before is taken whole.
+    widths (list[int]): The width of each table's vectors.
+    unknown_rate (float): How often, in training, a lexeme is taken for one without a cluster, so
+        that the vector of these is learned.
+    RETURNS (Model[Lexemes, Floats2d]): nU lexemes -> (nU, sum(widths))
+    RAISES (ValueError): If depths and widths do not fit.
+    """
+    _validate(depths, widths)
+    names = [_name(depth) for depth in depths]
+    attrs = {"depths": depths, "unknown_rate": unknown_rate, "fit_vocabulary": fit_vocabulary}
+    return Model(
+        "cluster_embed",
+        forward,
+        init=init,
+        dims={"nO": sum(widths), **dict(zip(map(_dim, names), widths, strict=True))},
+        params={name: None for name in names},
+        attrs={**attrs, **{f"vocabulary_{name}": Vocabulary() for name in names}},
+    )
+
+
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
+    """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
+    if X is not None:
+        codes = _cluster_codes(X)
+        if all(len(vocabulary) == 1 for vocabulary in _vocabularies(model)):
+            occurrences = numpy.bincount(X.inverse, minlength=len(codes)).tolist()
+            _fit(model, _count(codes, occurrences))
+    for name, vocabulary in zip(model.param_names, _vocabularies(model), strict=True):
+        width = model.get_dim(_dim(name))
+        E = numpy.random.normal(scale=width**-0.5, size=(len(vocabulary), width))
+        model.set_param(name, model.ops.asarray2f(E.astype("float32")))
+
+
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
+    """Find the clusters that occur in the training data. Vectors there are already are drawn
+    anew.
+
+    docs (Iterable[Doc]): All docs of the training data, read once.
+    """
+    counts: Counter[int] = Counter()
+    for doc in docs:
+        lexemes = distinct_lexemes([doc])
+        occurrences = numpy.bincount(lexemes.inverse, minlength=len(lexemes.texts)).tolist()
+        counts += _count(_cluster_codes(lexemes), occurrences)
+    _fit(model, counts)
+    if all(model.has_param(name) for name in model.param_names):
+        init(model)
+
+
+def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
+    rows = _rows(model, _cluster_codes(lexemes))
+    if is_train and model.attrs["unknown_rate"] > 0:
+        rows[numpy.random.uniform(size=len(rows)) < model.attrs["unknown_rate"]] = UNKNOWN
+    tables = [model.get_param(name) for name in model.param_names]
+    # One contiguous array for each depth: Thinc scatters slowly along strided ones.
+    rows_by_depth = [model.ops.asarray1i(numpy.ascontiguousarray(column)) for column in rows.T]
+    vectors = [table[column] for table, column in zip(tables, rows_by_depth, strict=True)]
+
+    def backprop(dY: OutT) -> InT:
+        end = 0
+        for name, table, column in zip(model.param_names, tables, rows_by_depth, strict=True):
+            start, end = end, end + table.shape[1]
+            gradient = model.ops.alloc2f(*table.shape)
+            values = model.ops.xp.ascontiguousarray(dY[:, start:end])
+            model.ops.scatter_add(gradient, column, values)
+            model.inc_grad(name, gradient)
+        return lexemes
+
+    return model.ops.xp.concatenate(vectors, axis=1), backprop
+
+
+def _validate(depths: list[int], widths: list[int]) -> None:
+    if not depths:
+        raise ValueError("depths: name at least one, as [4, 8, 0]")
+    if len(depths) != len(widths):
+        raise ValueError(f"{len(depths)} depths, but {len(widths)} widths: give one for each")
+    if min(depths) < 0 or len(set(depths)) < len(depths):
+        raise ValueError(f"depths: expected different numbers of bits, or 0, found {depths}")
+
+
+def _name(depth: int) -> str:
+    return f"depth{depth}" if depth else "path"
+
+
+def _dim(name: str) -> str:
+    """RETURNS (str): The name under which the model stores the width of a table's vectors."""
+    return f"nO_{name}"
+
+
+def _vocabularies(model: Model[InT, OutT]) -> list[Vocabulary]:
+    return [model.attrs[f"vocabulary_{name}"] for name in model.param_names]
+
+
+def _table(vocab: Vocab) -> Table:
+    if not vocab.lookups.has_table(TABLE):
+        raise ValueError(
+            f"The vocab has no clusters: its lookups lack the table {TABLE!r}. Name a file of "
+            'clusters in the config, in [initialize.lookups] with @misc = "spacy-twitter-ner.'
+            'ClusterLookups.v1". If the component was trained in another pipeline, its lookups '
+            "have to come with it: nlp.vocab.lookups = other.vocab.lookups"
+        )
+    return vocab.lookups.get_table(TABLE)
+
+
+def _cluster_codes(lexemes: InT) -> list[int | None]:
+    """RETURNS (list[Optional[int]]): For each lexeme, its cluster as a number."""
+    codes: list[int | None] = [None] * len(lexemes.texts)
+    for vocab, indices, texts in texts_by_vocab(lexemes):
+        table = _table(vocab)
+        for index, text in zip(indices.tolist(), texts, strict=True):
+            codes[index] = look_up(table, text)
+    return codes
+
+
+def _prefix(code: int, depth: int) -> str:
+    """RETURNS (str): What stands for the first bits of a path: they are a code's lowest."""
+    return str(code & ((1 << depth) - 1) if depth else code)
+
+
+def _count(codes: list[int | None], occurrences: list[int]) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for code, count in zip(codes, occurrences, strict=True):
+        if code is not None:
+            counts[code] += count
+    return counts
+
+
+def _fit(model: Model[InT, OutT], counts: Counter[int]) -> None:
+    for name, depth in zip(model.param_names, model.attrs["depths"], strict=True):
+        prefixes: Counter[str] = Counter()
+        for code, count in counts.items():
+            prefixes[_prefix(code, depth)] += count
+        model.attrs[f"vocabulary_{name}"] = Vocabulary.from_counts(prefixes)
+
+
+def _rows(model: Model[InT, OutT], codes: list[int | None]) -> Ints2d:
+    """Look the clusters up: (nU, depths)."""
+    depths = model.attrs["depths"]
+    vocabularies = _vocabularies(model)
+    # Clusters are fewer than lexemes: each is looked up once.
+    rows_of: dict[int | None, list[int]] = {None: [UNKNOWN] * len(depths)}
+    for code in set(codes):
+        if code is not None:
+            rows_of[code] = [
+                vocabulary.row(_prefix(code, depth))
+                for vocabulary, depth in zip(vocabularies, depths, strict=True)
+            ]
+    rows = [rows_of[code] for code in codes]
+    return numpy.asarray(rows, dtype="int64").reshape(len(rows), len(depths))

@@ -1,0 +1,225 @@
+"""Learned vectors for the words a hashtag is made of, so that an unseen hashtag of seen words has
+one as well."""
+
+import html
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from math import inf, log
+from typing import Any, TypeAlias
+
+import numpy
+import srsly
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.model import deserialize_attr, serialize_attr
+from thinc.types import Floats2d
+
+from ..normalization import normal_form, orthography, segment_words, split_hashtag, token_kind
+from .features import Lexemes
+from .vocabulary import Vocabulary
+
+InT: TypeAlias = Lexemes
+OutT: TypeAlias = Floats2d
+
+MAX_WORD_LENGTH = 20
+CACHE_SIZE = 2**16
+
+# Unknown names are easily taken for several short words ("do no van", "is is"). So nothing shorter
+# than this is split, a word of two letters must be frequent to be a part, and one letter is none.
+SHORTEST_COMPOUND = 6
+SHORT_WORD = 2
+SHORT_WORD_PROBABILITY = 1e-3
+# With each letter an unknown word is so many times less probable. On words that no hashtag of the
+# training data holds, 7 to 9 do equally well; less leaves more whole, more splits names.
+BRANCHING = 8
+
+
+def HashtagEmbed(width: int, *, min_freq: int = 2) -> Model[InT, OutT]:
+    """Embed each distinct hashtag by the mean of its words' vectors; other lexemes are zeros.
+
+    The words are found by the hashtag's spelling and, within a stretch of one case, by how often
+    words occur in the training data. Those of the training data's hashtags have vectors; others
+    share one. What is known of words is stored with the model.
+
+    width (int): The vectors' width.
+    min_freq (int): Words that occur less often in hashtags of the training data are unknown. With
+        1, the vector of unknown words is not learned.
+    RETURNS (Model[Lexemes, Floats2d]): nU lexemes -> (nU, width)
+    """
+    return Model(
+        "hashtag_embed",
+        forward,
+        init=init,
+        dims={"nO": width},
+        params={"E": None},
+        attrs={
+            "min_freq": min_freq,
+            "fit_vocabulary": fit_vocabulary,
+            "vocabulary": Vocabulary(),
+            "segmenter": HashtagSegmenter(),
+        },
+    )
+
+
+def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
+    """Draw the vectors from N(0, 1 / width). Without a vocabulary, build it of the sample."""
+    if X is not None and len(model.attrs["vocabulary"]) == 1:
+        occurrences = numpy.bincount(X.inverse, minlength=len(X.texts)).tolist()
+        _fit(model, Counter(dict(zip(X.texts, occurrences, strict=True))))
+    shape = (len(model.attrs["vocabulary"]), model.get_dim("nO"))
+    E = numpy.random.normal(scale=shape[1] ** -0.5, size=shape)
+    model.set_param("E", model.ops.asarray2f(E.astype("float32")))
+
+
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
+    """Count the words of the training data. Vectors there are already are drawn anew.
+
+    docs (Iterable[Doc]): All docs of the training data, read once.
+    """
+    texts: Counter[str] = Counter()
+    for doc in docs:
+        texts.update(token.text for token in doc)
+    _fit(model, texts)
+    if model.has_param("E"):
+        init(model)
+
+
+def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
+    vocabulary, segmenter = model.attrs["vocabulary"], model.attrs["segmenter"]
+    words = [segmenter.words(text) for text in lexemes.texts]
+    lengths = model.ops.asarray1i([len(lexeme_words) for lexeme_words in words])
+    rows = model.ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
+    E = model.get_param("E")
+    if not len(rows):
+        return model.ops.alloc2f(len(words), E.shape[1]), lambda dY: lexemes
+    # The mean of no words is zero.
+    Y = model.ops.reduce_mean(E[rows], lengths)
+
+    def backprop(dY: OutT) -> InT:
+        # Tables are large and batches small: the gradient is added to in place.
+        if not model.has_grad("E"):
+            model.set_grad("E", model.ops.alloc2f(*E.shape))
+        d_vectors = model.ops.backprop_reduce_mean(dY, lengths)
+        model.ops.scatter_add(model.get_grad("E"), rows, d_vectors)
+        return lexemes
+
+    return Y, backprop
+
+
+def _fit(model: Model[InT, OutT], texts: Counter[str]) -> None:
+    segmenter = HashtagSegmenter.from_texts(texts)
+    # Plain words help to find a hashtag's words, but only words of hashtags learn a vector here.
+    words: Counter[str] = Counter()
+    for text, count in texts.items():
+        for word in segmenter.words(text):
+            words[word] += count
+    model.attrs["segmenter"] = segmenter
+    model.attrs["vocabulary"] = Vocabulary.from_counts(words, min_freq=model.attrs["min_freq"])
+
+
+class HashtagSegmenter:
+    """Splits hashtags into words.
+
+    counts (Optional[Mapping[str, int]]): How often each word occurs, by its normal form.
+    """
+
+    def __init__(self, counts: Mapping[str, int] | None = None) -> None:
+        self.counts = dict(counts or {})
+        total = sum(self.counts.values())
+        self._log_probabilities = {
+            word: log(count / total)
+            for word, count in self.counts.items()
+            if len(word) > SHORT_WORD
+            or (len(word) == SHORT_WORD and count >= SHORT_WORD_PROBABILITY * total)
+        }
+        # Good and Turing: unseen words are as probable together as those seen once.
+        n_once = sum(count == 1 for count in self.counts.values())
+        self._log_unknown = log(max(n_once, 1) / total) if total else -inf
+        self._cache: dict[str, tuple[str, ...]] = {}
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, int]) -> "HashtagSegmenter":
+        """Count the plain words, and the words of the hashtags whose spelling shows some: one of
+        one case may be any number of words.
+
+        texts (Mapping[str, int]): How often each token's text occurs.
+        RETURNS (HashtagSegmenter): A segmenter that knows these words.
+        """
+        counts: Counter[str] = Counter()
+        for text, count in texts.items():
+            if token_kind(text) == "word":
+                counts[normal_form(text)] += count
+        plain = cls(_letters_only(counts))
+        for text, count in texts.items():
+            if orthography(text)[0] in ("title", "mixed"):
+                for word in plain.words(text):
+                    counts[word] += count
+        return cls(_letters_only(counts))
+
+    def words(self, text: str) -> tuple[str, ...]:
+        """Find the words of a hashtag. What was found is remembered.
+
+        text (str): A lexeme's text.
+        RETURNS (tuple[str, ...]): The normal forms of its words; none if it is no hashtag.
+        """
+        if not text.startswith(("#", "＃")) or token_kind(text) != "hashtag":
+            return ()
+        words = self._cache.get(text)
+        if words is None:
+            if len(self._cache) >= CACHE_SIZE:
+                self._cache.clear()
+            words = self._cache[text] = tuple(self._segment(text))
+        return words
+
+    def _segment(self, text: str) -> list[str]:
+        words = []
+        for piece in self._pieces(text):
+            form = normal_form(piece)
+            words += self._segment_piece(form) if form.isalpha() else [form]
+        return words
+
+    def _pieces(self, text: str) -> list[str]:
+        """RETURNS (list[str]): The pieces that are words or numbers. Spelling leaves open whether
+        the last capital begins the next word (USArmy) or not (BBCnews): what is known decides."""
+        pieces = [piece for piece in split_hashtag(html.unescape(text)) if piece[0].isalnum()]
+        for i in range(len(pieces) - 1):
+            left, right = pieces[i : i + 2]
+            is_open = left.isupper() and len(left) > 1 and right.istitle() and len(right) > 1
+            if is_open and not self._is_known(right) and self._is_known(right[1:]):
+                pieces[i : i + 2] = [left + right[0], right[1:]]
+        return pieces
+
+    def _is_known(self, piece: str) -> bool:
+        return normal_form(piece) in self._log_probabilities
+
+    def _segment_piece(self, form: str) -> list[str]:
+        if len(form) < SHORTEST_COMPOUND:
+            return [form]
+        whole = self._log_unknown - len(form) * log(BRANCHING)
+
+        def log_probability(word: str) -> float:
+            return self._log_probabilities.get(word, whole if word == form else -inf)
+
+        return segment_words(form, log_probability, MAX_WORD_LENGTH)
+
+    def to_bytes(self) -> bytes:
+        return srsly.msgpack_dumps({"counts": self.counts})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "HashtagSegmenter":
+        return cls(**srsly.msgpack_loads(data))
+
+
+def _letters_only(counts: Mapping[str, int]) -> dict[str, int]:
+    return {word: count for word, count in counts.items() if word.isalpha()}
+
+
+# Thinc stores a model's attributes by their type; one of an unknown type is silently left out.
+@serialize_attr.register(HashtagSegmenter)
+def _serialize_segmenter(_: Any, value: HashtagSegmenter, name: str, model: Any) -> bytes:
+    return value.to_bytes()
+
+
+@deserialize_attr.register(HashtagSegmenter)
+def _deserialize_segmenter(_: Any, value: bytes, name: str, model: Any) -> HashtagSegmenter:
+    return HashtagSegmenter.from_bytes(value)

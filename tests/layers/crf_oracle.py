@@ -1,0 +1,101 @@
+"""A conditional random field in plain Python, by listing all valid sequences of tags."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy
+
+from spacy_twitter_ner.layers.crf import MISSING, Lattice
+
+SCORES = ("emissions", "transitions", "start", "end")
+
+
+def make_lattice(
+    lengths: Sequence[int],
+    nO: int,
+    *,
+    seed: int = 0,
+    scale: float = 1.5,
+    dtype: str = "float64",
+) -> Lattice:
+    """Make a lattice of random scores."""
+    random = numpy.random.RandomState(seed)
+    shapes = ((sum(lengths), nO), (nO, nO), (nO,), (nO,))
+    arrays = [random.normal(scale=scale, size=shape).astype(dtype) for shape in shapes]
+    return Lattice(*arrays, list(lengths))
+
+
+def in_float64(lattice: Lattice) -> Lattice:
+    return Lattice(*(getattr(lattice, name).astype("float64") for name in SCORES), lattice.lengths)
+
+
+def is_valid(tags: Sequence[int]) -> bool:
+    """Whether each I (2, 4, …) follows B or I of its type (the number before, or its own)."""
+    return all(
+        tag == 0 or tag % 2 == 1 or before in (tag - 1, tag)
+        for before, tag in zip([0, *tags], tags, strict=False)
+    )
+
+
+def sequence_score(lattice: Lattice, first_row: int, tags: Sequence[int]) -> float:
+    score = lattice.start[tags[0]] + lattice.end[tags[-1]]
+    score += sum(lattice.emissions[first_row + i, tag] for i, tag in enumerate(tags))
+    return float(score + sum(lattice.transitions[pair] for pair in itertools.pairwise(tags)))
+
+
+def valid_sequences(
+    lattice: Lattice, gold: Sequence[int] | None = None
+) -> Iterator[list[tuple[tuple[int, ...], float]]]:
+    """For each sequence of the batch, all valid tags and their scores: those that agree with the
+    gold tags, of which -1 is missing. A sequence of no tokens has one, of score 0."""
+    first_row, nO = 0, len(lattice.start)
+    for length in lattice.lengths:
+        rows = range(first_row, first_row + length)
+        choices = [
+            range(nO) if gold is None or gold[row] == MISSING else [gold[row]] for row in rows
+        ]
+        yield [
+            (tags, sequence_score(lattice, first_row, tags) if tags else 0.0)
+            for tags in itertools.product(*choices)
+            if is_valid(tags)
+        ]
+        first_row += length
+
+
+def log_sums(lattice: Lattice, gold: Sequence[int] | None = None) -> list[float]:
+    """The logarithm of the summed exponentials of each sequence's scores."""
+    sums = []
+    for scored in valid_sequences(lattice, gold):
+        largest = max((score for _, score in scored), default=-math.inf)
+        total = sum(math.exp(score - largest) for _, score in scored)
+        sums.append(largest + math.log(total) if scored else -math.inf)
+    return sums
+
+
+def expected_counts(lattice: Lattice, gold: Sequence[int] | None = None) -> Lattice:
+    """How often each tag, transition, first and last tag is expected."""
+    counts = lattice.scaled(0.0)
+    sums = log_sums(lattice, gold)
+    first_row = 0
+    for scored, log_sum, length in zip(
+        valid_sequences(lattice, gold), sums, lattice.lengths, strict=True
+    ):
+        for tags, score in scored if length else ():
+            probability = math.exp(score - log_sum)
+            counts.start[tags[0]] += probability
+            counts.end[tags[-1]] += probability
+            for i, tag in enumerate(tags):
+                counts.emissions[first_row + i, tag] += probability
+            for pair in itertools.pairwise(tags):
+                counts.transitions[pair] += probability
+        first_row += length
+    return counts
+
+
+def assert_same_lattice(found: Lattice, expected: Lattice, tolerance: float = 1e-10) -> None:
+    assert found.lengths == expected.lengths
+    for name in SCORES:
+        numpy.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), rtol=0, atol=tolerance, err_msg=name
+        )
