@@ -29,6 +29,7 @@ import typer
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
 from spacy.util import import_file
+from thinc.api import Config
 from thinc.types import Floats2d, FloatsXd, Ints2d, Ints3d, Ints4d, IntsXd
 from wasabi import msg
 
@@ -40,6 +41,7 @@ class Contestant(NamedTuple):
     adds (str): A line for the table: what it is, or what it adds to the rung below.
     source (str): A config for `spacy train`, or a script of this folder, which has no seed.
     overrides (dict[str, Any]): Settings of the config to change.
+    without (tuple[str, ...]): Sections of the config to leave out, as "a.b.c".
     needs (tuple[str, ...]): Files or folders without which it cannot run.
     packages (tuple[str, ...]): Distributions whose version may change its result.
     """
@@ -48,6 +50,7 @@ class Contestant(NamedTuple):
     adds: str
     source: str
     overrides: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    without: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("spacy", "thinc")
 
@@ -55,6 +58,13 @@ class Contestant(NamedTuple):
     def is_script(self) -> bool:
         return self.source.endswith(".py")
 
+
+EMBED = "components.twitter_bilstm_ner.model.tok2vec.embed"
+CHARACTERS, HASHTAGS, VECTORS = (
+    f"{EMBED}.*.{name}" for name in ("characters", "hashtags", "vectors")
+)
+PHRASES = f"{EMBED}.phrases"
+CLUSTER_FILE, VECTOR_FOLDER = "assets/lexical/6mpaths.tsv", "lexical/vectors"
 
 BASELINES = (
     Contestant("gazetteer", "the training entities, longest match", "benchmarks/gazetteer.py"),
@@ -71,12 +81,40 @@ BASELINES = (
 LADDER = (
     Contestant("article", "the article's recipe", "configs/article.cfg"),
     Contestant("bilstm", "normal form, affixes, shape; softmax", "configs/bilstm.cfg"),
-    Contestant("bilstm_crf", "a CRF on top", "configs/bilstm_crf.cfg"),
+    Contestant(
+        "crf",
+        "a CRF on top",
+        "configs/bilstm_crf.cfg",
+        without=(CHARACTERS, HASHTAGS, PHRASES),
+    ),
+    Contestant(
+        "crf_characters",
+        "character CNN",
+        "configs/bilstm_crf.cfg",
+        without=(HASHTAGS, PHRASES),
+    ),
+    Contestant("crf_hashtags", "words of hashtags", "configs/bilstm_crf.cfg", without=(PHRASES,)),
+    Contestant("bilstm_crf", "gazetteer of the training data", "configs/bilstm_crf.cfg"),
+    Contestant(
+        "clusters",
+        "`crf_characters` with word clusters",
+        "configs/bilstm_crf_lexical.cfg",
+        {"paths.vectors": None},
+        without=(VECTORS,),
+        needs=(CLUSTER_FILE,),
+    ),
     Contestant(
         "bilstm_crf_lexical",
-        "word clusters and other lexical resources",
+        "word vectors",
         "configs/bilstm_crf_lexical.cfg",
-        needs=("assets/lexical/6mpaths.tsv",),
+        needs=(CLUSTER_FILE, VECTOR_FOLDER),
+    ),
+    Contestant(
+        "own_clusters",
+        "with `lexical`'s own clusters instead",
+        "configs/bilstm_crf_lexical.cfg",
+        {"paths.clusters": "lexical/clusters.tsv"},
+        needs=("lexical/clusters.tsv", VECTOR_FOLDER),
     ),
 )
 
@@ -195,6 +233,7 @@ def decisive_inputs(run: Run) -> dict[str, Any]:
     return {
         "source": digest([contestant.source]),
         "overrides": contestant.overrides,
+        "without": list(contestant.without),
         "seed": run.seed,
         "corpus": corpus,
         "needs": {name: digest([name]) for name in contestant.needs},
@@ -283,6 +322,7 @@ def train_spacy(run: Run, threads: int) -> Trained:
     # What an earlier run left must not pass for this one's.
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
+    write_config(run, output / "config.cfg")
     limits = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
     log, start = output / "train.log", time.perf_counter()
     with log.open("w", encoding="utf8") as file:
@@ -302,6 +342,18 @@ def train_spacy(run: Run, threads: int) -> Trained:
     return Trained(lambda split: predict_spacy(model, run.corpus, split), seconds, n_bytes, {})
 
 
+def write_config(run: Run, path: Path) -> None:
+    """Write a run's config: that of its contestant without the sections it leaves out."""
+    config = Config().from_disk(ROOT / run.contestant.source, interpolate=False)
+    for name in run.contestant.without:
+        *parents, last = name.split(".")
+        section = config
+        for parent in parents:
+            section = section[parent]
+        del section[last]
+    config.to_disk(path, interpolate=False)
+
+
 def train_command(run: Run, output: Path) -> list[str]:
     """RETURNS (list[str]): The command that trains a run's pipeline."""
     settings = {
@@ -310,7 +362,7 @@ def train_command(run: Run, output: Path) -> list[str]:
         "system.seed": run.seed,
         **run.contestant.overrides,
     }
-    command = [sys.executable, "-m", "spacy", "train", run.contestant.source]
+    command = [sys.executable, "-m", "spacy", "train", str(output / "config.cfg")]
     command += ["--output", str(output)]
     for name, value in settings.items():
         command += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]

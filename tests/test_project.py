@@ -51,12 +51,12 @@ def project(tmp_path_factory):
 def test_all_writes_what_it_promises(project):
     for step in PROJECT["workflows"]["all"]:
         for output in COMMANDS[step]["outputs"]:
-            path = output.replace("${vars.corpus}", "tiny").replace("${vars.config}", "bilstm")
+            path = output.replace("${vars.corpus}", "tiny").replace("${vars.config}", "bilstm_crf")
             assert (project / path).exists(), path
-    scores = json.loads((project / "metrics/tiny/bilstm/test.json").read_text(encoding="utf8"))
+    scores = json.loads((project / "metrics/tiny/bilstm_crf/test.json").read_text(encoding="utf8"))
     assert scores["ents_f"] > 0.5
     assert set(scores["ents_per_type"]) == {"musicartist", "geo-loc"}
-    report = (project / "metrics/tiny/bilstm/report.md").read_text(encoding="utf8")
+    report = (project / "metrics/tiny/bilstm_crf/report.md").read_text(encoding="utf8")
     assert "musicartist" in report
     assert "validation" in report
 
@@ -78,7 +78,10 @@ def test_missing_corpus_names_the_command_that_fetches_it(project):
 def test_every_module_that_counts_is_a_dependency():
     """A change of the package's code must not be taken for one that changes nothing."""
     package = ROOT / "spacy_twitter_ner"
-    rooms = {"train": ("layers", "models", "pipeline", "training"), "convert": ("corpus",)}
+    rooms = {
+        "train": ("layers", "lexical", "models", "pipeline", "training"),
+        "convert": ("corpus",),
+    }
     # Reading a token/tag file in training, and checking one, are other ways to the same docs.
     unused = {"corpus/readers.py", "corpus/checking.py"}
     for command, folders in rooms.items():
@@ -103,7 +106,9 @@ def test_documentation_of_the_project_is_current(tmp_path):
     assert path.read_text(encoding="utf8") == written
 
 
-@pytest.mark.parametrize("name", ["article", "bilstm", "spacy_ner"])
+@pytest.mark.parametrize(
+    "name", ["article", "bilstm", "bilstm_crf", "bilstm_crf_lexical", "spacy_ner"]
+)
 def test_configs_are_complete(name, tmp_path):
     """What `spacy init fill-config` would add is in the configs already, except for headings."""
     path = tmp_path / "filled.cfg"

@@ -14,7 +14,8 @@ def lexical_cli(
     tweets: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TWEETS", help="Text files, one tweet a line, in UTF-8; may end in .gz"
+            metavar="TWEETS",
+            help="Text files, or folders of them, one tweet a line, in UTF-8; may end in .gz",
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to")],

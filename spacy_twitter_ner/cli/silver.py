@@ -14,7 +14,8 @@ def silver_cli(
     tweets: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TWEETS", help="Text files, one tweet a line, in UTF-8; may end in .gz"
+            metavar="TWEETS",
+            help="Text files, or folders of them, one tweet a line, in UTF-8; may end in .gz",
         ),
     ],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="File to write to, in .spacy")],

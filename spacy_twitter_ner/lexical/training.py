@@ -113,7 +113,8 @@ def train_lexical(
     """Train vectors and clusters, and write them to a folder: `vectors`, for [initialize] vectors;
     `clusters.tsv`, for [initialize.lookups]; and `meta.json`, which tells how they were made.
 
-    tweets (Sequence[Path]): Files of tweets, one a line, in UTF-8; gzipped if they end in .gz.
+    tweets (Sequence[Path]): Files of tweets, or folders of them, one tweet a line, in UTF-8;
+        gzipped if they end in .gz.
     output (Path): The folder. Nothing is written before the training is done.
     settings (Optional[LexicalSettings]): How to train.
     progress (Callable[[str], None]): Told what is being done.
@@ -124,7 +125,8 @@ def train_lexical(
     """
     settings = settings or LexicalSettings()
     _require_packages(settings.algorithm)
-    _validate_paths(tweets, output)
+    tweets = tweet_files(tweets)
+    _validate_output(output)
     with TemporaryDirectory() as folder:
         # The words are read once an epoch: from a file, so that memory does not grow with them.
         words = Path(folder) / "words.txt"
@@ -150,6 +152,24 @@ def train_lexical(
     }
     _write(output, trained, paths, meta)
     return meta
+
+
+def tweet_files(paths: Iterable[Path]) -> list[Path]:
+    """Find files of tweets.
+
+    paths (Iterable[Path]): Files, and folders of files that end in .txt or .txt.gz.
+    RETURNS (list[Path]): The files, those of a folder in order of their names.
+    RAISES (FileNotFoundError): If there is no such file or folder, or none in a folder.
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = sorted({*path.glob("*.txt"), *path.glob("*.txt.gz")}) if path.is_dir() else [path]
+        if not found:
+            raise FileNotFoundError(f"{path}: no file in this folder ends in .txt or .txt.gz")
+        if not found[0].is_file():
+            raise FileNotFoundError(f"{path}: there is no such file of tweets")
+        files.extend(found)
+    return files
 
 
 def read_tweets(paths: Iterable[Path]) -> Iterator[str]:
@@ -287,10 +307,7 @@ def _require_packages(algorithm: str) -> None:
             ) from error
 
 
-def _validate_paths(tweets: Sequence[Path], output: Path) -> None:
-    for path in tweets:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no such file of tweets")
+def _validate_output(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise FileExistsError(f"{output} is a file: name a folder to write to")
 

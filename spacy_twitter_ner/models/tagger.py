@@ -5,7 +5,7 @@ from thinc.api import Dropout, Linear, Model, Softmax_v2, chain, glorot_uniform_
 from thinc.types import Floats2d
 
 from ..layers import crf
-from .heads import CRFHead, SoftmaxHead
+from ..layers.heads import CRFHead, SoftmaxHead
 
 InT = list[Doc]
 OutT = list[Floats2d]

@@ -15,7 +15,7 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ints1d
 
 from ..iob import bio_tags
-from ..models.heads import Head
+from ..layers.heads import Head
 from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
 from .gold import MISSING, gold_tags
 
@@ -89,7 +89,7 @@ class TwitterBiLSTMNER(TrainablePipe):
 
         vocab (Vocab): The shared vocabulary.
         model (Model[list[Doc], Any]): Scores BIO tags; its attribute "head" tells what the scores
-            mean, see models/heads.py.
+            mean, see layers/heads.py.
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
         scorer (Optional[Callable]): The scoring method, as spacy.ner_scorer.v1.

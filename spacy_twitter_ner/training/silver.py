@@ -20,7 +20,7 @@ from thinc.types import Floats2d, Ints1d
 
 from ..layers.decoding import decode_bio
 from ..lexical.tokenizing import split_words
-from ..lexical.training import read_tweets
+from ..lexical.training import read_tweets, tweet_files
 from ..pipeline.bilstm_ner import TwitterBiLSTMNER
 
 _BATCH_SIZE = 256
@@ -47,7 +47,8 @@ def write_silver(
     """Annotate files of tweets and write them in spaCy's binary training format.
 
     models (Sequence[str | Path]): Names or folders of trained pipelines.
-    tweets (Iterable[Path]): Files of tweets, one a line, in UTF-8; gzipped if they end in .gz.
+    tweets (Iterable[Path]): Files of tweets, or folders of them, one tweet a line, in UTF-8;
+        gzipped if they end in .gz.
     output (Path): The file to write.
     limit (int): How many tweets to annotate, from the first; 0 for all.
     min_words (int): Tweets of fewer words are left out.
@@ -56,7 +57,7 @@ def write_silver(
     RAISES (OSError): If a file or pipeline cannot be read.
     RAISES (ValueError): If the pipelines do not fit together, or there are no tweets.
     """
-    words = (split_words(tweet) for tweet in read_tweets(tweets))
+    words = (split_words(tweet) for tweet in read_tweets(tweet_files(tweets)))
     long_enough = (tokens for tokens in words if len(tokens) >= max(min_words, 1))
     pipelines = [spacy.load(model) for model in models]
     doc_bin = DocBin(attrs=["ENT_IOB", "ENT_TYPE"])

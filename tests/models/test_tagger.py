@@ -6,9 +6,9 @@ from spacy.ml.models.tok2vec import build_Tok2Vec_model
 from thinc.api import Adam, Model, fix_random_seed, set_dropout_rate
 
 from spacy_twitter_ner.layers.crf import marginals
+from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
 from spacy_twitter_ner.models.embed import WordEmbed
 from spacy_twitter_ner.models.encoder import BiLSTMEncoder
-from spacy_twitter_ner.models.heads import CRFHead, SoftmaxHead
 from spacy_twitter_ner.models.tagger import BiLSTMCRFTagger, BiLSTMTagger, resize_output
 
 from .docs import make_docs

@@ -12,7 +12,7 @@ from thinc.types import Floats2d
 
 from spacy_twitter_ner.iob import bio_tags
 from spacy_twitter_ner.layers.crf import Lattice
-from spacy_twitter_ner.models.heads import SoftmaxHead
+from spacy_twitter_ner.layers.heads import SoftmaxHead
 from spacy_twitter_ner.pipeline.bilstm_ner import DEFAULT_MODEL, TwitterBiLSTMNER
 
 NAME = "twitter_bilstm_ner"

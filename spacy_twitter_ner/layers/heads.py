@@ -11,8 +11,8 @@ from thinc.api import Ops
 from thinc.backends import get_array_ops
 from thinc.types import Floats2d, Ints1d
 
-from ..layers.crf import MISSING, Lattice, log_likelihood, marginals, viterbi
-from ..layers.decoding import decode_bio
+from .crf import MISSING, Lattice, log_likelihood, marginals, viterbi
+from .decoding import decode_bio
 
 Bools1d = numpy.ndarray
 ScoresT = TypeVar("ScoresT")

@@ -7,7 +7,7 @@ import pytest
 
 from spacy_twitter_ner.layers.crf import Lattice, log_likelihood, viterbi
 from spacy_twitter_ner.layers.decoding import decode_bio
-from spacy_twitter_ner.models.heads import CRFHead, SoftmaxHead
+from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
 
 from ..layers.crf_oracle import (
     SCORES,
