@@ -343,14 +343,24 @@ def train_spacy(run: Run, threads: int) -> Trained:
 
 
 def write_config(run: Run, path: Path) -> None:
-    """Write a run's config: that of its contestant without the sections it leaves out."""
-    config = Config().from_disk(ROOT / run.contestant.source, interpolate=False)
+    """Write a run's config: that of its contestant without the sections it leaves out.
+
+    RAISES (BenchmarkError): If the config cannot be read or has no such section.
+    """
+    source = run.contestant.source
+    try:
+        config = Config().from_disk(ROOT / source, interpolate=False)
+    except ValueError as error:
+        raise BenchmarkError(f"{run.name}: {source}: {error}") from error
     for name in run.contestant.without:
         *parents, last = name.split(".")
         section = config
-        for parent in parents:
-            section = section[parent]
-        del section[last]
+        try:
+            for parent in parents:
+                section = section[parent]
+            del section[last]
+        except KeyError as error:
+            raise BenchmarkError(f"{run.name}: {source} has no section [{name}]") from error
     config.to_disk(path, interpolate=False)
 
 

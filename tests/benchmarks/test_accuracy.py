@@ -14,6 +14,7 @@ from spacy.cli.evaluate import evaluate
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
+from thinc.api import Config
 from typer.testing import CliRunner, Result
 
 from .scripts import FOLDER, load_script
@@ -556,6 +557,24 @@ def test_failed_training_shows_its_log(real_root: Path) -> None:
         accuracy.train(run, None, 1)
     # The config is not a whole one.
     assert "Error parsing config overrides" in str(info.value)
+
+
+def test_config_is_written_without_what_a_rung_leaves_out(root: Path, tmp_path: Path) -> None:
+    (root / "configs" / "r.cfg").write_text(
+        "[a]\nx = ${b.c.y}\n\n[b]\n\n[b.c]\ny = 1\n\n[b.d]\nz = 2\n", encoding="utf8"
+    )
+    rung = accuracy.Contestant("rung", "rung", "configs/r.cfg", without=("b.d",))
+    accuracy.write_config(accuracy.Run(rung, "tiny", 0), tmp_path / "config.cfg")
+    config = Config().from_disk(tmp_path / "config.cfg", interpolate=False)
+    assert config == {"a": {"x": "${b.c.y}"}, "b": {"c": {"y": 1}}}
+    rung = rung._replace(without=("b.d", "b.e.f"))
+    with pytest.raises(accuracy.BenchmarkError, match=r"rung-0: configs/r.cfg has no .*b\.e\.f"):
+        accuracy.write_config(accuracy.Run(rung, "tiny", 0), tmp_path / "config.cfg")
+
+
+def test_every_rung_can_be_made_of_its_config(tmp_path: Path) -> None:
+    for rung in accuracy.LADDER:
+        accuracy.write_config(accuracy.Run(rung, "tiny", 0), tmp_path / f"{rung.name}.cfg")
 
 
 def test_command_passes_seed_paths_and_overrides(root: Path) -> None:
