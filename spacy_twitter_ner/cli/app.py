@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,13 @@ SCHEME_HELP = (
 )
 
 Scheme = Annotated[str, typer.Option("--scheme", "-s", help=SCHEME_HELP)]
+TweetFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TWEETS",
+        help="Text files, or folders of them, one tweet a line, in UTF-8; may end in .gz",
+    ),
+]
 
 app = typer.Typer(name=NAME, help=HELP, no_args_is_help=True, rich_markup_mode=None)
 

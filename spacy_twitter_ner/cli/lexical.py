@@ -6,18 +6,12 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages, fail
+from .app import TweetFiles, app, errors_as_messages, fail
 
 
 @app.command("lexical")
 def lexical_cli(
-    tweets: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TWEETS",
-            help="Text files, or folders of them, one tweet a line, in UTF-8; may end in .gz",
-        ),
-    ],
+    tweets: TweetFiles,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to")],
     width: Annotated[int, typer.Option("--width", "-w", help="Width of the vectors")] = 100,
     window: Annotated[

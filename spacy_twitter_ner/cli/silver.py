@@ -6,18 +6,12 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages
+from .app import TweetFiles, app, errors_as_messages
 
 
 @app.command("silver")
 def silver_cli(
-    tweets: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TWEETS",
-            help="Text files, or folders of them, one tweet a line, in UTF-8; may end in .gz",
-        ),
-    ],
+    tweets: TweetFiles,
     output: Annotated[Path, typer.Argument(metavar="OUT", help="File to write to, in .spacy")],
     models: Annotated[
         list[str],
