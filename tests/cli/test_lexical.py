@@ -12,7 +12,9 @@ from spacy_twitter_ner.cli.lexical import lexical_cli
 from spacy_twitter_ner.lexical.clusters import read_clusters
 from spacy_twitter_ner.lexical.training import LexicalSettings
 
-from ..lexical.corpora import write_tweets
+from ..lexical.corpora import needs_lexical, write_tweets
+
+pytestmark = needs_lexical
 
 
 def run(*arguments):

@@ -2,7 +2,15 @@
 
 import gzip
 import random
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
+
+NEEDED = ("gensim", "floret", "sklearn")
+needs_lexical = pytest.mark.skipif(
+    any(find_spec(name) is None for name in NEEDED), reason="needs the extra `lexical`"
+)
 
 CITIES = ["london", "paris", "tokyo", "berlin", "madrid"]
 FOODS = ["pizza", "pasta", "sushi", "curry", "salad"]

@@ -15,6 +15,8 @@ from spacy_twitter_ner.lexical.clusters import (
     write_clusters,
 )
 
+from .corpora import needs_lexical
+
 LINES = ["00\tlondon\t50", "00\tparis\t40", "010\tlol\t90", "1\t#Friday\t3"]
 
 
@@ -167,6 +169,7 @@ def bundles(n, centres, scale=0.01):
     return ((vectors + random.normal(scale=scale, size=vectors.shape)) * lengths).astype("float32")
 
 
+@needs_lexical
 def test_clusters_are_directions_and_close_ones_are_close_in_the_tree():
     centres = [[1, 0, 0], [0.9, 0.4, 0], [0, 0, 1], [0, 0.4, 0.9]]
     paths = cluster_paths(bundles(40, centres), 4)
@@ -177,6 +180,7 @@ def test_clusters_are_directions_and_close_ones_are_close_in_the_tree():
     assert sorted(set(paths)) == ["00", "01", "10", "11"]
 
 
+@needs_lexical
 def test_paths_are_the_leaves_of_a_tree():
     vectors = numpy.random.RandomState(1).normal(size=(200, 8)).astype("float32")
     paths = set(cluster_paths(vectors, 30))
@@ -186,6 +190,7 @@ def test_paths_are_the_leaves_of_a_tree():
     assert not any(a != b and a.startswith(b) for a in paths for b in paths)
 
 
+@needs_lexical
 def test_clusters_depend_on_the_seed_alone():
     vectors = numpy.random.RandomState(1).normal(size=(200, 8)).astype("float32")
     assert cluster_paths(vectors, 30, seed=3) == cluster_paths(vectors, 30, seed=3)
@@ -193,11 +198,13 @@ def test_clusters_depend_on_the_seed_alone():
 
 
 @pytest.mark.parametrize("n", [2, 3])
+@needs_lexical
 def test_there_are_no_more_clusters_than_vectors(n):
     vectors = numpy.eye(4, dtype="float32")[:n]
     assert len(set(cluster_paths(vectors, 1000))) == n
 
 
+@needs_lexical
 def test_a_vector_of_zeros_has_a_cluster():
     vectors = numpy.eye(4, dtype="float32")
     vectors[0] = 0

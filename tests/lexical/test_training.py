@@ -13,7 +13,9 @@ from spacy_twitter_ner.lexical.clusters import TABLE, create_cluster_lookups, re
 from spacy_twitter_ner.lexical.tokenizing import normal_words
 from spacy_twitter_ner.lexical.training import LexicalSettings, read_tweets, train_lexical
 
-from .corpora import CITIES, FOODS, write_tweets
+from .corpora import CITIES, FOODS, needs_lexical, write_tweets
+
+pytestmark = needs_lexical
 
 # Many epochs: in so small a vocabulary all words are frequent, and most occurrences left out.
 SMALL = {"width": 12, "clusters": 8, "epochs": 120, "min_count": 3}
