@@ -2,10 +2,10 @@
 
 import sys
 
-from . import check, convert, lexical, report, silver
+from . import check, convert, lexical, merge_vectors, report, silver
 from .app import NAME, app
 
-__all__ = ["app", "check", "convert", "lexical", "main", "report", "silver"]
+__all__ = ["app", "check", "convert", "lexical", "main", "merge_vectors", "report", "silver"]
 
 
 def main() -> None:

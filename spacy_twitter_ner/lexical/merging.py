@@ -1,0 +1,147 @@
+"""Merge tables of word vectors into one small table.
+
+Vectors of tweets know how people write there; vectors of news and encyclopedias know more names.
+Side by side they know both (Yin & Schütze 2016). Words that one table lacks get there what a
+linear map, fitted on the words both have, makes of their vectors in the others. A truncated
+singular value decomposition then makes the rows shorter.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy
+import spacy
+from spacy.strings import StringStore
+from spacy.vectors import Vectors
+from thinc.types import Floats2d
+
+from .vector_files import VectorTable, read_vectors
+
+META = "meta.json"
+
+
+def write_merged_vectors(
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    width: int = 120,
+    max_words: int = 50_000,
+    lang: str = "en",
+) -> dict[str, Any]:
+    """Merge files of vectors into a table for [initialize] vectors, of float16 numbers.
+
+    paths (Sequence[Path]): Two tables or more, as read_vectors reads them.
+    output (Path): The folder to write.
+    width (int): The merged vectors' width.
+    max_words (int): How many words are kept.
+    lang (str): The language of the pipelines that the vectors are for.
+    RETURNS (dict[str, Any]): What was merged, as it is written to meta.json.
+    RAISES (OSError): If a file cannot be read.
+    RAISES (ValueError): If a file is no table of vectors, or the tables cannot be merged.
+    """
+    if output.exists() and not output.is_dir():
+        raise FileExistsError(f"{output} is a file: name a folder to write to")
+    tables = [read_vectors(path) for path in paths]
+    merged = merge_vectors(tables, width=width, max_words=max_words)
+    nlp = spacy.blank(lang)
+    nlp.vocab.vectors = Vectors(
+        strings=StringStore(merged.words),
+        data=merged.vectors.astype("float16"),
+        keys=merged.words,
+    )
+    nlp.vocab.vectors.name = nlp.meta["vectors"]["name"] = f"{lang}_merged.vectors"
+    meta = {
+        "words": len(merged.words),
+        "width": width,
+        "tables": [
+            {"name": path.name, "words": len(table.words), "width": table.vectors.shape[1]}
+            for path, table in zip(paths, tables, strict=True)
+        ],
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    nlp.to_disk(output)
+    # spaCy's own meta.json lies there already, and has room for more.
+    own = json.loads((output / META).read_text(encoding="utf-8"))
+    content = json.dumps({**own, "merged": meta}, indent=2, ensure_ascii=False)
+    (output / META).write_text(content + "\n", encoding="utf-8")
+    return meta
+
+
+def merge_vectors(tables: Sequence[VectorTable], *, width: int, max_words: int) -> VectorTable:
+    """Merge tables of vectors.
+
+    tables (Sequence[VectorTable]): The tables, each with its most frequent words first.
+    width (int): The merged vectors' width.
+    max_words (int): How many words are kept: those with the best rank in any table.
+    RETURNS (VectorTable): (max_words or less, width)
+    RAISES (ValueError): If there are fewer than two tables, too few words that they share, or
+        fewer columns than wanted.
+    """
+    if len(tables) < 2:
+        raise ValueError(f"two tables of vectors or more can be merged, not {len(tables)}")
+    total = sum(table.vectors.shape[1] for table in tables)
+    if not 1 <= width <= total:
+        raise ValueError(f"width: from 1 to {total}, as wide as the tables together, not {width}")
+    if max_words < 1:
+        raise ValueError(f"max_words: at least 1, not {max_words}")
+    rows = [{word: row for row, word in enumerate(table.words)} for table in tables]
+    words = _best_ranked(rows, max_words)
+    units = [_unit_length(table.vectors) for table in tables]
+    parts = [_take(unit, row, words) for unit, row in zip(units, rows, strict=True)]
+    known = numpy.asarray([[word in row for word in words] for row in rows])
+    _fill_in(parts, known)
+    return VectorTable(words, _shorten(numpy.concatenate(parts, axis=1), width))
+
+
+def _best_ranked(rows: Sequence[dict[str, int]], max_words: int) -> list[str]:
+    best: dict[str, int] = {}
+    for row in rows:
+        for word, rank in row.items():
+            best[word] = min(rank, best.get(word, rank))
+    # Stable: of words of the same rank, the first table's comes first.
+    return sorted(best, key=best.__getitem__)[:max_words]
+
+
+def _unit_length(vectors: Floats2d) -> Floats2d:
+    vectors = vectors.astype("float32")
+    lengths = numpy.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / numpy.where(lengths > 0, lengths, 1.0)
+
+
+def _take(vectors: Floats2d, rows: dict[str, int], words: list[str]) -> Floats2d:
+    """RETURNS (Floats2d): The words' vectors, zeros for those that have none."""
+    taken = numpy.zeros((len(words), vectors.shape[1]), dtype=vectors.dtype)
+    places = [place for place, word in enumerate(words) if word in rows]
+    taken[places] = vectors[[rows[words[place]] for place in places]]
+    return taken
+
+
+def _fill_in(parts: list[Floats2d], known: numpy.ndarray) -> None:
+    """Give each word that a table lacks what it would have there, by least squares of the words
+    that the table shares with another one that has it; the first such table decides."""
+    known = known.copy()
+    originals = known.copy()
+    for target in range(len(parts)):
+        for source in range(len(parts)):
+            missing = originals[source] & ~known[target]
+            if source == target or not missing.any():
+                continue
+            shared = originals[source] & originals[target]
+            if shared.sum() < parts[source].shape[1]:
+                raise ValueError(
+                    f"tables {source + 1} and {target + 1} share {shared.sum()} of the words that "
+                    "are kept, too few to map one to the other: keep more words, or give tables "
+                    "that are written alike (lower-cased or not)"
+                )
+            mapping = numpy.linalg.lstsq(parts[source][shared], parts[target][shared], rcond=None)
+            parts[target][missing] = parts[source][missing] @ mapping[0]
+            known[target] |= missing
+
+
+def _shorten(vectors: Floats2d, width: int) -> Floats2d:
+    """Truncated singular value decomposition, by the eigenvectors of the small Gram matrix."""
+    _, axes = numpy.linalg.eigh(vectors.T @ vectors)
+    return vectors @ axes[:, ::-1][:, :width]
