@@ -22,12 +22,19 @@ def merge_vectors_cli(
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write to")],
     width: Annotated[int, typer.Option("--width", "-w", help="Width of the vectors")] = 120,
+    max_rows: Annotated[
+        int,
+        typer.Option(
+            "--max-rows", help="How many vectors: those of the words with the best rank in a table"
+        ),
+    ] = 40_000,
     max_words: Annotated[
         int,
         typer.Option(
-            "--max-words", help="How many words are kept: those with the best rank in any table"
+            "--max-words",
+            help="How many words are known: rarer ones share the vector of the most similar word",
         ),
-    ] = 50_000,
+    ] = 200_000,
     lang: Annotated[
         str, typer.Option("--lang", "-l", help="Language code of the pipelines to be trained")
     ] = "en",
@@ -36,12 +43,18 @@ def merge_vectors_cli(
     Merge tables of word vectors into one small table, for [initialize] vectors.
 
     A word's vectors are put side by side and shortened together. Where a table lacks a word, it
-    gets what a linear map makes of the word's vector in another table. The numbers are of 16 bits.
+    gets what a linear map makes of the word's vector in another table. Rare words share vectors,
+    and the numbers are of 16 bits.
     """
     # Imported here because it imports spaCy, which takes seconds.
     from ..lexical.merging import write_merged_vectors
 
     with errors_as_messages(msg):
-        meta = write_merged_vectors(tables, output, width=width, max_words=max_words, lang=lang)
+        meta = write_merged_vectors(
+            tables, output, width=width, max_rows=max_rows, max_words=max_words, lang=lang
+        )
     sources = ", ".join(f"{table['name']} ({table['words']:,} words)" for table in meta["tables"])
-    msg.good(f"{output}: {meta['words']:,} vectors of width {meta['width']}, from {sources}")
+    rows, columns = meta["vectors"]
+    msg.good(
+        f"{output}: {rows:,} vectors of width {columns} for {meta['words']:,} words, from {sources}"
+    )
