@@ -40,7 +40,8 @@ class Contestant(NamedTuple):
     name (str): Its name, of letters, digits and underscores.
     adds (str): A line for the table: what it is, or what it adds to the rung below.
     source (str): A config for `spacy train`, or a script of this folder, which has no seed.
-    overrides (dict[str, Any]): Settings of the config to change.
+    overrides (dict[str, Any]): Settings of the config to change. In these and in what it needs,
+        "{corpus}" stands for the name of the corpus.
     without (tuple[str, ...]): Sections of the config to leave out, as "a.b.c".
     needs (tuple[str, ...]): Files or folders without which it cannot run.
     packages (tuple[str, ...]): Distributions whose version may change its result.
@@ -65,6 +66,8 @@ CHARACTERS, HASHTAGS, VECTORS = (
 )
 PHRASES = f"{EMBED}.phrases"
 CLUSTER_FILE, VECTOR_FOLDER = "assets/lexical/6mpaths.tsv", "lexical/vectors"
+MERGED_FOLDER, FACTS_FOLDER = "lexical/merged", "lexical/facts"
+SILVER_FILE = "corpus/{corpus}/silver.spacy"
 
 BASELINES = (
     Contestant("gazetteer", "the training entities, longest match", "benchmarks/gazetteer.py"),
@@ -116,6 +119,26 @@ LADDER = (
         {"paths.clusters": "lexical/clusters.tsv"},
         needs=("lexical/clusters.tsv", VECTOR_FOLDER),
     ),
+    Contestant(
+        "merged_vectors",
+        "`bilstm_crf_lexical` with vectors merged with GloVe's",
+        "configs/bilstm_crf_lexical.cfg",
+        {"paths.vectors": MERGED_FOLDER},
+        needs=(CLUSTER_FILE, MERGED_FOLDER),
+    ),
+    Contestant(
+        "bilstm_crf_knowledge",
+        "places and names; 150 hidden units",
+        "configs/bilstm_crf_knowledge.cfg",
+        needs=(CLUSTER_FILE, MERGED_FOLDER, FACTS_FOLDER),
+    ),
+    Contestant(
+        "bilstm_crf_silver",
+        "tweets that four of those annotated",
+        "configs/bilstm_crf_silver.cfg",
+        {"paths.silver": SILVER_FILE},
+        needs=(CLUSTER_FILE, MERGED_FOLDER, FACTS_FOLDER, SILVER_FILE),
+    ),
 )
 
 SPLITS = ("validation", "test")
@@ -148,6 +171,18 @@ class Run(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.contestant.name}-{self.seed}"
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        settings = self.contestant.overrides.items()
+        return {
+            name: value.format(corpus=self.corpus) if isinstance(value, str) else value
+            for name, value in settings
+        }
+
+    @property
+    def needs(self) -> list[str]:
+        return [name.format(corpus=self.corpus) for name in self.contestant.needs]
 
     @property
     def path(self) -> Path:
@@ -232,11 +267,11 @@ def decisive_inputs(run: Run) -> dict[str, Any]:
     corpus = {split: digest([f"corpus/{run.corpus}/{split}.spacy"]) for split in ("train", *SPLITS)}
     return {
         "source": digest([contestant.source]),
-        "overrides": contestant.overrides,
+        "overrides": run.overrides,
         "without": list(contestant.without),
         "seed": run.seed,
         "corpus": corpus,
-        "needs": {name: digest([name]) for name in contestant.needs},
+        "needs": {name: digest([name]) for name in run.needs},
         "versions": {name: version(name) for name in contestant.packages},
         "package": digest(SOURCES) if contestant in LADDER else None,
     }
@@ -249,9 +284,10 @@ def version(package: str) -> str | None:
         return None
 
 
-def missing_files(contestant: Contestant) -> list[str]:
-    """RETURNS (list[str]): Those of the files a contestant needs that do not exist."""
-    return [name for name in (contestant.source, *contestant.needs) if not (ROOT / name).exists()]
+def missing_files(run: Run) -> list[str]:
+    """RETURNS (list[str]): Those of the files a run needs that do not exist."""
+    names = (run.contestant.source, *run.needs)
+    return [name for name in names if not (ROOT / name).exists()]
 
 
 def read_result(run: Run, *, accept_stale: bool = False) -> Result | None:
@@ -370,7 +406,7 @@ def train_command(run: Run, output: Path) -> list[str]:
         "paths.train": str(corpus_path(run.corpus, "train")),
         "paths.dev": str(corpus_path(run.corpus, "validation")),
         "system.seed": run.seed,
-        **run.contestant.overrides,
+        **run.overrides,
     }
     command = [sys.executable, "-m", "spacy", "train", str(output / "config.cfg")]
     command += ["--output", str(output)]
@@ -748,7 +784,7 @@ def collect(
     remarks = {}
     for contestant in (*BASELINES, *LADDER):
         own = [run for run in runs if run.contestant.name == contestant.name]
-        if missing := missing_files(contestant):
+        if missing := missing_files(own[0]):
             remarks[contestant.name] = f"not run: there is no {', '.join(missing)}"
             continue
         read = [read_result(run, accept_stale=accept_stale) for run in own]
@@ -769,7 +805,7 @@ def runs_to_train(runs: Sequence[Run], *, force: bool, accept_stale: bool) -> li
     """RETURNS (list[Run]): The runs that lack a result. Says of the others why they do not run."""
     chosen = []
     for run in runs:
-        if missing := missing_files(run.contestant):
+        if missing := missing_files(run):
             msg.warn(f"{run.name}: skipped, there is no {', '.join(missing)}")
         elif not force and read_result(run, accept_stale=accept_stale) is not None:
             msg.text(f"{run.name}: has its result")
