@@ -21,7 +21,7 @@ from thinc.api import Model, NumpyOps
 from thinc.backends import get_array_ops
 from thinc.types import Floats1d, Floats2d, Ints1d
 
-from .decoding import backtrack
+from .decoding import backtrack, forbid_tags
 from .packing import Packing, pack_sequences
 
 Bools1d: TypeAlias = numpy.ndarray
@@ -309,11 +309,7 @@ def viterbi(
     RETURNS (Ints1d): (N,) the tags.
     """
     packing = pack_sequences(_CPU, lattice.lengths)
-    emissions = lattice.emissions.copy()
-    if no_begin is not None:
-        emissions[no_begin, 1::2] = -numpy.inf
-    if no_inside is not None:
-        emissions[no_inside, 2::2] = -numpy.inf
+    emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
     allowed = bio_transitions(emissions.shape[1])
     # Rows are the tags that are stepped to, so that the search for the best origin reads memory
     # in order.
