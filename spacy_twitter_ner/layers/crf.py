@@ -180,12 +180,14 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     RETURNS (tuple[Floats1d, Lattice]): (B,) the log-likelihoods, and their gradient.
     RAISES (ValueError): If the known tags of a sequence cannot stand in a valid one.
     """
-    log_partition, expected = marginals(lattice)
-    xp = get_array_ops(lattice.emissions).xp
+    ops = get_array_ops(lattice.emissions)
+    xp = ops.xp
+    packing = pack_sequences(ops, lattice.lengths)
+    log_partition, expected = _marginals(lattice, packing)
     tags = xp.asarray(tags)
     nO = lattice.emissions.shape[1]
     possible = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
-    log_mass, observed = marginals(lattice, possible)
+    log_mass, observed = _marginals(lattice, packing, possible)
     impossible = xp.flatnonzero(xp.isneginf(log_mass))
     if len(impossible):
         first = int(impossible[0])
@@ -193,18 +195,23 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     return log_mass - log_partition, observed.minus(expected)
 
 
-def marginals(lattice: Lattice, possible: Bools2d | None = None) -> tuple[Floats1d, Lattice]:
+def marginals(lattice: Lattice) -> tuple[Floats1d, Lattice]:
     """Find the posterior probabilities of tags and of transitions.
 
     lattice (Lattice): The scores.
-    possible (Optional[Bools2d]): (N, nO) which tags each token may have, apart from BIO's rule.
-    RETURNS (tuple[Floats1d, Lattice]): (B,) the logarithms of the sums over all sequences, -inf
-        where none is possible; and expected counts: (N, nO) the probability of each tag at each
-        token, and how often each transition, first tag and last tag is expected in the batch.
+    RETURNS (tuple[Floats1d, Lattice]): (B,) the logarithms of the sums over all sequences; and
+        expected counts: (N, nO) the probability of each tag at each token, and how often each
+        transition, first tag and last tag is expected in the batch.
     """
-    ops = get_array_ops(lattice.emissions)
-    xp = ops.xp
-    packing = pack_sequences(ops, lattice.lengths)
+    return _marginals(lattice, pack_sequences(get_array_ops(lattice.emissions), lattice.lengths))
+
+
+def _marginals(
+    lattice: Lattice, packing: Packing, possible: Bools2d | None = None
+) -> tuple[Floats1d, Lattice]:
+    """Marginals where each token may have some tags only, an (N, nO) mask. The log-sum of a
+    sequence that is impossible is -inf."""
+    xp = get_array_ops(lattice.emissions).xp
     order = packing.left_to_right
     scores = lattice.emissions[order].astype("float64")
     scores = xp.maximum(scores, scores.max(axis=1, keepdims=True) - MAX_GAP)

@@ -47,9 +47,7 @@ def decode_bio(
     return tags
 
 
-def forbid_tags(
-    scores: Floats2d, no_begin: Bools1d | None, no_inside: Bools1d | None
-) -> Floats2d:
+def forbid_tags(scores: Floats2d, no_begin: Bools1d | None, no_inside: Bools1d | None) -> Floats2d:
     """Take away the tags that may not stand somewhere.
 
     scores (Floats2d): (N, nT) each token's score for each tag.
