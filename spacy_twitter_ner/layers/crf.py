@@ -95,8 +95,8 @@ def CRF(nO: int | None = None) -> Model[InT, OutT]:
         scores of all their tag sequences. Its backpropagation expects a Lattice of gradients.
     RAISES (ValueError): If nO is even.
     """
-    if nO is not None and nO % 2 == 0:
-        raise ValueError(f"CRF: O, and B and I of each type, make an odd number of tags, not {nO}")
+    if nO is not None:
+        _validate_n_tags(nO)
     names = ("transitions", "start", "end")
     dims = {"nO": nO, "nI": nO}
     return Model("crf", forward, init=init, dims=dims, params=dict.fromkeys(names))
@@ -105,12 +105,19 @@ def CRF(nO: int | None = None) -> Model[InT, OutT]:
 def init(model: Model[InT, OutT], X: InT | None = None, Y: object = None) -> None:
     """All transitions that are allowed start out equal."""
     if X and not model.has_dim("nO"):
-        model.set_dim("nO", X[0].shape[1])
-        model.set_dim("nI", X[0].shape[1])
+        nO = X[0].shape[1]
+        _validate_n_tags(nO)
+        model.set_dim("nO", nO)
+        model.set_dim("nI", nO)
     nO = model.get_dim("nO")
     model.set_param("transitions", model.ops.alloc2f(nO, nO))
     model.set_param("start", model.ops.alloc1f(nO))
     model.set_param("end", model.ops.alloc1f(nO))
+
+
+def _validate_n_tags(nO: int) -> None:
+    if nO % 2 == 0:
+        raise ValueError(f"CRF: O, and B and I of each type, make an odd number of tags, not {nO}")
 
 
 def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Callable]:
@@ -129,12 +136,17 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
 
 
 def resize(crf: Model[InT, OutT], nO: int, margin: float) -> Model[InT, OutT]:
-    """Make room for more tags.
+    """Make room for more tags. A new tag scores as O does, and less by a margin where another tag
+    comes before it.
+
+    So no path through a new tag is better than the one that has O there, if only its emissions
+    are not above those of O; of equal ones, viterbi takes O. That holds for first tags as well,
+    which is why start has no margin: new tags change no prediction before they are learned.
 
     crf (Model[list[Floats2d], Lattice]): The layer.
     nO (int): The new number of tags.
-    margin (float): How much less a step to a new tag scores than one to O, so that the new tags
-        change no prediction before they are learned.
+    margin (float): How much less a step to a new tag scores than one to O. It makes new tags
+        improbable.
     RETURNS (Model[list[Floats2d], Lattice]): A new layer, initialised if the old one was.
     """
     larger = CRF(nO)
@@ -305,6 +317,8 @@ def _nonzero(xp: Any, divisors: Floats2d) -> Floats2d:
     return xp.where(divisors > 0, divisors, 1.0)
 
 
+# Sums that are not finite are an error at the end, not warnings on the way.
+@numpy.errstate(invalid="ignore", over="ignore")
 def viterbi(
     lattice: Lattice, *, no_begin: Bools1d | None = None, no_inside: Bools1d | None = None
 ) -> Ints1d:
@@ -314,6 +328,7 @@ def viterbi(
     no_begin (Optional[Bools1d]): (N,) where no entity may begin.
     no_inside (Optional[Bools1d]): (N,) where no entity may continue.
     RETURNS (Ints1d): (N,) the tags.
+    RAISES (ValueError): If scores are NaN or add up to infinity.
     """
     packing = pack_sequences(_CPU, lattice.lengths)
     emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
@@ -331,4 +346,12 @@ def viterbi(
         best[start:end] += numpy.take_along_axis(paths, origins[start:end, :, None], axis=2)[..., 0]
         before = start
     best += lattice.end  # counts for last tokens, the only ones whose best tag is read off here
+    # NaN wins every comparison and so reaches steps that BIO rules out, as +inf - inf is NaN too.
+    if not best.max(initial=-numpy.inf) < numpy.inf:
+        row = packing.left_to_right[(best < numpy.inf).all(axis=1).argmin()]
+        sequence = numpy.searchsorted(numpy.cumsum(lattice.lengths), row, side="right")
+        raise ValueError(
+            f"cannot decode sequence {sequence} of the batch: its scores are NaN or infinite. Look "
+            "for such values in the model's weights: a training that diverged leaves them"
+        )
     return backtrack(packing, best, origins)
