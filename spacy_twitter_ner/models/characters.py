@@ -11,7 +11,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 
 from ..layers.char_cnn import CharCNN
 from ..normalization import mask_user_and_url
-from .features import Lexemes
+from .features import Lexemes, count_texts
 from .vocabulary import UNKNOWN, Vocabulary
 
 InT: TypeAlias = Lexemes
@@ -65,8 +65,7 @@ def CharEmbed(
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the weights. Without a vocabulary, build it of the sample."""
     if X is not None and len(model.attrs["vocabulary"]) == 1:
-        occurrences = numpy.bincount(X.inverse, minlength=len(X.texts)).tolist()
-        _fit(model, Counter(dict(zip(X.texts, occurrences, strict=True))))
+        _fit(model, X.text_counts)
     cnn = model.layers[0]
     cnn.set_dim("nV", len(model.attrs["vocabulary"]))
     cnn.initialize()
@@ -77,11 +76,8 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 
     docs (Iterable[Doc]): All docs of the training data, read once.
     """
-    words: Counter[str] = Counter()
-    for doc in docs:
-        words.update(token.text for token in doc)
     is_initialized = model.layers[0].has_param("E")
-    _fit(model, words)
+    _fit(model, count_texts(docs))
     if is_initialized:
         init(model)
 
