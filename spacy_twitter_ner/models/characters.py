@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model
+from thinc.model import deserialize_attr
 from thinc.types import Floats2d, Ints1d, Ragged
 
 from ..layers.char_cnn import CharCNN
@@ -57,7 +58,7 @@ def CharEmbed(
             "unknown_rate": unknown_rate,
             "max_length": max_length,
             "fit_vocabulary": fit_vocabulary,
-            "vocabulary": Vocabulary(),
+            "vocabulary": Alphabet(),
         },
     )
 
@@ -112,9 +113,9 @@ def _fit(model: Model[InT, OutT], words: Counter[str]) -> None:
     for word, count in words.items():
         for char in _read(word, model.attrs["max_length"]):
             counts[char] += count
-    vocabulary = Vocabulary.from_counts(counts, min_freq=model.attrs["min_freq"])
-    model.attrs["vocabulary"] = vocabulary
-    model.layers[0] = _with_characters(model.layers[0], len(vocabulary))
+    alphabet = Alphabet.from_counts(counts, min_freq=model.attrs["min_freq"])
+    model.attrs["vocabulary"] = alphabet
+    model.layers[0] = _with_characters(model.layers[0], len(alphabet))
 
 
 def _with_characters(cnn: Model[Ragged, OutT], nV: int) -> Model[Ragged, OutT]:
@@ -145,3 +146,26 @@ def _drop_rare(model: Model[InT, OutT], rows: Ints1d) -> Ints1d:
         return rows
     is_rare = rows > model.attrs["vocabulary"].n_frequent
     return numpy.where(is_rare & (numpy.random.uniform(size=rows.shape) < rate), UNKNOWN, rows)
+
+
+class Alphabet(Vocabulary):
+    """The characters that have a vector. When it is loaded, the layer makes room for them."""
+
+
+@deserialize_attr.register(Alphabet)
+def _deserialize_alphabet(_: Any, value: bytes, name: str, model: Any) -> Vocabulary:
+    alphabet = Alphabet.from_bytes(value)
+    _make_room(model.layers[0], len(alphabet))
+    return alphabet
+
+
+def _make_room(cnn: Model[Ragged, OutT], nV: int) -> None:
+    """Prepare a layer for weights of another number of characters. Thinc loads them next, but
+    changes no dimension of a layer that has weights: it gives up those that it has."""
+    if not cnn.has_dim("nV") or cnn.get_dim("nV") == nV:
+        return
+    for name in cnn.param_names:
+        cnn.set_param(name, None)
+    cnn.set_dim("nV", nV, force=True)
+    if cnn.has_grad("E"):
+        cnn.set_grad("E", cnn.ops.alloc2f(nV, cnn.get_dim("char_width")))

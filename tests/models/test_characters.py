@@ -244,6 +244,25 @@ def test_config_gives_a_model_that_loads_what_was_stored(tmp_path: Path) -> None
         assert gradient(loaded, batch).any()
 
 
+@pytest.mark.parametrize("other", [make_docs("xyz xyz"), make_docs("all of " * 2, "the " * 2)])
+def test_loads_over_another_alphabet(other: list[Doc]) -> None:
+    """A smaller one or a larger one; and it can be trained from there on."""
+    model, loaded = make_model(), make_model(other)
+    assert len(known(model)) != len(known(loaded))
+    batch = lexemes("cat", "the", "xyz", "dog")
+    gradient(loaded, batch)
+    loaded.from_bytes(model.to_bytes())
+    assert known(loaded) == KNOWN
+    assert (loaded.predict(batch) == model.predict(batch)).all()
+    assert gradient(loaded, batch).tolist() == gradient(model, batch).tolist()
+    loaded.finish_update(Adam(0.1))
+
+
+def test_does_not_load_over_another_width() -> None:
+    with pytest.raises(ValueError, match=r"'char_width'.*from 5 to 4"):
+        CharEmbed(6, char_width=5).from_bytes(make_model().to_bytes())
+
+
 def test_copy_has_weights_and_a_vocabulary_of_its_own() -> None:
     model, batch = make_model(), lexemes("cat", "dog")
     expected = model.predict(batch)
