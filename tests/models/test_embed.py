@@ -4,11 +4,15 @@ from typing import Any
 
 import numpy
 import pytest
+from spacy.tokens import Doc
 from spacy.util import registry
 from spacy.vocab import Vocab
-from thinc.api import Config, Model
+from thinc.api import Adam, Config, Model
 
+from spacy_twitter_ner.models.characters import CharEmbed
 from spacy_twitter_ner.models.embed import FeatureEmbed, TweetEmbed, WordEmbed
+from spacy_twitter_ner.models.gazetteer import GazetteerEmbed, fit_gazetteer
+from spacy_twitter_ner.models.hashtags import HashtagEmbed
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
 
 from ..layers.gradients import central_differences, relative_error
@@ -241,6 +245,37 @@ def test_bytes_round_trip() -> None:
     docs = make_docs("the cat unseen @bob", "")
     for expected, found in zip(model.predict(docs), loaded.predict(docs), strict=True):
         assert (found == expected).all()
+
+
+def make_embedding(docs: list[Doc], lists: dict[str, list[str]]) -> Model:
+    """Of parts that all have a vocabulary of some kind."""
+    phrases = GazetteerEmbed(2, from_training=False)
+    fit_gazetteer(phrases, [], lists)
+    parts = LexemeFeatures(["norm"], [3]), CharEmbed(4), HashtagEmbed(2, min_freq=1)
+    return TweetEmbed(*parts, phrases=phrases).initialize(X=docs)
+
+
+def train(model: Model, docs: list[Doc]) -> None:
+    Ys, backprop = model(docs, is_train=True)
+    backprop([numpy.ones_like(Y) for Y in Ys])
+    model.finish_update(Adam(0.1))
+
+
+@pytest.mark.parametrize("texts", [["the #DogCat saw New York"], ["nothing"]])
+def test_loads_over_a_model_of_other_texts(texts: list[str]) -> None:
+    """And can be trained from there on, also by texts that some part finds nothing in."""
+    few, many = make_docs("a a #Cat"), [*TRAIN, *make_docs("#DogCat #NewYork #Times")]
+    model = make_embedding(few, {"thing": ["a"]})
+    train(model, few)
+    trained = make_embedding(many, {"place": ["new york"], "thing": ["dog"]})
+    loaded = model.from_bytes(trained.to_bytes())
+    docs = make_docs(*texts)
+    for step in range(2):
+        for found, expected in zip(loaded.predict(docs), trained.predict(docs), strict=True):
+            assert found == pytest.approx(expected, abs=1e-6)
+        if step == 0:
+            train(loaded, docs)
+            train(trained, docs)
 
 
 def test_parts_from_a_config() -> None:
