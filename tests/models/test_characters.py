@@ -5,7 +5,6 @@ import numpy
 import pytest
 from spacy import registry
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 from thinc.api import Adam, Config, Model
 from thinc.types import Ragged
 
@@ -14,7 +13,7 @@ from spacy_twitter_ner.models.embed import TweetEmbed
 from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 
 from ..layers.gradients import gradient_errors, randomise
-from .docs import make_doc, make_docs
+from .docs import lexemes, make_doc, make_docs
 
 TRAIN = make_docs("the cat saw the dog", "a cat saw it", "@qqq the http://t.co/zz @x")
 # The characters that occur more than once there.
@@ -26,11 +25,6 @@ def make_model(train: list[Doc] = TRAIN, **settings: Any) -> Model:
     fit_vocabulary(model, iter(train))
     model.initialize(X=distinct_lexemes(train[:1]))
     return model
-
-
-def lexemes(*texts: str) -> Lexemes:
-    """Lexemes in the order given, an empty one and repeated ones among them."""
-    return Lexemes(list(texts), numpy.arange(len(texts)), [len(texts)], [Vocab()] * len(texts))
 
 
 def known(model: Model) -> set[str]:
