@@ -12,9 +12,11 @@ from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
 
 from .util import (
     NAME,
+    SMALL_CRF,
     TEST_TEXTS,
     TEXTS,
     add_fake_ner,
+    add_small_ner,
     clear_gradients,
     entities,
     fake_model,
@@ -156,6 +158,15 @@ def test_the_best_tags_and_not_the_best_of_each_token(nlp):
         [(1, 3, "LOC")],
         [(1, 2, "PERSON")],
     ]
+
+
+@pytest.mark.parametrize("value", [numpy.nan, numpy.inf])
+def test_weights_that_are_not_finite(nlp, value):
+    ner = add_small_ner(nlp, **SMALL_CRF)
+    nlp.initialize(lambda: make_examples(nlp))
+    ner.model.get_ref("output_layer").get_param("b")[1] = value
+    with pytest.raises(ValueError, match="sequence 0 of the batch: its scores are NaN or infinite"):
+        nlp("in London")
 
 
 def test_an_error_handler(nlp):
