@@ -42,7 +42,7 @@ def collect(
     remarks = {}
     for contestant in all_contestants():
         own = [run for run in runs if run.contestant.name == contestant.name]
-        if missing := missing_files(contestant):
+        if missing := missing_files(own[0]):
             remarks[contestant.name] = f"not run: there is no {', '.join(missing)}"
             continue
         read = [read_result(run, accept_stale=accept_stale) for run in own]
@@ -63,7 +63,7 @@ def runs_to_train(runs: Sequence[Run], *, force: bool, accept_stale: bool) -> li
     """RETURNS (list[Run]): The runs that lack a result. Says of the others why they do not run."""
     chosen = []
     for run in runs:
-        if missing := missing_files(run.contestant):
+        if missing := missing_files(run):
             msg.warn(f"{run.name}: skipped, there is no {', '.join(missing)}")
         elif not force and read_result(run, accept_stale=accept_stale) is not None:
             msg.text(f"{run.name}: has its result")

@@ -9,7 +9,8 @@ class Contestant(NamedTuple):
     name (str): Its name, of letters, digits and underscores.
     adds (str): A line for the table: what it is, or what it adds to the rung below.
     source (str): A config for `spacy train`, or a script of benchmarks/, which has no seed.
-    overrides (dict[str, Any]): Settings of the config to change.
+    overrides (dict[str, Any]): Settings of the config to change. In these and in what it needs,
+        "{corpus}" stands for the name of the corpus.
     without (tuple[str, ...]): Sections of the config to leave out, as "a.b.c".
     needs (tuple[str, ...]): Files or folders without which it cannot run.
     packages (tuple[str, ...]): Distributions whose version may change its result.
@@ -34,6 +35,8 @@ CHARACTERS, HASHTAGS, VECTORS = (
 )
 PHRASES = f"{EMBED}.phrases"
 CLUSTER_FILE, VECTOR_FOLDER = "assets/lexical/6mpaths.tsv", "lexical/vectors"
+MERGED_FOLDER, FACTS_FOLDER = "lexical/merged", "lexical/facts"
+SILVER_FILE = "corpus/{corpus}/silver.spacy"
 
 BASELINES = (
     Contestant("gazetteer", "the training entities, longest match", "benchmarks/gazetteer.py"),
@@ -84,6 +87,26 @@ LADDER = (
         "configs/bilstm_crf_lexical.cfg",
         {"paths.clusters": "lexical/clusters.tsv"},
         needs=("lexical/clusters.tsv", VECTOR_FOLDER),
+    ),
+    Contestant(
+        "merged_vectors",
+        "`bilstm_crf_lexical` with vectors merged with GloVe's",
+        "configs/bilstm_crf_lexical.cfg",
+        {"paths.vectors": MERGED_FOLDER},
+        needs=(CLUSTER_FILE, MERGED_FOLDER),
+    ),
+    Contestant(
+        "bilstm_crf_knowledge",
+        "places and names; 150 hidden units",
+        "configs/bilstm_crf_knowledge.cfg",
+        needs=(CLUSTER_FILE, MERGED_FOLDER, FACTS_FOLDER),
+    ),
+    Contestant(
+        "bilstm_crf_silver",
+        "tweets that four of those annotated",
+        "configs/bilstm_crf_silver.cfg",
+        {"paths.silver": SILVER_FILE},
+        needs=(CLUSTER_FILE, MERGED_FOLDER, FACTS_FOLDER, SILVER_FILE),
     ),
 )
 # The baseline that rungs are compared with.

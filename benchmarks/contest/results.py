@@ -33,6 +33,18 @@ class Run(NamedTuple):
         return f"{self.contestant.name}-{self.seed}"
 
     @property
+    def overrides(self) -> dict[str, Any]:
+        settings = self.contestant.overrides.items()
+        return {
+            name: value.format(corpus=self.corpus) if isinstance(value, str) else value
+            for name, value in settings
+        }
+
+    @property
+    def needs(self) -> list[str]:
+        return [name.format(corpus=self.corpus) for name in self.contestant.needs]
+
+    @property
     def path(self) -> Path:
         return project.ROOT / "metrics" / self.corpus / "accuracy" / f"{self.name}.json"
 
@@ -53,11 +65,11 @@ def decisive_inputs(run: Run) -> dict[str, Any]:
     corpus = {split: digest([f"corpus/{run.corpus}/{split}.spacy"]) for split in ("train", *SPLITS)}
     return {
         "source": digest([contestant.source]),
-        "overrides": contestant.overrides,
+        "overrides": run.overrides,
         "without": list(contestant.without),
         "seed": run.seed,
         "corpus": corpus,
-        "needs": {name: digest([name]) for name in contestant.needs},
+        "needs": {name: digest([name]) for name in run.needs},
         "versions": {name: version(name) for name in contestant.packages},
         "package": digest(SOURCES) if contestant in contestants.LADDER else None,
     }
@@ -70,13 +82,10 @@ def version(package: str) -> str | None:
         return None
 
 
-def missing_files(contestant: Contestant) -> list[str]:
-    """RETURNS (list[str]): Those of the files a contestant needs that do not exist."""
-    return [
-        name
-        for name in (contestant.source, *contestant.needs)
-        if not (project.ROOT / name).exists()
-    ]
+def missing_files(run: Run) -> list[str]:
+    """RETURNS (list[str]): Those of the files a run needs that do not exist."""
+    names = (run.contestant.source, *run.needs)
+    return [name for name in names if not (project.ROOT / name).exists()]
 
 
 def read_result(run: Run, *, accept_stale: bool = False) -> Result | None:

@@ -121,7 +121,7 @@ def train_command(run: Run, output: Path) -> list[str]:
         "paths.train": str(corpus_path(run.corpus, "train")),
         "paths.dev": str(corpus_path(run.corpus, "validation")),
         "system.seed": run.seed,
-        **run.contestant.overrides,
+        **run.overrides,
     }
     command = [sys.executable, "-m", "spacy", "train", str(output / "config.cfg")]
     command += ["--output", str(output)]

@@ -2,10 +2,20 @@
 
 import sys
 
-from . import check, convert, lexical, report, silver
+from . import check, convert, facts, lexical, merge_vectors, report, silver
 from .app import NAME, app
 
-__all__ = ["app", "check", "convert", "lexical", "main", "report", "silver"]
+__all__ = [
+    "app",
+    "check",
+    "convert",
+    "facts",
+    "lexical",
+    "main",
+    "merge_vectors",
+    "report",
+    "silver",
+]
 
 
 def main() -> None:

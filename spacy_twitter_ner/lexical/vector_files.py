@@ -1,0 +1,134 @@
+"""Read word vectors: of spaCy, of text files, and of winkNLP's npm packages."""
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy
+import spacy
+from thinc.types import Floats2d
+
+
+class VectorTable(NamedTuple):
+    """Words and their vectors.
+
+    words (list[str]): nW distinct words, the most frequent first.
+    vectors (Floats2d): (nW, width)
+    """
+
+    words: list[str]
+    vectors: Floats2d
+
+
+def read_vectors(path: Path) -> VectorTable:
+    """Read a table of word vectors.
+
+    path (Path): A folder: a spaCy pipeline with vectors, as of `spacy init vectors`. A file whose
+        name ends in .txt, .vec, .txt.gz or .vec.gz: a word and its numbers a line, as of GloVe,
+        word2vec and fastText, with or without a first line of sizes. A file whose name ends in
+        .json or .tgz: vectors of winkNLP, plain or as npm's package.
+    RETURNS (VectorTable): The table.
+    RAISES (OSError): If the file cannot be read.
+    RAISES (ValueError): If it is no such table.
+    """
+    if path.is_dir():
+        return _read_spacy(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file of vectors")
+    if path.name.endswith((".json", ".tgz")):
+        return _read_wink(path)
+    if path.name.endswith((".txt", ".vec", ".txt.gz", ".vec.gz")):
+        return _read_text(path)
+    raise ValueError(
+        f"{path}: not a table of vectors that can be read: give a spaCy pipeline, a file of text "
+        "(.txt, .vec, .txt.gz, .vec.gz), or one of winkNLP (.json, .tgz)"
+    )
+
+
+def _read_spacy(path: Path) -> VectorTable:
+    vocab = spacy.load(path).vocab
+    if vocab.vectors.mode != "default" or not vocab.vectors.n_keys:
+        kind = "has no vectors" if not vocab.vectors.n_keys else "has vectors of n-grams (floret)"
+        raise ValueError(f"{path}: this pipeline {kind}, and only vectors of words can be merged")
+    keys = list(vocab.vectors.keys())
+    rows = vocab.vectors.find(keys=keys)
+    return VectorTable([vocab.strings[key] for key in keys], vocab.vectors.data[rows])
+
+
+def _read_text(path: Path) -> VectorTable:
+    words: dict[str, None] = {}
+    rows: list[numpy.ndarray] = []
+    with _open_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            word, *numbers = line.rstrip().split(" ")
+            if number == 1 and len(numbers) == 1:
+                continue  # the sizes that word2vec writes first
+            row = _parse_numbers(numbers, path, number)
+            if rows and len(row) != len(rows[0]):
+                raise ValueError(
+                    f"{path}:{number}: {len(row)} numbers, where lines before have {len(rows[0])}"
+                )
+            if word not in words:
+                words[word] = None
+                rows.append(row)
+    if not rows:
+        raise ValueError(f"{path}: there are no vectors")
+    return VectorTable(list(words), numpy.stack(rows))
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
+    open_binary = gzip.open if path.suffix == ".gz" else open
+    # Only "\n" ends a line: files hold words such as U+0085, at which other readers break lines.
+    with (
+        open_binary(path, "rb") as binary,
+        io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as file,
+    ):
+        try:
+            yield file
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8: {error.reason}") from error
+
+
+def _parse_numbers(numbers: list[str], path: Path, number: int) -> numpy.ndarray:
+    try:
+        row = numpy.asarray(numbers, dtype="float32")
+    except ValueError as error:
+        raise ValueError(
+            f"{path}:{number}: a word and numbers were expected, but {error}"
+        ) from error
+    if not row.size or not numpy.isfinite(row).all():
+        raise ValueError(f"{path}:{number}: a word and finite numbers were expected")
+    return row
+
+
+def _read_wink(path: Path) -> VectorTable:
+    try:
+        content = _load_json(path)
+        width, by_word = content["dimensions"], content["vectors"]
+        words = [word for word in content["words"] if word in by_word]
+        # Behind the numbers of a vector stand its length and its place.
+        vectors = numpy.asarray([by_word[word][:width] for word in words], dtype="float32")
+    except (KeyError, TypeError, json.JSONDecodeError, tarfile.TarError) as error:
+        raise ValueError(f"{path}: not the vectors of winkNLP: {error!r}") from error
+    if vectors.ndim != 2 or not vectors.size:
+        raise ValueError(f"{path}: there are no vectors")
+    return VectorTable(words, vectors)
+
+
+def _load_json(path: Path) -> dict:
+    if path.suffix == ".json":
+        with path.open("rb") as file:
+            return json.load(file)
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            # Nothing is unpacked to disk, so that names in the archive can do no harm.
+            stream = archive.extractfile(member)
+            if stream is not None and "embeddings" in Path(member.name).name:
+                return json.load(stream)
+    raise ValueError(f"{path}: no file of embeddings is in this archive")

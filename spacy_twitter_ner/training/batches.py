@@ -1,0 +1,107 @@
+"""A batcher that adds examples of silver annotation to each batch of gold examples.
+
+Silver annotation is cheap: there is far more of it than of gold annotation. Were both in one
+corpus, as spaCy's readers would have it, few batches would see anything annotated by people, and
+the vocabulary would be that of the silver data. Here the corpus is gold, and decides epochs and
+vocabularies; each batch gets a share of silver examples besides. In a config:
+
+    [training.batcher]
+    @batchers = "spacy-twitter-ner.batch_with_silver.v1"
+    path = ${paths.silver}
+    ratio = 1.0
+
+    [training.batcher.batcher]
+    @batchers = "spacy.batch_by_sequence.v1"
+    size = 32
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.training.corpus import FILE_TYPE, walk_corpus
+from spacy.vocab import Vocab
+
+Batcher = Callable[[Iterable[Example]], Iterable[list[Example]]]
+
+_NAME = "batch_with_silver"
+_SETTING = "[training.batcher] path"
+
+
+def batch_with_silver(path: Path | None, batcher: Batcher, ratio: float = 1.0) -> Batcher:
+    """Add silver examples to batches: "spacy-twitter-ner.batch_with_silver.v1".
+
+    The silver examples come in random order, each once before any comes again, from one epoch of
+    the gold examples to the next. spaCy seeds that order by [training] seed. They are held in
+    memory, about 3 KB a tweet.
+
+    path (Path | None): A .spacy file of annotated docs, or a folder of such files, as
+        `spacy twitter-ner silver` makes them. Annotation may be missing in part.
+    batcher (Callable[[Iterable[Example]], Iterable[list[Example]]]): Makes the gold batches.
+    ratio (float): How many silver examples are added for each gold example of a batch.
+    RETURNS (Callable[[Iterable[Example]], Iterable[list[Example]]]): The batcher.
+    RAISES (ValueError): If the path is not set or the ratio is not above 0.
+    """
+    if path is None:
+        raise ValueError(
+            f"{_NAME}: {_SETTING} is empty. Name the .spacy file of silver annotation there, or "
+            "where it refers to, e.g. --paths.silver FILE"
+        )
+    if not ratio > 0:
+        raise ValueError(f"{_NAME}: ratio has to be above 0, got {ratio}")
+    return _SilverBatcher(Path(path), batcher, ratio)
+
+
+class _SilverBatcher:
+    def __init__(self, path: Path, batcher: Batcher, ratio: float) -> None:
+        self.path = path
+        self.batcher = batcher
+        self.ratio = ratio
+        self._silver: Iterator[Doc] | None = None
+        # The part of an example that earlier batches were owed: ratios need not be whole.
+        self._owed = 0.0
+
+    def __call__(self, examples: Iterable[Example]) -> Iterator[list[Example]]:
+        """Make the batches of an epoch.
+
+        examples (Iterable[Example]): The gold examples.
+        YIELDS (list[Example]): The gold examples of a batch, then the silver ones.
+        RAISES (ValueError): If there are no silver docs.
+        """
+        for batch in self.batcher(examples):
+            gold = list(batch)
+            self._owed += self.ratio * len(gold)
+            n_silver = int(self._owed)
+            self._owed -= n_silver
+            yield gold + [self._draw(gold[0].reference.vocab) for _ in range(n_silver)]
+
+    def _draw(self, vocab: Vocab) -> Example:
+        # Read only now: a config is resolved by commands, too, that do not train.
+        if self._silver is None:
+            self._silver = _cycle_shuffled(_read_docs(self.path, vocab))
+        reference = next(self._silver)
+        spaces = None if reference.has_unknown_spaces else [bool(t.whitespace_) for t in reference]
+        predicted = Doc(reference.vocab, words=[t.text for t in reference], spaces=spaces)
+        return Example(predicted, reference)
+
+
+def _read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    if not path.exists():
+        raise ValueError(
+            f"{_SETTING} = {str(path)!r}: there is no such file or folder. Make it with "
+            "`python -m spacy twitter-ner silver`, or name another"
+        )
+    bins = (DocBin().from_disk(file) for file in walk_corpus(path, FILE_TYPE))
+    docs = [doc for doc in chain.from_iterable(b.get_docs(vocab) for b in bins) if len(doc)]
+    if not docs:
+        raise ValueError(f"{_SETTING} = {str(path)!r}: there are no docs with tokens in it")
+    return docs
+
+
+def _cycle_shuffled(docs: list[Doc]) -> Iterator[Doc]:
+    while True:
+        random.shuffle(docs)
+        yield from docs
