@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import spacy
 from spacy.language import Language
@@ -10,3 +13,16 @@ def nlp() -> Language:
     numbers begin anew, so that no test depends on those that ran before it."""
     fix_random_seed(0)
     return spacy.blank("xx")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Writes a text to a file of a name, in a folder of the test's own."""
+
+    def write_file(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_file

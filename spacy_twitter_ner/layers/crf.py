@@ -21,7 +21,7 @@ from thinc.api import Model, NumpyOps
 from thinc.backends import get_array_ops
 from thinc.types import Floats1d, Floats2d, Ints1d
 
-from .decoding import backtrack
+from .decoding import backtrack, forbid_tags
 from .packing import Packing, pack_sequences
 
 Bools1d: TypeAlias = numpy.ndarray
@@ -95,8 +95,8 @@ def CRF(nO: int | None = None) -> Model[InT, OutT]:
         scores of all their tag sequences. Its backpropagation expects a Lattice of gradients.
     RAISES (ValueError): If nO is even.
     """
-    if nO is not None and nO % 2 == 0:
-        raise ValueError(f"CRF: O, and B and I of each type, make an odd number of tags, not {nO}")
+    if nO is not None:
+        _validate_n_tags(nO)
     names = ("transitions", "start", "end")
     dims = {"nO": nO, "nI": nO}
     return Model("crf", forward, init=init, dims=dims, params=dict.fromkeys(names))
@@ -105,12 +105,19 @@ def CRF(nO: int | None = None) -> Model[InT, OutT]:
 def init(model: Model[InT, OutT], X: InT | None = None, Y: object = None) -> None:
     """All transitions that are allowed start out equal."""
     if X and not model.has_dim("nO"):
-        model.set_dim("nO", X[0].shape[1])
-        model.set_dim("nI", X[0].shape[1])
+        nO = X[0].shape[1]
+        _validate_n_tags(nO)
+        model.set_dim("nO", nO)
+        model.set_dim("nI", nO)
     nO = model.get_dim("nO")
     model.set_param("transitions", model.ops.alloc2f(nO, nO))
     model.set_param("start", model.ops.alloc1f(nO))
     model.set_param("end", model.ops.alloc1f(nO))
+
+
+def _validate_n_tags(nO: int) -> None:
+    if nO % 2 == 0:
+        raise ValueError(f"CRF: O, and B and I of each type, make an odd number of tags, not {nO}")
 
 
 def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Callable]:
@@ -129,12 +136,17 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
 
 
 def resize(crf: Model[InT, OutT], nO: int, margin: float) -> Model[InT, OutT]:
-    """Make room for more tags.
+    """Make room for more tags. A new tag scores as O does, and less by a margin where another tag
+    comes before it.
+
+    So no path through a new tag is better than the one that has O there, if only its emissions
+    are not above those of O; of equal ones, viterbi takes O. That holds for first tags as well,
+    which is why start has no margin: new tags change no prediction before they are learned.
 
     crf (Model[list[Floats2d], Lattice]): The layer.
     nO (int): The new number of tags.
-    margin (float): How much less a step to a new tag scores than one to O, so that the new tags
-        change no prediction before they are learned.
+    margin (float): How much less a step to a new tag scores than one to O. It makes new tags
+        improbable.
     RETURNS (Model[list[Floats2d], Lattice]): A new layer, initialised if the old one was.
     """
     larger = CRF(nO)
@@ -180,12 +192,14 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     RETURNS (tuple[Floats1d, Lattice]): (B,) the log-likelihoods, and their gradient.
     RAISES (ValueError): If the known tags of a sequence cannot stand in a valid one.
     """
-    log_partition, expected = marginals(lattice)
-    xp = get_array_ops(lattice.emissions).xp
+    ops = get_array_ops(lattice.emissions)
+    xp = ops.xp
+    packing = pack_sequences(ops, lattice.lengths)
+    log_partition, expected = _marginals(lattice, packing)
     tags = xp.asarray(tags)
     nO = lattice.emissions.shape[1]
     possible = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
-    log_mass, observed = marginals(lattice, possible)
+    log_mass, observed = _marginals(lattice, packing, possible)
     impossible = xp.flatnonzero(xp.isneginf(log_mass))
     if len(impossible):
         first = int(impossible[0])
@@ -193,18 +207,23 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     return log_mass - log_partition, observed.minus(expected)
 
 
-def marginals(lattice: Lattice, possible: Bools2d | None = None) -> tuple[Floats1d, Lattice]:
+def marginals(lattice: Lattice) -> tuple[Floats1d, Lattice]:
     """Find the posterior probabilities of tags and of transitions.
 
     lattice (Lattice): The scores.
-    possible (Optional[Bools2d]): (N, nO) which tags each token may have, apart from BIO's rule.
-    RETURNS (tuple[Floats1d, Lattice]): (B,) the logarithms of the sums over all sequences, -inf
-        where none is possible; and expected counts: (N, nO) the probability of each tag at each
-        token, and how often each transition, first tag and last tag is expected in the batch.
+    RETURNS (tuple[Floats1d, Lattice]): (B,) the logarithms of the sums over all sequences; and
+        expected counts: (N, nO) the probability of each tag at each token, and how often each
+        transition, first tag and last tag is expected in the batch.
     """
-    ops = get_array_ops(lattice.emissions)
-    xp = ops.xp
-    packing = pack_sequences(ops, lattice.lengths)
+    return _marginals(lattice, pack_sequences(get_array_ops(lattice.emissions), lattice.lengths))
+
+
+def _marginals(
+    lattice: Lattice, packing: Packing, possible: Bools2d | None = None
+) -> tuple[Floats1d, Lattice]:
+    """Marginals where each token may have some tags only, an (N, nO) mask. The log-sum of a
+    sequence that is impossible is -inf."""
+    xp = get_array_ops(lattice.emissions).xp
     order = packing.left_to_right
     scores = lattice.emissions[order].astype("float64")
     scores = xp.maximum(scores, scores.max(axis=1, keepdims=True) - MAX_GAP)
@@ -298,6 +317,8 @@ def _nonzero(xp: Any, divisors: Floats2d) -> Floats2d:
     return xp.where(divisors > 0, divisors, 1.0)
 
 
+# Sums that are not finite are an error at the end, not warnings on the way.
+@numpy.errstate(invalid="ignore", over="ignore")
 def viterbi(
     lattice: Lattice, *, no_begin: Bools1d | None = None, no_inside: Bools1d | None = None
 ) -> Ints1d:
@@ -307,13 +328,10 @@ def viterbi(
     no_begin (Optional[Bools1d]): (N,) where no entity may begin.
     no_inside (Optional[Bools1d]): (N,) where no entity may continue.
     RETURNS (Ints1d): (N,) the tags.
+    RAISES (ValueError): If scores are NaN or add up to infinity.
     """
     packing = pack_sequences(_CPU, lattice.lengths)
-    emissions = lattice.emissions.copy()
-    if no_begin is not None:
-        emissions[no_begin, 1::2] = -numpy.inf
-    if no_inside is not None:
-        emissions[no_inside, 2::2] = -numpy.inf
+    emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
     allowed = bio_transitions(emissions.shape[1])
     # Rows are the tags that are stepped to, so that the search for the best origin reads memory
     # in order.
@@ -328,4 +346,12 @@ def viterbi(
         best[start:end] += numpy.take_along_axis(paths, origins[start:end, :, None], axis=2)[..., 0]
         before = start
     best += lattice.end  # counts for last tokens, the only ones whose best tag is read off here
+    # NaN wins every comparison and so reaches steps that BIO rules out, as +inf - inf is NaN too.
+    if not best.max(initial=-numpy.inf) < numpy.inf:
+        row = packing.left_to_right[(best < numpy.inf).all(axis=1).argmin()]
+        sequence = numpy.searchsorted(numpy.cumsum(lattice.lengths), row, side="right")
+        raise ValueError(
+            f"cannot decode sequence {sequence} of the batch: its scores are NaN or infinite. Look "
+            "for such values in the model's weights: a training that diverged leaves them"
+        )
     return backtrack(packing, best, origins)

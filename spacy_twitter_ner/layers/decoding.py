@@ -34,12 +34,7 @@ def decode_bio(
     RETURNS (Ints1d): (N,) the tags.
     """
     lengths = numpy.asarray(lengths, dtype="int64")
-    if no_begin is not None or no_inside is not None:
-        scores = scores.copy()
-    if no_begin is not None:
-        scores[no_begin, 1::2] = -numpy.inf
-    if no_inside is not None:
-        scores[no_inside, 2::2] = -numpy.inf
+    scores = forbid_tags(scores, no_begin, no_inside)
     tags = scores.argmax(axis=1) if len(scores) else numpy.zeros(0, dtype="int64")
     # Where the best tag of every token happens to make a valid sequence, no search is needed.
     starts = numpy.cumsum(lengths) - lengths
@@ -50,6 +45,24 @@ def decode_bio(
         rows = searched[owner]
         tags[rows] = _viterbi(scores[rows], lengths[searched])
     return tags
+
+
+def forbid_tags(scores: Floats2d, no_begin: Bools1d | None, no_inside: Bools1d | None) -> Floats2d:
+    """Take away the tags that may not stand somewhere.
+
+    scores (Floats2d): (N, nT) each token's score for each tag.
+    no_begin (Optional[Bools1d]): (N,) where no entity may begin.
+    no_inside (Optional[Bools1d]): (N,) where no entity may continue.
+    RETURNS (Floats2d): (N, nT) the scores, -inf for those tags; a copy if there is a mask.
+    """
+    if no_begin is None and no_inside is None:
+        return scores
+    scores = scores.copy()
+    if no_begin is not None:
+        scores[no_begin, 1::2] = -numpy.inf
+    if no_inside is not None:
+        scores[no_inside, 2::2] = -numpy.inf
+    return scores
 
 
 def _invalid(tags: Ints1d, starts: Ints1d) -> Bools1d:

@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model
+from thinc.model import deserialize_attr
 from thinc.types import Floats2d, Ints1d, Ragged
 
 from ..layers.char_cnn import CharCNN
 from ..normalization import mask_user_and_url
-from .features import Lexemes
+from .features import Lexemes, count_texts
 from .vocabulary import UNKNOWN, Vocabulary
 
 InT: TypeAlias = Lexemes
@@ -57,7 +58,7 @@ def CharEmbed(
             "unknown_rate": unknown_rate,
             "max_length": max_length,
             "fit_vocabulary": fit_vocabulary,
-            "vocabulary": Vocabulary(),
+            "vocabulary": Alphabet(),
         },
     )
 
@@ -65,8 +66,7 @@ def CharEmbed(
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the weights. Without a vocabulary, build it of the sample."""
     if X is not None and len(model.attrs["vocabulary"]) == 1:
-        occurrences = numpy.bincount(X.inverse, minlength=len(X.texts)).tolist()
-        _fit(model, Counter(dict(zip(X.texts, occurrences, strict=True))))
+        _fit(model, X.text_counts)
     cnn = model.layers[0]
     cnn.set_dim("nV", len(model.attrs["vocabulary"]))
     cnn.initialize()
@@ -77,11 +77,8 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 
     docs (Iterable[Doc]): All docs of the training data, read once.
     """
-    words: Counter[str] = Counter()
-    for doc in docs:
-        words.update(token.text for token in doc)
     is_initialized = model.layers[0].has_param("E")
-    _fit(model, words)
+    _fit(model, count_texts(docs))
     if is_initialized:
         init(model)
 
@@ -116,9 +113,9 @@ def _fit(model: Model[InT, OutT], words: Counter[str]) -> None:
     for word, count in words.items():
         for char in _read(word, model.attrs["max_length"]):
             counts[char] += count
-    vocabulary = Vocabulary.from_counts(counts, min_freq=model.attrs["min_freq"])
-    model.attrs["vocabulary"] = vocabulary
-    model.layers[0] = _with_characters(model.layers[0], len(vocabulary))
+    alphabet = Alphabet.from_counts(counts, min_freq=model.attrs["min_freq"])
+    model.attrs["vocabulary"] = alphabet
+    model.layers[0] = _with_characters(model.layers[0], len(alphabet))
 
 
 def _with_characters(cnn: Model[Ragged, OutT], nV: int) -> Model[Ragged, OutT]:
@@ -149,3 +146,26 @@ def _drop_rare(model: Model[InT, OutT], rows: Ints1d) -> Ints1d:
         return rows
     is_rare = rows > model.attrs["vocabulary"].n_frequent
     return numpy.where(is_rare & (numpy.random.uniform(size=rows.shape) < rate), UNKNOWN, rows)
+
+
+class Alphabet(Vocabulary):
+    """The characters that have a vector. When it is loaded, the layer makes room for them."""
+
+
+@deserialize_attr.register(Alphabet)
+def _deserialize_alphabet(_: Any, value: bytes, name: str, model: Any) -> Vocabulary:
+    alphabet = Alphabet.from_bytes(value)
+    _make_room(model.layers[0], len(alphabet))
+    return alphabet
+
+
+def _make_room(cnn: Model[Ragged, OutT], nV: int) -> None:
+    """Prepare a layer for weights of another number of characters. Thinc loads them next, but
+    changes no dimension of a layer that has weights: it gives up those that it has."""
+    if not cnn.has_dim("nV") or cnn.get_dim("nV") == nV:
+        return
+    for name in cnn.param_names:
+        cnn.set_param(name, None)
+    cnn.set_dim("nV", nV, force=True)
+    if cnn.has_grad("E"):
+        cnn.set_grad("E", cnn.ops.alloc2f(nV, cnn.get_dim("char_width")))

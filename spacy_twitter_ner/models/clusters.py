@@ -14,7 +14,8 @@ from thinc.types import Floats2d, Ints2d
 from ..lexical.clusters import TABLE
 from .features import Lexemes, distinct_lexemes
 from .lookup import look_up, texts_by_vocab
-from .vocabulary import UNKNOWN, Vocabulary
+from .tables import draw_tables, fit_tables, gather, is_fitted, table_model, vocabularies
+from .vocabulary import UNKNOWN
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -40,29 +41,26 @@ def ClusterEmbed(
     RAISES (ValueError): If depths and widths do not fit.
     """
     _validate(depths, widths)
-    names = [_name(depth) for depth in depths]
-    attrs = {"depths": depths, "unknown_rate": unknown_rate, "fit_vocabulary": fit_vocabulary}
-    return Model(
+    return table_model(
         "cluster_embed",
         forward,
         init=init,
-        dims={"nO": sum(widths), **dict(zip(map(_dim, names), widths, strict=True))},
-        params={name: None for name in names},
-        attrs={**attrs, **{f"vocabulary_{name}": Vocabulary() for name in names}},
+        widths=dict(zip(map(_name, depths), widths, strict=True)),
+        attrs={
+            "depths": depths,
+            "unknown_rate": unknown_rate,
+            "fit_vocabulary": fit_vocabulary,
+        },
     )
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
     if X is not None:
-        codes = _cluster_codes(X)
-        if all(len(vocabulary) == 1 for vocabulary in _vocabularies(model)):
-            occurrences = numpy.bincount(X.inverse, minlength=len(codes)).tolist()
-            _fit(model, _count(codes, occurrences))
-    for name, vocabulary in zip(model.param_names, _vocabularies(model), strict=True):
-        width = model.get_dim(_dim(name))
-        E = numpy.random.normal(scale=width**-0.5, size=(len(vocabulary), width))
-        model.set_param(name, model.ops.asarray2f(E.astype("float32")))
+        counts = _count_clusters(X)  # in any case: a vocab without clusters is an error
+        if not is_fitted(model):
+            _fit(model, counts)
+    draw_tables(model)
 
 
 def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
@@ -73,9 +71,7 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
     """
     counts: Counter[int] = Counter()
     for doc in docs:
-        lexemes = distinct_lexemes([doc])
-        occurrences = numpy.bincount(lexemes.inverse, minlength=len(lexemes.texts)).tolist()
-        counts += _count(_cluster_codes(lexemes), occurrences)
+        counts.update(_count_clusters(distinct_lexemes([doc])))
     _fit(model, counts)
     if all(model.has_param(name) for name in model.param_names):
         init(model)
@@ -85,22 +81,13 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
     rows = _rows(model, _cluster_codes(lexemes))
     if is_train and model.attrs["unknown_rate"] > 0:
         rows[numpy.random.uniform(size=len(rows)) < model.attrs["unknown_rate"]] = UNKNOWN
-    tables = [model.get_param(name) for name in model.param_names]
-    # One contiguous array for each depth: Thinc scatters slowly along strided ones.
-    rows_by_depth = [model.ops.asarray1i(numpy.ascontiguousarray(column)) for column in rows.T]
-    vectors = [table[column] for table, column in zip(tables, rows_by_depth, strict=True)]
+    Y, backprop_tables = gather(model, rows)
 
     def backprop(dY: OutT) -> InT:
-        end = 0
-        for name, table, column in zip(model.param_names, tables, rows_by_depth, strict=True):
-            start, end = end, end + table.shape[1]
-            gradient = model.ops.alloc2f(*table.shape)
-            values = model.ops.xp.ascontiguousarray(dY[:, start:end])
-            model.ops.scatter_add(gradient, column, values)
-            model.inc_grad(name, gradient)
+        backprop_tables(dY)
         return lexemes
 
-    return model.ops.xp.concatenate(vectors, axis=1), backprop
+    return Y, backprop
 
 
 def _validate(depths: list[int], widths: list[int]) -> None:
@@ -114,15 +101,6 @@ def _validate(depths: list[int], widths: list[int]) -> None:
 
 def _name(depth: int) -> str:
     return f"depth{depth}" if depth else "path"
-
-
-def _dim(name: str) -> str:
-    """RETURNS (str): The name under which the model stores the width of a table's vectors."""
-    return f"nO_{name}"
-
-
-def _vocabularies(model: Model[InT, OutT]) -> list[Vocabulary]:
-    return [model.attrs[f"vocabulary_{name}"] for name in model.param_names]
 
 
 def _table(vocab: Vocab) -> Table:
@@ -151,33 +129,35 @@ def _prefix(code: int, depth: int) -> str:
     return str(code & ((1 << depth) - 1) if depth else code)
 
 
-def _count(codes: list[int | None], occurrences: list[int]) -> Counter[int]:
+def _count_clusters(lexemes: InT) -> Counter[int]:
+    """RETURNS (Counter[int]): How many tokens of a batch are of each cluster."""
     counts: Counter[int] = Counter()
-    for code, count in zip(codes, occurrences, strict=True):
+    for code, count in zip(_cluster_codes(lexemes), lexemes.occurrences, strict=True):
         if code is not None:
             counts[code] += count
     return counts
 
 
 def _fit(model: Model[InT, OutT], counts: Counter[int]) -> None:
-    for name, depth in zip(model.param_names, model.attrs["depths"], strict=True):
-        prefixes: Counter[str] = Counter()
-        for code, count in counts.items():
-            prefixes[_prefix(code, depth)] += count
-        model.attrs[f"vocabulary_{name}"] = Vocabulary.from_counts(prefixes)
+    depths = model.attrs["depths"]
+    prefixes: list[Counter[str]] = [Counter() for _ in depths]
+    for code, count in counts.items():
+        for counter, depth in zip(prefixes, depths, strict=True):
+            counter[_prefix(code, depth)] += count
+    fit_tables(model, prefixes)
 
 
 def _rows(model: Model[InT, OutT], codes: list[int | None]) -> Ints2d:
     """Look the clusters up: (nU, depths)."""
     depths = model.attrs["depths"]
-    vocabularies = _vocabularies(model)
+    known = vocabularies(model)
     # Clusters are fewer than lexemes: each is looked up once.
     rows_of: dict[int | None, list[int]] = {None: [UNKNOWN] * len(depths)}
     for code in set(codes):
         if code is not None:
             rows_of[code] = [
                 vocabulary.row(_prefix(code, depth))
-                for vocabulary, depth in zip(vocabularies, depths, strict=True)
+                for vocabulary, depth in zip(known, depths, strict=True)
             ]
     rows = [rows_of[code] for code in codes]
     return numpy.asarray(rows, dtype="int64").reshape(len(rows), len(depths))

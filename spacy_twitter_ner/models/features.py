@@ -1,6 +1,7 @@
 """Features of a lexeme: strings computed from its text alone, once per distinct lexeme."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -81,6 +82,24 @@ class Lexemes(NamedTuple):
     inverse: numpy.ndarray
     lengths: list[int]
     vocabs: list[Vocab]
+
+    @property
+    def occurrences(self) -> list[int]:
+        """RETURNS (list[int]): How many tokens of the batch each distinct lexeme has."""
+        return numpy.bincount(self.inverse, minlength=len(self.texts)).tolist()
+
+    @property
+    def text_counts(self) -> Counter[str]:
+        """RETURNS (Counter[str]): The same by text."""
+        return Counter(dict(zip(self.texts, self.occurrences, strict=True)))
+
+
+def count_texts(docs: Iterable[Doc]) -> Counter[str]:
+    """RETURNS (Counter[str]): How many tokens have each text, in docs that are read once."""
+    counts: Counter[str] = Counter()
+    for doc in docs:
+        counts.update(token.text for token in doc)
+    return counts
 
 
 def distinct_lexemes(docs: Sequence[Doc]) -> Lexemes:

@@ -25,6 +25,7 @@ from thinc.types import Floats2d, Ints1d, Ints2d
 from ..lexical.phrases import Matches, PhraseTrie
 from ..normalization import URL, USER
 from .features import distinct_lexemes, lexeme_features
+from .tables import add_gradient, draw_table
 
 InT: TypeAlias = list[Doc]
 OutT: TypeAlias = list[Floats2d]
@@ -76,10 +77,7 @@ def GazetteerEmbed(
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the vectors from N(0, 1 / width)."""
-    width = model.get_dim("nO")
-    size = (model.attrs["gazetteer"].n_features, width)
-    E = numpy.random.normal(scale=width**-0.5, size=size)
-    model.set_param("E", model.ops.asarray2f(E.astype("float32")))
+    draw_table(model, "E", model.attrs["gazetteer"].n_features, model.get_dim("nO"))
 
 
 def fit_gazetteer(
@@ -115,10 +113,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, C
         ops.scatter_add(Y, tokens, E[rows])
 
     def backprop(dYs: OutT) -> InT:
-        if len(rows):
-            dE = ops.alloc2f(*E.shape)
-            ops.scatter_add(dE, rows, ops.flatten(dYs)[tokens])
-            model.inc_grad("E", dE)
+        add_gradient(model, "E", rows, ops.flatten(dYs)[tokens])
         return []
 
     return ops.unflatten(Y, lengths), backprop

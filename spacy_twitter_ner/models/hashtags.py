@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf, log
 from typing import Any, TypeAlias
 
-import numpy
 import srsly
 from spacy.tokens import Doc
 from thinc.api import Model
@@ -15,7 +14,8 @@ from thinc.model import deserialize_attr, serialize_attr
 from thinc.types import Floats2d
 
 from ..normalization import normal_form, orthography, segment_words, split_hashtag, token_kind
-from .features import Lexemes
+from .features import Lexemes, count_texts
+from .tables import add_gradient, draw_table
 from .vocabulary import Vocabulary
 
 InT: TypeAlias = Lexemes
@@ -64,11 +64,8 @@ def HashtagEmbed(width: int, *, min_freq: int = 2) -> Model[InT, OutT]:
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the vectors from N(0, 1 / width). Without a vocabulary, build it of the sample."""
     if X is not None and len(model.attrs["vocabulary"]) == 1:
-        occurrences = numpy.bincount(X.inverse, minlength=len(X.texts)).tolist()
-        _fit(model, Counter(dict(zip(X.texts, occurrences, strict=True))))
-    shape = (len(model.attrs["vocabulary"]), model.get_dim("nO"))
-    E = numpy.random.normal(scale=shape[1] ** -0.5, size=shape)
-    model.set_param("E", model.ops.asarray2f(E.astype("float32")))
+        _fit(model, X.text_counts)
+    draw_table(model, "E", len(model.attrs["vocabulary"]), model.get_dim("nO"))
 
 
 def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
@@ -76,31 +73,23 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 
     docs (Iterable[Doc]): All docs of the training data, read once.
     """
-    texts: Counter[str] = Counter()
-    for doc in docs:
-        texts.update(token.text for token in doc)
-    _fit(model, texts)
+    _fit(model, count_texts(docs))
     if model.has_param("E"):
         init(model)
 
 
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
+    ops = model.ops
     vocabulary, segmenter = model.attrs["vocabulary"], model.attrs["segmenter"]
     words = [segmenter.words(text) for text in lexemes.texts]
-    lengths = model.ops.asarray1i([len(lexeme_words) for lexeme_words in words])
-    rows = model.ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
+    lengths = ops.asarray1i([len(lexeme_words) for lexeme_words in words])
+    rows = ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
     E = model.get_param("E")
-    if not len(rows):
-        return model.ops.alloc2f(len(words), E.shape[1]), lambda dY: lexemes
-    # The mean of no words is zero.
-    Y = model.ops.reduce_mean(E[rows], lengths)
+    # The mean of no words is zero; of nothing but such means Thinc takes none.
+    Y = ops.reduce_mean(E[rows], lengths) if len(rows) else ops.alloc2f(len(words), E.shape[1])
 
     def backprop(dY: OutT) -> InT:
-        # Tables are large and batches small: the gradient is added to in place.
-        if not model.has_grad("E"):
-            model.set_grad("E", model.ops.alloc2f(*E.shape))
-        d_vectors = model.ops.backprop_reduce_mean(dY, lengths)
-        model.ops.scatter_add(model.get_grad("E"), rows, d_vectors)
+        add_gradient(model, "E", rows, ops.backprop_reduce_mean(dY, lengths))
         return lexemes
 
     return Y, backprop

@@ -2,29 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
-import spacy
-import typer
-from spacy.tokens import Doc, DocBin
-from typer.testing import CliRunner, Result
 
-from .scripts import load_script
+from gazetteer import Gazetteer, gazetteer_cli
 
-VOCAB = spacy.blank("en").vocab
-
-
-gazetteer = load_script("gazetteer")
-
-
-def make_doc(text: str) -> Doc:
-    """Make a doc of words with tags, as in "in Leeds/B-geo-loc"."""
-    pairs = [word.partition("/") for word in text.split()]
-    return Doc(VOCAB, words=[pair[0] for pair in pairs], ents=[pair[2] or "O" for pair in pairs])
+from .util import make_doc, run_command, write_docs
 
 
 def annotate(train: list[str], text: str, min_ratio: float = 0.3) -> list[tuple[str, str]]:
-    predicted = gazetteer.Gazetteer([make_doc(doc) for doc in train], min_ratio).annotate(
-        make_doc(text)
-    )
+    predicted = Gazetteer([make_doc(doc) for doc in train], min_ratio).annotate(make_doc(text))
     assert [token.text for token in predicted] == text.split()
     return [(ent.text, ent.label_) for ent in predicted.ents]
 
@@ -84,24 +69,12 @@ def test_occurrence_before_the_first_entity_counts() -> None:
     assert annotate(["may", "may/B-person"], "may", min_ratio=0.6) == []
 
 
-def run_cli(*arguments: str | Path) -> Result:
-    app = typer.Typer()
-    app.command()(gazetteer.gazetteer_cli)
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def write_corpus(path: Path, *texts: str) -> Path:
-    DocBin(docs=[make_doc(text) for text in texts]).to_disk(path)
-    return path
-
-
 def test_cli_prints_and_writes_scores_as_spacy_evaluate(tmp_path: Path) -> None:
-    train = write_corpus(tmp_path / "train.spacy", "in Leeds/B-geo-loc", "Ann/B-person")
-    test = write_corpus(tmp_path / "test.spacy", "leeds/B-geo-loc and Bob/B-person", "Ann")
-    empty = write_corpus(tmp_path / "empty.spacy", "nothing here")
-    result = run_cli(
-        train, test, empty, "--json", tmp_path / "all.json", "--output-dir", tmp_path / "metrics"
-    )
+    train = write_docs(tmp_path / "train.spacy", "in Leeds/B-geo-loc", "Ann/B-person")
+    test = write_docs(tmp_path / "test.spacy", "leeds/B-geo-loc and Bob/B-person", "Ann")
+    empty = write_docs(tmp_path / "empty.spacy", "nothing here")
+    options = ("--json", tmp_path / "all.json", "--output-dir", tmp_path / "metrics")
+    result = run_command(gazetteer_cli, train, test, empty, *options)
     assert result.exit_code == 0, result.output
     assert ["all", "50.00", "50.00", "50.00"] in [
         line.split() for line in result.output.split("\n")
@@ -122,12 +95,12 @@ def test_cli_prints_and_writes_scores_as_spacy_evaluate(tmp_path: Path) -> None:
 
 
 def test_cli_rejects_corpora_of_one_name(tmp_path: Path) -> None:
-    train = write_corpus(tmp_path / "train.spacy", "Ann/B-person")
-    assert run_cli(train, train, train).exit_code == 2
+    train = write_docs(tmp_path / "train.spacy", "Ann/B-person")
+    assert run_command(gazetteer_cli, train, train, train).exit_code == 2
 
 
 def test_cli_rejects_training_corpus_without_entities(tmp_path: Path) -> None:
-    train = write_corpus(tmp_path / "train.spacy", "no entity")
-    result = run_cli(train, train)
+    train = write_docs(tmp_path / "train.spacy", "no entity")
+    result = run_command(gazetteer_cli, train, train)
     assert result.exit_code == 2
     assert "no entities" in result.output

@@ -3,30 +3,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import spacy
-import typer
-from spacy.tokens import Doc, DocBin
-from typer.testing import CliRunner, Result
 
-from .scripts import load_script
+import train_speed
 
-train_speed = load_script("train_speed")
+from .util import run_command, write_docs
 
-
-def write_corpus(path: Path) -> Path:
-    vocab = spacy.blank("en").vocab
-    docs = [
-        Doc(vocab, words=["in", "Leeds", "@ann"][:length], ents=["O", "B-place", "O"][:length])
-        for length in (3, 0, 2, 3)
-    ]
-    DocBin(docs=docs).to_disk(path)
-    return path
-
-
-def run_cli(*arguments: str | Path) -> Result:
-    app = typer.Typer()
-    app.command()(train_speed.train_speed_cli)
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+TWEETS = ["in Leeds/B-place @ann", "", "in Leeds/B-place", "in Leeds/B-place @ann"]
 
 
 def test_cli_times_all_contestants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,10 +16,10 @@ def test_cli_times_all_contestants(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pytest.importorskip("threadpoolctl")
     monkeypatch.setattr(train_speed, "BATCH_SIZE", 2)
     monkeypatch.setattr(train_speed, "N_WARM_UP", 1)
-    json_path, train_path = tmp_path / "speed.json", write_corpus(tmp_path / "train.spacy")
+    json_path, train_path = tmp_path / "speed.json", write_docs(tmp_path / "train.spacy", *TWEETS)
     # One thread: on a busy machine the threads of such small matrices wait for each other.
     settings = ("--epochs", "2", "--threads", "1", "--json", json_path)
-    result = run_cli("--train", train_path, *settings)
+    result = run_command(train_speed.train_speed_cli, "--train", train_path, *settings)
     assert result.exit_code == 0, result.output
     for name in ("ours", "PyTorch, packed", "PyTorch, padded"):
         assert name in result.output
@@ -51,7 +33,9 @@ def test_cli_times_all_contestants(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_cli_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # None makes the import fail, installed or not.
     monkeypatch.setitem(sys.modules, "torch", None)
-    result = run_cli("--train", write_corpus(tmp_path / "train.spacy"))
+    result = run_command(
+        train_speed.train_speed_cli, "--train", write_docs(tmp_path / "train.spacy", *TWEETS)
+    )
     assert result.exit_code == 1
     assert "needs PyTorch" in result.output
     assert "pip install torch" in result.output

@@ -1,32 +1,20 @@
 import json
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from spacy_twitter_ner.cli import app
+from .util import run
 
 TRAIN = "Hi O\nBob B-person\n\nApple B-company\n\nRT O\n\nRT O\n\napple B-product\n"
 DEV = "RT O\n\nApple B-company\nLee I-company\nLee B-person\nJoe I-person\n"
 BROKEN = "".join(f"word{number}\n" for number in range(30))
 
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(name, text):
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write_file
+check = partial(run, "check", "--no-format")
 
 
 @pytest.fixture
 def paths(write):
     return [write("train.txt", TRAIN), write("dev.txt", DEV)]
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["check", "--no-format", *map(str, arguments)])
 
 
 def rows_of(result):
@@ -39,7 +27,7 @@ def text_of(result):
 
 
 def test_a_good_corpus(paths):
-    result = run(*paths)
+    result = check(*paths)
     assert result.exit_code == 0, result.output
     rows = rows_of(result)
     for row in (
@@ -69,7 +57,7 @@ def test_a_good_corpus(paths):
 
 def test_problems(paths, write):
     broken = write("broken.txt", BROKEN)
-    result = run(*paths, broken)
+    result = check(*paths, broken)
     assert result.exit_code == 1
     lines = [line.strip() for line in result.stdout.splitlines()]
     assert f"{broken}:20: no tag after the token 'word19'" in lines
@@ -84,14 +72,14 @@ def test_problems(paths, write):
 
 def test_verbose_lists_all_problems_and_explains(write):
     path = write("broken.txt", BROKEN)
-    result = run(path, "--verbose")
+    result = check(path, "--verbose")
     assert f"  {path}:30: no tag after the token 'word29'" in result.stdout.splitlines()
     assert "your data should include at least 50 instances" in text_of(result)
-    assert "your data should" not in text_of(run(path, "--no-verbose"))
+    assert "your data should" not in text_of(check(path, "--no-verbose"))
 
 
 def test_ignore_warnings(paths):
-    text = text_of(run(*paths, "-IW"))
+    text = text_of(check(*paths, "-IW"))
     assert "Low number" not in text
     assert "6 warnings" not in text
     assert "The corpus can be converted" in text
@@ -99,7 +87,7 @@ def test_ignore_warnings(paths):
 
 def test_good_marks_where_nothing_is_wrong(write):
     rows = "\n\n".join(f"{n} B-x" for n in range(50))
-    result = run(write("train.txt", f"none O\n\n{rows}\n"), write("dev.txt", "other B-x\n"))
+    result = check(write("train.txt", f"none O\n\n{rows}\n"), write("dev.txt", "other B-x\n"))
     text = text_of(result)
     for message in (
         "Good amount of examples for all labels",
@@ -111,15 +99,15 @@ def test_good_marks_where_nothing_is_wrong(write):
 
 
 def test_one_file_is_compared_with_nothing(paths):
-    text = text_of(run(paths[0]))
+    text = text_of(check(paths[0]))
     assert "Unseen" not in text
     assert "overlap" not in text
 
 
 def test_scheme(write):
     path = write("train.txt", "a I-x\n")
-    assert run(path).exit_code == 0
-    assert run(path, "--scheme", "BIO").exit_code == 1
+    assert check(path).exit_code == 0
+    assert check(path, "--scheme", "BIO").exit_code == 1
 
 
 def test_files_of_the_same_name_are_told_apart(write, tmp_path, monkeypatch):
@@ -127,11 +115,11 @@ def test_files_of_the_same_name_are_told_apart(write, tmp_path, monkeypatch):
     (tmp_path / "b").mkdir()
     write("a.txt", TRAIN)
     write("b/a.txt", DEV)
-    assert ["a.txt", "b/a.txt"] in rows_of(run("a.txt", "b/a.txt"))
+    assert ["a.txt", "b/a.txt"] in rows_of(check("a.txt", "b/a.txt"))
 
 
 def test_json_to_standard_output_is_all_there_is(paths):
-    result = run(*paths, "--json", "-")
+    result = check(*paths, "--json", "-")
     assert result.exit_code == 0
     data = json.loads(result.stdout)
     assert [split["tweets"] for split in data["splits"]] == [5, 2]
@@ -140,7 +128,7 @@ def test_json_to_standard_output_is_all_there_is(paths):
 
 def test_json_to_a_file(write, tmp_path):
     path = write("train.txt", BROKEN)
-    result = run(path, "--json", tmp_path / "check.json")
+    result = check(path, "--json", tmp_path / "check.json")
     assert result.exit_code == 1
     assert "30 errors" in result.stdout
     data = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
@@ -148,12 +136,12 @@ def test_json_to_a_file(write, tmp_path):
 
 
 def test_errors_do_not_spoil_standard_output(tmp_path):
-    result = run(tmp_path / "none.txt", "--json", "-")
+    result = check(tmp_path / "none.txt", "--json", "-")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no such file" in result.stderr
 
 
 def test_colours_and_icons(paths):
-    result = CliRunner().invoke(app, ["check", *map(str, paths)])
+    result = run("check", *paths)
     assert "✔ " in result.stdout
     assert "⚠ " in result.stdout

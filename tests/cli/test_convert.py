@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from spacy.tokens import DocBin
 from spacy.vocab import Vocab
-from typer.testing import CliRunner
 
 from spacy_twitter_ner import __version__
-from spacy_twitter_ner.cli import app
+
+from .util import run
 
 ROOT = Path(__file__).parents[2]
 TRAIN = "Hi O\nBob B-person\n\nApple B-company\n"
@@ -16,15 +16,8 @@ BROKEN = "Hi O\nBob\n\nLee I-person\n\nJoe B-person\n\nX B-movie\n"
 
 
 @pytest.fixture
-def paths(tmp_path):
-    train, dev = tmp_path / "train.txt", tmp_path / "dev.txt"
-    train.write_text(TRAIN, encoding="utf-8")
-    dev.write_text(BROKEN, encoding="utf-8")
-    return [train, dev]
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+def paths(write):
+    return [write("train.txt", TRAIN), write("dev.txt", BROKEN)]
 
 
 def lines_of(result):

@@ -2,23 +2,20 @@ import inspect
 import json
 import sys
 from dataclasses import fields
+from functools import partial
 
 import pytest
 import spacy
-from typer.testing import CliRunner
 
-from spacy_twitter_ner.cli import app
 from spacy_twitter_ner.cli.lexical import lexical_cli
 from spacy_twitter_ner.lexical.clusters import read_clusters
 from spacy_twitter_ner.lexical.training import LexicalSettings
 
 from ..lexical.corpora import needs_lexical, write_tweets
+from .util import run
 
 pytestmark = needs_lexical
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["lexical", *map(str, arguments)])
+lexical = partial(run, "lexical")
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def tweets(tmp_path):
 def test_vectors_and_clusters_are_written(tweets, tmp_path):
     output = tmp_path / "new" / "folder"
     options = "--width 8 -c 4 --epochs 1 --max-words 10 --min-count 2 --window 2 --seed 3 --lang xx"
-    result = run(tweets, tweets, output, *options.split())
+    result = lexical(tweets, tweets, output, *options.split())
     assert result.exit_code == 0, result.output
     assert "Reading 2 file(s)" in result.stderr
     assert "10 vectors of width 8, 4 clusters of" in " ".join(result.stdout.split())
@@ -75,20 +72,20 @@ def test_defaults_are_those_of_the_function():
     ],
 )
 def test_errors_are_messages(tweets, tmp_path, options, message):
-    result = run(tweets, tmp_path / "out", *options)
+    result = lexical(tweets, tmp_path / "out", *options)
     assert result.exit_code == 1
     assert message in " ".join(result.stdout.split())
     assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_file_is_a_message(tweets, tmp_path):
-    result = run(tweets, tmp_path / "none.txt", tmp_path / "out")
+    result = lexical(tweets, tmp_path / "none.txt", tmp_path / "out")
     assert result.exit_code == 1
     assert "there is no such file of tweets" in " ".join(result.stdout.split())
 
 
 def test_a_missing_package_is_a_message(tweets, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gensim", None)
-    result = run(tweets, tmp_path / "out")
+    result = lexical(tweets, tmp_path / "out")
     assert result.exit_code == 1
     assert "pip install 'spacy-twitter-ner[lexical]'" in " ".join(result.stdout.split())

@@ -1,10 +1,12 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from spacy_twitter_ner.cli import app
+from .util import run
+
+report = partial(run, "report")
 
 
 @pytest.fixture
@@ -19,10 +21,6 @@ def write_metrics(folder: Path, f: float) -> Path:
         data = {"ents_p": 0.7, "ents_r": 0.5, "ents_f": f, "ents_per_type": {"person": prf}}
         (folder / f"{split}.json").write_text(json.dumps(data), encoding="utf8")
     return folder
-
-
-def report(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["report", *map(str, arguments)])
 
 
 def test_report_prints_tables_and_writes_next_to_metrics(metrics_dir: Path) -> None:

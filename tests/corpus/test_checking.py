@@ -39,11 +39,8 @@ Apple O
 
 
 @pytest.fixture
-def paths(tmp_path):
-    train, dev = tmp_path / "train.txt", tmp_path / "dev.txt"
-    train.write_text(TRAIN, encoding="utf-8")
-    dev.write_text(DEV, encoding="utf-8")
-    return [train, dev]
+def paths(write):
+    return [write("train.txt", TRAIN), write("dev.txt", DEV)]
 
 
 def test_stats(paths):

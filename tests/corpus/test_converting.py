@@ -19,17 +19,6 @@ TEST = "Bob B-person\n"
 TOKENS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write_file(name, text):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write_file
-
-
 def read_docs(path):
     return list(DocBin().from_disk(path).get_docs(Vocab()))
 

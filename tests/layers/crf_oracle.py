@@ -9,6 +9,9 @@ import numpy
 from spacy_twitter_ner.layers.crf import MISSING, Lattice
 
 SCORES = ("emissions", "transitions", "start", "end")
+LENGTHS = [3, 0, 1, 4, 0]
+# In the order of LENGTHS; with B and I of two types.
+GOLD = [1, 2, 0, 3, 3, 4, 4, 1]
 
 
 def make_lattice(
@@ -28,6 +31,13 @@ def make_lattice(
 
 def in_float64(lattice: Lattice) -> Lattice:
     return Lattice(*(getattr(lattice, name).astype("float64") for name in SCORES), lattice.lengths)
+
+
+def each_sequence(lattice: Lattice) -> Iterator[slice]:
+    """The sequences of a batch, each by its rows."""
+    ends = numpy.cumsum(lattice.lengths)
+    for end, length in zip(ends, lattice.lengths, strict=True):
+        yield slice(int(end - length), int(end))
 
 
 def is_valid(tags: Sequence[int]) -> bool:

@@ -1,409 +1,13 @@
-import itertools
-import math
-from dataclasses import replace
-
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import (
-    CRF,
-    MAX_GAP,
-    MISSING,
-    Lattice,
-    bio_transitions,
-    log_likelihood,
-    marginals,
-    resize,
-    viterbi,
-)
+from spacy_twitter_ner.layers.crf import CRF, Lattice, log_likelihood, marginals, resize, viterbi
 
-from .crf_oracle import (
-    SCORES,
-    assert_same_lattice,
-    expected_counts,
-    in_float64,
-    is_valid,
-    log_sums,
-    make_lattice,
-    sequence_score,
-    valid_sequences,
-)
+from .crf_oracle import GOLD, LENGTHS, SCORES, assert_same_lattice, make_lattice
+from .decoding_oracle import draw_masks, lattices
 from .gradients import OPS, central_differences, randomise, relative_error
-
-INF = float("inf")
-LENGTHS = [3, 0, 1, 4, 0]
-# In the order of LENGTHS; with B and I of two types.
-GOLD = [1, 2, 0, 3, 3, 4, 4, 1]
-PARTIAL = [-1, 2, -1, -1, -1, -1, 4, 0]
-
-
-def each_sequence(lattice: Lattice):
-    """The sequences of a batch, each with its rows."""
-    ends = numpy.cumsum(lattice.lengths)
-    for end, length in zip(ends, lattice.lengths, strict=True):
-        yield slice(int(end - length), int(end))
-
-
-# Which sequences are valid
-
-
-@pytest.mark.parametrize("nO", [1, 3, 7])
-def test_i_follows_only_its_own_type(nO):
-    allowed = bio_transitions(nO)
-    assert allowed.dtype == bool
-    for before, tag in itertools.product(range(nO), repeat=2):
-        begin = before - 1 if before and before % 2 == 0 else before
-        sequence = [begin, before, tag] if begin != before else [before, tag]
-        assert allowed[before, tag] == is_valid(sequence)
-
-
-@pytest.mark.parametrize(
-    ("tags", "number"),
-    [
-        ([2], 0),  # I at the start
-        ([0, 2], 0),
-        ([1, 4], 0),
-        ([3, 4, 2], 0),
-        ([-1, 0, 2], 0),
-        ([1, -1, 4, -1, 2, 1, 0, 2], 0),
-        ([2, -1], 0),
-        ([5], 0),  # no such tag
-        ([-2], 0),
-    ],
-    ids=str,
-)
-def test_invalid_gold_tags(tags, number):
-    lattice = make_lattice([2, 0, len(tags)], 5)
-    with pytest.raises(ValueError, match="sequence 2 of the batch are no valid BIO tags"):
-        log_likelihood(lattice, numpy.asarray([1, 2, *tags]))
-
-
-def test_known_tags_that_some_valid_sequence_has():
-    """I after a missing tag says that there was B or I of its type."""
-    lattice = make_lattice([3], 5)
-    _, gradient = log_likelihood(lattice, numpy.asarray([-1, -1, 4]))
-    _, expected = marginals(lattice)
-    observed = gradient.emissions + expected.emissions
-    assert observed[1, [3, 4]].sum() == pytest.approx(1.0)
-    assert observed[1, [0, 1, 2]].tolist() == [0.0] * 3
-    assert observed[0, 4] == 0.0
-
-
-# Probabilities
-
-
-@pytest.mark.parametrize("lengths", [LENGTHS, [1], [5], [2, 2, 2], [1, 0, 2, 4]], ids=str)
-@pytest.mark.parametrize("nO", [1, 3, 5])
-def test_marginals_equal_those_of_all_sequences(lengths, nO):
-    lattice = make_lattice(lengths, nO)
-    log_partition, counts = marginals(lattice)
-    assert log_partition == pytest.approx(log_sums(lattice), abs=1e-10)
-    assert_same_lattice(counts, expected_counts(lattice))
-
-
-@pytest.mark.parametrize("scale", [0.1, 3.0])
-def test_marginals_are_probabilities(scale):
-    lattice = make_lattice([40, 1, 0, 7], 9, scale=scale)
-    _, counts = marginals(lattice)
-    assert counts.emissions.sum(axis=1) == pytest.approx(1.0)
-    assert (counts.emissions >= 0).all()
-    # Each sequence of tokens begins and ends; between two tokens is a transition.
-    assert counts.start.sum() == pytest.approx(3.0)
-    assert counts.end.sum() == pytest.approx(3.0)
-    assert counts.transitions.sum() == pytest.approx(48 - 3)
-    assert (counts.transitions[~bio_transitions(9)] == 0.0).all()
-    assert (counts.start[2::2] == 0.0).all()
-    # All that comes before a tag leads to it: what enters tags are all tokens but the first.
-    assert counts.transitions.sum(axis=0) + counts.start == pytest.approx(
-        counts.emissions.sum(axis=0)
-    )
-    assert counts.transitions.sum(axis=1) + counts.end == pytest.approx(
-        counts.emissions.sum(axis=0)
-    )
-
-
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL, [MISSING] * 8, [0] * 8], ids=str)
-def test_log_likelihood_equals_that_of_all_sequences(gold):
-    lattice = make_lattice(LENGTHS, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(gold))
-    expected = numpy.subtract(log_sums(lattice, gold), log_sums(lattice))
-    assert log_likelihoods == pytest.approx(expected, abs=1e-10)
-    assert (log_likelihoods <= 0.0).all()
-    assert_same_lattice(gradient, expected_counts(lattice, gold).minus(expected_counts(lattice)))
-
-
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
-@pytest.mark.parametrize("name", SCORES)
-def test_the_gradient_is_that_of_the_log_likelihood(name, gold):
-    lattice = make_lattice(LENGTHS, 5)
-
-    def loss() -> float:
-        return float(log_likelihood(lattice, numpy.asarray(gold))[0].sum())
-
-    gradient = getattr(log_likelihood(lattice, numpy.asarray(gold))[1], name)
-    assert abs(gradient).max() > 0.1
-    assert relative_error(gradient, central_differences(loss, getattr(lattice, name))) < 1e-7
-
-
-def test_the_probabilities_of_all_sequences_sum_to_one():
-    lattice = make_lattice([4], 5)
-    ((*scored,),) = valid_sequences(lattice)
-    probabilities = [
-        math.exp(log_likelihood(lattice, numpy.asarray(tags))[0][0]) for tags, _ in scored
-    ]
-    assert sum(probabilities) == pytest.approx(1.0)
-
-
-def test_where_a_tag_is_missing_probabilities_add_up():
-    lattice = make_lattice([3], 3)
-    completions = [[1, tag, 0] for tag in range(3)]
-    expected = sum(
-        math.exp(log_likelihood(lattice, numpy.asarray(tags))[0][0]) for tags in completions
-    )
-    log_likelihoods, _ = log_likelihood(lattice, numpy.asarray([1, MISSING, 0]))
-    assert math.exp(log_likelihoods[0]) == pytest.approx(expected)
-
-
-def test_nothing_is_learned_where_all_tags_are_missing():
-    lattice = make_lattice(LENGTHS, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.full(8, MISSING))
-    assert log_likelihoods.tolist() == [0.0] * 5
-    for name in SCORES:
-        assert not getattr(gradient, name).any()
-
-
-def test_a_sequence_without_tags_teaches_nothing_of_its_own():
-    lattice = make_lattice(LENGTHS, 5)
-    _, gradient = log_likelihood(lattice, numpy.asarray([-1] * 3 + GOLD[3:]))
-    assert (gradient.emissions[:3] == 0.0).all()
-    assert (gradient.emissions[3:] != 0.0).any(axis=1).all()
-
-
-def test_sequences_do_not_depend_on_one_another():
-    lattice = make_lattice(LENGTHS, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(GOLD))
-    total = gradient.scaled(0.0)
-    for number, rows in enumerate(each_sequence(lattice)):
-        alone = replace(
-            lattice, emissions=lattice.emissions[rows], lengths=[lattice.lengths[number]]
-        )
-        (log_likelihood_alone,), part = log_likelihood(alone, numpy.asarray(GOLD[rows]))
-        assert log_likelihood_alone == pytest.approx(log_likelihoods[number], abs=1e-12)
-        total.emissions[rows] = part.emissions
-        for name in SCORES[1:]:
-            getattr(total, name)[:] += getattr(part, name)
-        assert viterbi(alone).tolist() == viterbi(lattice)[rows].tolist()
-    assert_same_lattice(gradient, total)
-
-
-@pytest.mark.parametrize("lengths", [[], [0], [0, 0]], ids=str)
-def test_no_tokens(lengths):
-    lattice = make_lattice(lengths, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.zeros(0, dtype="int64"))
-    assert log_likelihoods.tolist() == [0.0] * len(lengths)
-    assert gradient.emissions.shape == (0, 5)
-    for name in SCORES:
-        assert not getattr(gradient, name).any()
-    nothing = numpy.zeros(0, dtype=bool)
-    assert viterbi(lattice).shape == (0,)
-    assert viterbi(lattice, no_begin=nothing, no_inside=nothing).shape == (0,)
-
-
-def test_scores_in_float32():
-    lattice = make_lattice([300, 20, 1], 9, dtype="float32")
-    gold = viterbi(lattice)
-    log_likelihoods, gradient = log_likelihood(lattice, gold)
-    precise = in_float64(lattice)
-    expected_log_likelihoods, expected = log_likelihood(precise, gold)
-    assert log_likelihoods == pytest.approx(expected_log_likelihoods, rel=1e-12)
-    assert_same_lattice(gradient, expected)
-    assert viterbi(precise).tolist() == gold.tolist()
-
-
-# Extreme scores
-
-
-def log_partition_by_logarithms(lattice: Lattice) -> float:
-    """The forward algorithm of one sequence, without scaling."""
-    barred = numpy.where(bio_transitions(len(lattice.start)), 0.0, -INF)
-    alpha = lattice.emissions[0] + lattice.start + barred[0]
-    for emissions in lattice.emissions[1:]:
-        paths = alpha[:, None] + lattice.transitions + barred
-        alpha = numpy.logaddexp.reduce(paths, axis=0) + emissions
-    return float(numpy.logaddexp.reduce(alpha + lattice.end))
-
-
-@pytest.mark.parametrize("scale", [0.1, 10.0])
-def test_long_sequences_do_not_underflow(scale):
-    lattice = make_lattice([3000], 7, scale=scale)
-    (log_partition,), counts = marginals(lattice)
-    assert log_partition == pytest.approx(log_partition_by_logarithms(lattice), rel=1e-10)
-    assert counts.emissions.sum(axis=1) == pytest.approx(1.0)
-
-
-def test_a_constant_for_all_tags_of_a_token_changes_nothing():
-    lattice = make_lattice(LENGTHS, 5)
-    shifted = replace(lattice, emissions=lattice.emissions + 1e5 * numpy.arange(8)[:, None])
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(GOLD))
-    shifted_log_likelihoods, shifted_gradient = log_likelihood(shifted, numpy.asarray(GOLD))
-    assert shifted_log_likelihoods == pytest.approx(log_likelihoods, abs=1e-8)
-    assert_same_lattice(shifted_gradient, gradient, 1e-8)
-
-
-def test_tags_far_apart():
-    """Gold tags that are sure, and gold tags that are as good as impossible."""
-    lattice = make_lattice(LENGTHS, 5)
-    sure = numpy.full((8, 5), -500.0)
-    sure[numpy.arange(8), GOLD] = 500.0
-    log_likelihoods, gradient = log_likelihood(replace(lattice, emissions=sure), numpy.array(GOLD))
-    assert log_likelihoods == pytest.approx(0.0, abs=1e-100)
-    assert_same_lattice(gradient, lattice.scaled(0.0))
-    wrong = numpy.zeros(8, dtype="int64")
-    log_likelihoods, gradient = log_likelihood(replace(lattice, emissions=sure), wrong)
-    assert (log_likelihoods[[0, 2, 3]] < -MAX_GAP / 2).all()
-    rows = numpy.flatnonzero(GOLD)
-    assert gradient.emissions[rows, 0] == pytest.approx(1.0)
-    assert gradient.emissions[rows, numpy.asarray(GOLD)[rows]] == pytest.approx(-1.0)
-
-
-def test_the_only_way_into_an_entity_does_not_underflow():
-    """B is as good as impossible, but so is all that could stand in the place of the I after it."""
-    emissions = numpy.asarray([[500.0, -500.0, -500.0], [-500.0, -500.0, 500.0]])
-    lattice = Lattice(emissions, numpy.zeros((3, 3)), numpy.zeros(3), numpy.zeros(3), [2])
-    for gold in ([0, 0], [0, 1], [1, 2]):
-        log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(gold))
-        assert log_likelihoods == pytest.approx(-math.log(3))
-        assert gradient.emissions[0] == pytest.approx(
-            [(gold[0] == 0) - 2 / 3, (gold[0] == 1) - 1 / 3, 0.0]
-        )
-    assert marginals(lattice)[1].emissions[1] == pytest.approx(1 / 3)
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
-def test_scores_of_plus_and_minus_500(seed, gold):
-    """A tag may score MAX_GAP less than its token's best: what is less counts as that."""
-    lattice = make_lattice(LENGTHS, 5, seed=seed, scale=3.0)
-    random = numpy.random.RandomState(seed)
-    emissions = random.choice([-500.0, 0.0, 500.0], (8, 5)) + random.normal(size=(8, 5))
-    log_likelihoods, gradient = log_likelihood(
-        replace(lattice, emissions=emissions), numpy.asarray(gold)
-    )
-    lowest = emissions.max(axis=1, keepdims=True) - MAX_GAP
-    bounded = replace(lattice, emissions=numpy.maximum(emissions, lowest))
-    expected = numpy.subtract(log_sums(bounded, gold), log_sums(bounded))
-    assert log_likelihoods == pytest.approx(expected, abs=1e-9)
-    assert_same_lattice(
-        gradient, expected_counts(bounded, gold).minus(expected_counts(bounded)), 1e-9
-    )
-
-
-def test_the_worst_of_long_sequences_stays_finite():
-    random = numpy.random.RandomState(0)
-    lattice = make_lattice([500, 3], 7, scale=5.0)
-    lattice = replace(lattice, emissions=random.choice([-1e4, 1e4], size=(503, 7)))
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.zeros(503, dtype="int64"))
-    assert numpy.isfinite(log_likelihoods).all()
-    assert all(numpy.isfinite(getattr(gradient, name)).all() for name in SCORES)
-    assert marginals(lattice)[1].emissions.sum(axis=1) == pytest.approx(1.0)
-
-
-def test_not_a_number_is_not_taken_for_invalid_tags():
-    lattice = make_lattice(LENGTHS, 5)
-    lattice.emissions[1, 2] = numpy.nan
-    log_likelihoods, _ = log_likelihood(lattice, numpy.asarray(GOLD))
-    assert numpy.isnan(log_likelihoods).tolist() == [True, False, False, False, False]
-
-
-# Decoding
-
-whole_numbers = st.integers(-3, 3).map(float)
-large_numbers = st.sampled_from([-1e4, -9999.0, -1.0, 0.0, 1e4])
-
-
-@st.composite
-def lattices(draw, scores=whole_numbers, emissions=whole_numbers):
-    """Draw scores of some sequences: whole numbers, so that ties are many and sums exact."""
-    nO = 2 * draw(st.integers(0, 2)) + 1
-    lengths = draw(st.lists(st.integers(0, 4), max_size=3))
-
-    def array(shape, elements):
-        size = math.prod(shape)
-        drawn = draw(st.lists(elements, min_size=size, max_size=size))
-        return numpy.asarray(drawn, dtype="float32").reshape(shape)
-
-    return Lattice(
-        emissions=array((sum(lengths), nO), emissions),
-        transitions=array((nO, nO), scores),
-        start=array((nO,), scores),
-        end=array((nO,), scores),
-        lengths=lengths,
-    )
-
-
-def check_is_best(lattice, tags):
-    assert tags.shape == (sum(lattice.lengths),)
-    for rows, scored in zip(each_sequence(lattice), valid_sequences(lattice), strict=True):
-        found = tags[rows].tolist()
-        assert is_valid(found)
-        if found:
-            assert sequence_score(lattice, rows.start, found) == max(score for _, score in scored)
-
-
-@given(lattices() | lattices(large_numbers, large_numbers))
-def test_viterbi_finds_the_best_of_all_sequences(lattice):
-    before = {name: getattr(lattice, name).copy() for name in SCORES}
-    check_is_best(lattice, viterbi(lattice))
-    for name in SCORES:
-        assert (getattr(lattice, name) == before[name]).all()
-
-
-@given(lattices() | lattices(large_numbers, large_numbers), st.data())
-def test_viterbi_under_constraints(lattice, data):
-    n_tokens = sum(lattice.lengths)
-    flags = st.lists(st.booleans(), min_size=n_tokens, max_size=n_tokens)
-    no_begin, no_inside = (
-        None if value is None else numpy.asarray(value, dtype=bool)
-        for value in (data.draw(st.none() | flags), data.draw(st.none() | flags))
-    )
-    emissions = lattice.emissions.copy()
-    tags = viterbi(lattice, no_begin=no_begin, no_inside=no_inside)
-    assert (lattice.emissions == emissions).all()
-    for row, tag in numpy.ndindex(*emissions.shape):
-        is_begin, is_inside = tag % 2 == 1, tag > 0 and tag % 2 == 0
-        if (no_begin is not None and no_begin[row] and is_begin) or (
-            no_inside is not None and no_inside[row] and is_inside
-        ):
-            emissions[row, tag] = -INF
-            assert tags[row] != tag
-    check_is_best(replace(lattice, emissions=emissions), tags)
-
-
-@given(lattices(large_numbers, st.sampled_from([-INF, -INF, -1e4, 0.0, 1e4])))
-def test_impossible_tags_are_avoided_where_they_can_be(lattice):
-    # Where no sequence is possible at all the tags are valid even so.
-    check_is_best(lattice, viterbi(lattice))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("scale", [1.0, 1e4])
-def test_long_sequences_are_valid(dtype, scale):
-    lattice = make_lattice([400, 1, 0, 37, 400], 21, scale=scale, dtype=dtype)
-    tags = viterbi(lattice)
-    for rows in each_sequence(lattice):
-        assert is_valid(tags[rows])
-    assert (tags != lattice.emissions.argmax(axis=1)).any()
-    assert (tags % 2 == 1).sum() > 100
-
-
-def test_ties_give_no_entity():
-    lattice = make_lattice([3, 0, 2], 5).scaled(0.0)
-    assert viterbi(lattice).tolist() == [0] * 5
-
-
-# The layer
 
 
 def make_crf(nO=5, dtype="float64"):
@@ -442,6 +46,14 @@ def test_the_number_of_tags_is_that_of_the_emissions():
 def test_an_even_number_of_tags(nO):
     with pytest.raises(ValueError, match=f"odd number of tags, not {nO}"):
         CRF(nO)
+
+
+def test_an_even_number_of_tags_in_the_emissions():
+    model = CRF()
+    with pytest.raises(ValueError, match="odd number of tags, not 4"):
+        model.initialize(X=make_emissions([2], 4))
+    model.initialize(X=make_emissions([2], 5))
+    assert model.get_dim("nO") == 5
 
 
 def test_backpropagation_through_the_layer():
@@ -489,18 +101,26 @@ def test_bytes_round_trip():
 MARGIN = 5.0
 
 
+def resized(lattice: Lattice, nO: int, emission_margin: float = MARGIN) -> Lattice:
+    """The scores of a resized layer, for emissions of which those of new tags are O's, less a
+    margin."""
+    model = make_crf(len(lattice.start))
+    for name in SCORES[1:]:
+        model.set_param(name, getattr(lattice, name))
+    larger = resize(model, nO, MARGIN)
+    assert larger.get_dim("nO") == larger.get_dim("nI") == nO
+    assert model.get_dim("nO") == len(lattice.start)
+    n_new = nO - len(lattice.start)
+    new = numpy.repeat(lattice.emissions[:, :1] - emission_margin, n_new, axis=1)
+    emissions = numpy.hstack([lattice.emissions, new])
+    return larger.predict(OPS.unflatten(emissions, OPS.asarray1i(lattice.lengths)))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_resizing_keeps_what_is_known(seed):
     """New tags score as O, less the margin, also where tags follow one another."""
-    model = make_crf()
     before = make_lattice([30, 1, 0, 8], 5, seed=seed)
-    for name in SCORES[1:]:
-        model.set_param(name, getattr(before, name))
-    larger = resize(model, 9, MARGIN)
-    assert (larger.get_dim("nO"), larger.get_dim("nI"), model.get_dim("nO")) == (9, 9, 5)
-    new = numpy.repeat(before.emissions[:, :1] - MARGIN, 4, axis=1)
-    emissions = numpy.hstack([before.emissions, new])
-    after = larger.predict(OPS.unflatten(emissions, OPS.asarray1i(before.lengths)))
+    after = resized(before, 9)
     for name in SCORES[1:]:
         known = tuple(slice(5) for _ in getattr(after, name).shape)
         assert getattr(after, name)[known] == pytest.approx(getattr(before, name), abs=1e-6)
@@ -509,6 +129,21 @@ def test_resizing_keeps_what_is_known(seed):
     assert abs(probabilities[:, :5] - marginals(before)[1].emissions).max() < 0.02
     # A new tag is improbable, but not so much that it could not be learned.
     assert (probabilities[1:, [5, 7]] > 1e-12).all()
+
+
+@given(
+    lattices() | lattices(*[st.sampled_from([-1e8, -1.0, 0.0, 1.0, 1e8])] * 2),
+    st.sampled_from([0.0, MARGIN]),
+    st.data(),
+)
+def test_new_tags_change_no_prediction(lattice, emission_margin, data):
+    """Not where all scores are equal, nor where they are so large that a margin is lost in
+    rounding, nor at the beginning of a sequence, where steps have no margin."""
+    no_begin, no_inside = draw_masks(data, lattice)
+    before = viterbi(lattice, no_begin=no_begin, no_inside=no_inside)
+    larger = resized(lattice, len(lattice.start) + 4, emission_margin)
+    after = viterbi(larger, no_begin=no_begin, no_inside=no_inside)
+    assert after.tolist() == before.tolist()
 
 
 def test_new_tags_follow_one_another_and_the_known_ones_as_o_does():

@@ -1,7 +1,10 @@
-"""Docs for the tests of models."""
+"""Docs and lexemes for the tests of models."""
 
+import numpy
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+
+from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 
 VOCAB = Vocab()
 
@@ -11,5 +14,18 @@ def make_doc(text: str, vocab: Vocab = VOCAB) -> Doc:
     return Doc(vocab, words=text.split())
 
 
-def make_docs(*texts: str) -> list[Doc]:
-    return [make_doc(text) for text in texts]
+def make_docs(*texts: str, vocab: Vocab = VOCAB) -> list[Doc]:
+    return [make_doc(text, vocab) for text in texts]
+
+
+def make_lexemes(*texts: str, vocab: Vocab = VOCAB) -> Lexemes:
+    """Make the distinct lexemes of docs."""
+    return distinct_lexemes(make_docs(*texts, vocab=vocab))
+
+
+def lexemes(*texts: str) -> Lexemes:
+    """Make lexemes in the order given, which may be repeated or empty."""
+    return Lexemes(list(texts), numpy.arange(len(texts)), [len(texts)], [VOCAB] * len(texts))
+
+
+TWEETS = make_docs("the cat saw the dog", "a cat saw it", "@bob the http://t.co/1 @ann")

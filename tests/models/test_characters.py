@@ -5,7 +5,6 @@ import numpy
 import pytest
 from spacy import registry
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 from thinc.api import Adam, Config, Model
 from thinc.types import Ragged
 
@@ -14,7 +13,7 @@ from spacy_twitter_ner.models.embed import TweetEmbed
 from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 
 from ..layers.gradients import gradient_errors, randomise
-from .docs import make_doc, make_docs
+from .docs import lexemes, make_doc, make_docs
 
 TRAIN = make_docs("the cat saw the dog", "a cat saw it", "@qqq the http://t.co/zz @x")
 # The characters that occur more than once there.
@@ -26,11 +25,6 @@ def make_model(train: list[Doc] = TRAIN, **settings: Any) -> Model:
     fit_vocabulary(model, iter(train))
     model.initialize(X=distinct_lexemes(train[:1]))
     return model
-
-
-def lexemes(*texts: str) -> Lexemes:
-    """Lexemes in the order given, an empty one and repeated ones among them."""
-    return Lexemes(list(texts), numpy.arange(len(texts)), [len(texts)], [Vocab()] * len(texts))
 
 
 def known(model: Model) -> set[str]:
@@ -242,6 +236,25 @@ def test_config_gives_a_model_that_loads_what_was_stored(tmp_path: Path) -> None
         assert loaded.layers[0].get_dim("nV") == len(known(model)) + 1
         assert (loaded.predict(batch) == expected).all()
         assert gradient(loaded, batch).any()
+
+
+@pytest.mark.parametrize("other", [make_docs("xyz xyz"), make_docs("all of " * 2, "the " * 2)])
+def test_loads_over_another_alphabet(other: list[Doc]) -> None:
+    """A smaller one or a larger one; and it can be trained from there on."""
+    model, loaded = make_model(), make_model(other)
+    assert len(known(model)) != len(known(loaded))
+    batch = lexemes("cat", "the", "xyz", "dog")
+    gradient(loaded, batch)
+    loaded.from_bytes(model.to_bytes())
+    assert known(loaded) == KNOWN
+    assert (loaded.predict(batch) == model.predict(batch)).all()
+    assert gradient(loaded, batch).tolist() == gradient(model, batch).tolist()
+    loaded.finish_update(Adam(0.1))
+
+
+def test_does_not_load_over_another_width() -> None:
+    with pytest.raises(ValueError, match=r"'char_width'.*from 5 to 4"):
+        CharEmbed(6, char_width=5).from_bytes(make_model().to_bytes())
 
 
 def test_copy_has_weights_and_a_vocabulary_of_its_own() -> None:

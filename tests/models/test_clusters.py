@@ -1,24 +1,20 @@
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy
 import pytest
-import spacy
 from spacy.lookups import Lookups
-from spacy.tokens import Doc
-from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import SGD, Model, set_dropout_rate
 
 from spacy_twitter_ner.lexical.clusters import TABLE, cluster_code
 from spacy_twitter_ner.models.clusters import ClusterEmbed, fit_vocabulary
 from spacy_twitter_ner.models.embed import TweetEmbed
-from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
+from spacy_twitter_ner.models.features import distinct_lexemes
 
 from ..layers.gradients import central_differences, relative_error
+from .docs import make_docs, make_lexemes
 
 PATHS = {
     "london": "000",
@@ -42,16 +38,8 @@ def make_vocab(paths: dict[str, str] = PATHS) -> Vocab:
 
 
 VOCAB = make_vocab()
-
-
-def docs_of(*texts: str, vocab: Vocab = VOCAB) -> list[Doc]:
-    return [Doc(vocab, words=text.split()) for text in texts]
-
-
-def lexemes_of(*texts: str, vocab: Vocab = VOCAB) -> Lexemes:
-    return distinct_lexemes(docs_of(*texts, vocab=vocab))
-
-
+docs_of = partial(make_docs, vocab=VOCAB)
+lexemes_of = partial(make_lexemes, vocab=VOCAB)
 TRAIN = docs_of("london lol london", "Apple unseen @bob", "arsenal")
 
 
@@ -330,77 +318,3 @@ def test_a_part_of_a_tweets_embedding() -> None:
     assert first.shape == (2, 9)
     assert nothing.shape == (0, 9)
     assert (second == first[:1]).all()
-
-
-CONFIG = """
-[nlp]
-lang = "xx"
-pipeline = ["twitter_bilstm_ner"]
-
-[components]
-
-[components.twitter_bilstm_ner]
-factory = "twitter_bilstm_ner"
-
-[components.twitter_bilstm_ner.model]
-@architectures = "spacy-twitter-ner.BiLSTMTagger.v1"
-
-[components.twitter_bilstm_ner.model.tok2vec]
-@architectures = "spacy.Tok2Vec.v2"
-
-[components.twitter_bilstm_ner.model.tok2vec.embed]
-@architectures = "spacy-twitter-ner.TweetEmbed.v1"
-
-[components.twitter_bilstm_ner.model.tok2vec.embed.*.clusters]
-@architectures = "spacy-twitter-ner.ClusterEmbed.v1"
-depths = [2, 0]
-widths = [6, 6]
-unknown_rate = 0.1
-
-[components.twitter_bilstm_ner.model.tok2vec.encode]
-@architectures = "spacy-twitter-ner.BiLSTMEncoder.v1"
-hidden_width = 8
-
-[initialize]
-
-[initialize.lookups]
-@misc = "spacy-twitter-ner.ClusterLookups.v1"
-path = "clusters.tsv"
-"""
-FRESH = """
-import sys, spacy
-nlp = spacy.load(sys.argv[1])
-print([token.cluster for token in nlp("lol Tokyo")])
-print([(ent.text, ent.label_) for ent in nlp("lol in Tokyo").ents])
-"""
-
-
-def test_clusters_come_with_a_pipeline(tmp_path: Path) -> None:
-    """A word that training has not seen is known by its cluster, in a fresh process, too."""
-    clusters = tmp_path / "clusters.tsv"
-    clusters.write_text("00\tlondon\t1\n00\tparis\t1\n00\ttokyo\t1\n01\tlol\t1\n10\tin\t1\n")
-    config = spacy.util.load_config_from_str(
-        CONFIG, overrides={"initialize.lookups.path": str(clusters)}
-    )
-    numpy.random.seed(0)
-    nlp = spacy.util.load_model_from_config(config, auto_fill=True, validate=True)
-    examples = [
-        Example.from_dict(nlp.make_doc(text), {"entities": [(start, len(text), "LOC")]})
-        for text, start in (("lol in London", 7), ("in Paris", 3), ("lol London", 4))
-    ]
-    optimizer = nlp.initialize(lambda: examples)
-    optimizer.learn_rate = 0.02
-    for _ in range(40):
-        nlp.update(examples, sgd=optimizer)
-    nlp.to_disk(tmp_path / "model")
-    clusters.unlink()
-    output = subprocess.run(
-        [sys.executable, "-c", FRESH, tmp_path / "model"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-    ).stdout
-    assert output.splitlines() == ["[2, 0]", "[('Tokyo', 'LOC')]"]
-    copy = spacy.blank("xx").from_config(nlp.config).from_bytes(nlp.to_bytes())
-    assert [ent.text for ent in copy("lol in Tokyo").ents] == ["Tokyo"]

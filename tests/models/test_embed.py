@@ -4,17 +4,19 @@ from typing import Any
 
 import numpy
 import pytest
+from spacy.tokens import Doc
 from spacy.util import registry
 from spacy.vocab import Vocab
-from thinc.api import Config, Model
+from thinc.api import Adam, Config, Model
 
+from spacy_twitter_ner.models.characters import CharEmbed
 from spacy_twitter_ner.models.embed import FeatureEmbed, TweetEmbed, WordEmbed
+from spacy_twitter_ner.models.gazetteer import GazetteerEmbed, fit_gazetteer
+from spacy_twitter_ner.models.hashtags import HashtagEmbed
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
 
 from ..layers.gradients import central_differences, relative_error
-from .docs import make_doc, make_docs
-
-TRAIN = make_docs("the cat saw the dog", "a cat saw it", "@bob the http://t.co/1 @ann")
+from .docs import TWEETS, make_doc, make_docs
 
 
 class FakePart:
@@ -109,7 +111,7 @@ def test_batches_without_tokens(texts: list[str], has_phrases: bool) -> None:
     phrases = FakePhrases(2).model if has_phrases else None
     features = LexemeFeatures(["norm"], [5], unknown_rate=0.5)
     model = TweetEmbed(features, FakePart(2).model, phrases=phrases)
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     Ys, backprop = model(make_docs(*texts), is_train=True)
     assert [Y.shape for Y in Ys] == [(0, 7 + 2 * has_phrases)] * len(texts)
     assert backprop(Ys) == []
@@ -119,11 +121,11 @@ def test_batches_without_tokens(texts: list[str], has_phrases: bool) -> None:
 def test_initialisation() -> None:
     part, phrases = FakePart(2), FakePhrases(3)
     model = TweetEmbed(part.model, phrases=phrases.model)
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     assert sorted(part.initialised_with.texts) == sorted(
-        {token.text for doc in TRAIN for token in doc}
+        {token.text for doc in TWEETS for token in doc}
     )
-    assert phrases.initialised_with is TRAIN
+    assert phrases.initialised_with is TWEETS
     model.initialize()
     assert part.initialised_with is phrases.initialised_with is None
 
@@ -133,7 +135,7 @@ def test_the_width_of_phrases_may_be_known_late() -> None:
     phrases.model.set_dim("nO", None, force=True)
     model = TweetEmbed(FakePart(2).model, phrases=phrases.model)
     assert not model.has_dim("nO")
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     assert model.get_dim("nO") == 5
 
 
@@ -149,7 +151,7 @@ def test_a_copy_knows_its_phrases(has_phrases: bool) -> None:
     """Model.copy, which spaCy's replace_listeners calls, keeps no references to layers."""
     phrases = FakePhrases(2).model if has_phrases else None
     model = TweetEmbed(LexemeFeatures(["norm"], [3]), phrases=phrases)
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     docs = make_docs("the cat", "")
     for copied, expected in zip(model.copy().predict(docs), model.predict(docs), strict=True):
         assert (copied == expected).all()
@@ -165,7 +167,7 @@ def test_a_layer_can_be_replaced(has_phrases: bool) -> None:
 
 
 def test_docs_of_different_vocabs() -> None:
-    model = WordEmbed(4).initialize(X=TRAIN)
+    model = WordEmbed(4).initialize(X=TWEETS)
     (expected,) = model.predict(make_docs("the cat"))
     first, second = model.predict([make_doc("the", Vocab()), make_doc("cat", Vocab())])
     assert (numpy.concatenate([first, second]) == expected).all()
@@ -174,7 +176,7 @@ def test_docs_of_different_vocabs() -> None:
 def test_word_embed_is_of_words_with_users_and_urls_masked() -> None:
     model = WordEmbed(4, min_freq=2, unknown_rate=0.5)
     assert model.get_dim("nO") == 4
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     (features,) = model.layers
     assert features.param_names == ("masked",)
     assert (features.attrs["min_freq"], features.attrs["unknown_rate"]) == (2, 0.5)
@@ -188,7 +190,7 @@ def test_word_embed_is_of_words_with_users_and_urls_masked() -> None:
 def test_feature_embed_is_of_the_features_in_order() -> None:
     model = FeatureEmbed(["shape", "norm"], [2, 3], min_freq=1, unknown_rate=0.25)
     assert model.get_dim("nO") == 5
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     (features,) = model.layers
     assert features.param_names == ("shape", "norm")
     assert (features.attrs["min_freq"], features.attrs["unknown_rate"]) == (1, 0.25)
@@ -202,7 +204,7 @@ def test_feature_embed_is_of_the_features_in_order() -> None:
 
 def test_gradients() -> None:
     model = FeatureEmbed(["norm", "suffix2", "shape"], [3, 2, 2], unknown_rate=0.5)
-    model.initialize(X=TRAIN)
+    model.initialize(X=TWEETS)
     (features,) = model.layers
     docs = make_docs("the cat the dog", "", "unseen the Dog 12", "@x @y")
     for name in features.param_names:
@@ -226,7 +228,7 @@ def test_gradients() -> None:
 
 
 def test_longer_docs_add_nothing_for_padding() -> None:
-    model = WordEmbed(4).initialize(X=TRAIN)
+    model = WordEmbed(4).initialize(X=TWEETS)
     Ys, backprop = model(make_docs("cat", "cat " * 7), is_train=True)
     backprop([numpy.ones_like(Y) for Y in Ys])
     (features,) = model.layers
@@ -236,11 +238,42 @@ def test_longer_docs_add_nothing_for_padding() -> None:
 
 
 def test_bytes_round_trip() -> None:
-    model = FeatureEmbed(["norm", "shape"], [3, 2]).initialize(X=TRAIN)
+    model = FeatureEmbed(["norm", "shape"], [3, 2]).initialize(X=TWEETS)
     loaded = FeatureEmbed(["norm", "shape"], [3, 2]).from_bytes(model.to_bytes())
     docs = make_docs("the cat unseen @bob", "")
     for expected, found in zip(model.predict(docs), loaded.predict(docs), strict=True):
         assert (found == expected).all()
+
+
+def make_embedding(docs: list[Doc], lists: dict[str, list[str]]) -> Model:
+    """Of parts that all have a vocabulary of some kind."""
+    phrases = GazetteerEmbed(2, from_training=False)
+    fit_gazetteer(phrases, [], lists)
+    parts = LexemeFeatures(["norm"], [3]), CharEmbed(4), HashtagEmbed(2, min_freq=1)
+    return TweetEmbed(*parts, phrases=phrases).initialize(X=docs)
+
+
+def train(model: Model, docs: list[Doc]) -> None:
+    Ys, backprop = model(docs, is_train=True)
+    backprop([numpy.ones_like(Y) for Y in Ys])
+    model.finish_update(Adam(0.1))
+
+
+@pytest.mark.parametrize("texts", [["the #DogCat saw New York"], ["nothing"]])
+def test_loads_over_a_model_of_other_texts(texts: list[str]) -> None:
+    """And can be trained from there on, also by texts that some part finds nothing in."""
+    few, many = make_docs("a a #Cat"), [*TWEETS, *make_docs("#DogCat #NewYork #Times")]
+    model = make_embedding(few, {"thing": ["a"]})
+    train(model, few)
+    trained = make_embedding(many, {"place": ["new york"], "thing": ["dog"]})
+    loaded = model.from_bytes(trained.to_bytes())
+    docs = make_docs(*texts)
+    for step in range(2):
+        for found, expected in zip(loaded.predict(docs), trained.predict(docs), strict=True):
+            assert found == pytest.approx(expected, abs=1e-6)
+        if step == 0:
+            train(loaded, docs)
+            train(trained, docs)
 
 
 def test_parts_from_a_config() -> None:
@@ -260,7 +293,7 @@ def test_parts_from_a_config() -> None:
         widths = [2]
         """
     )
-    model = registry.resolve(config)["embed"].initialize(X=TRAIN)
+    model = registry.resolve(config)["embed"].initialize(X=TWEETS)
     assert model.get_dim("nO") == 6
     assert [layer.param_names for layer in model.layers] == [("norm",), ("suffix3",)]
     assert model.predict(make_docs("the"))[0].shape == (1, 6)

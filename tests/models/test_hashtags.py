@@ -5,16 +5,15 @@ import numpy
 import pytest
 from spacy import registry
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 from thinc.api import SGD, Model
 
 from spacy_twitter_ner.models import hashtags
 from spacy_twitter_ner.models.embed import TweetEmbed
-from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
+from spacy_twitter_ner.models.features import distinct_lexemes
 from spacy_twitter_ner.models.hashtags import HashtagEmbed, HashtagSegmenter, fit_vocabulary
 
 from ..layers.gradients import gradient_errors, randomise
-from .docs import make_docs
+from .docs import lexemes, make_docs
 
 TRAIN = make_docs(
     "super news of the bowl game and of the final final world",
@@ -29,11 +28,6 @@ def make_model(train: list[Doc] = TRAIN, **settings: Any) -> Model:
     fit_vocabulary(model, iter(train))
     model.initialize(X=distinct_lexemes(train[:1]))
     return model
-
-
-def lexemes(*texts: str) -> Lexemes:
-    """Lexemes in the order given."""
-    return Lexemes(list(texts), numpy.arange(len(texts)), [len(texts)], [Vocab()] * len(texts))
 
 
 def known(model: Model) -> set[str]:

@@ -9,21 +9,16 @@ from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures, fit_vocabulary
 
 from ..layers.gradients import central_differences, relative_error
-from .docs import make_docs
+from .docs import TWEETS, make_docs, make_lexemes
 
-TRAIN = make_docs("the cat saw the dog", "a cat saw it", "@bob the http://t.co/1 @ann")
 FEATURES, WIDTHS = ["norm", "suffix2", "shape"], [3, 2, 2]
-
-
-def make_lexemes(*texts: str) -> Lexemes:
-    return distinct_lexemes(make_docs(*texts))
 
 
 def make_model(
     features: Sequence[str] = FEATURES, widths: Sequence[int] = WIDTHS, **settings: Any
 ) -> Model:
     model = LexemeFeatures(list(features), list(widths), **settings)
-    return model.initialize(X=distinct_lexemes(TRAIN))
+    return model.initialize(X=distinct_lexemes(TWEETS))
 
 
 def make_word_model(**settings: Any) -> Model:
@@ -245,7 +240,7 @@ def test_copy_has_a_vocabulary_of_its_own() -> None:
 def test_the_sample_counts_each_occurrence() -> None:
     """As if all its tokens were read, although each lexeme is seen but once."""
     by_sample, by_docs = make_model(), LexemeFeatures(FEATURES, WIDTHS)
-    fit_vocabulary(by_docs, iter(TRAIN))
+    fit_vocabulary(by_docs, iter(TWEETS))
     for name in FEATURES:
         first, second = (model.attrs[f"vocabulary_{name}"] for model in (by_sample, by_docs))
         assert (first.keys, first.n_frequent) == (second.keys, second.n_frequent)
@@ -268,9 +263,9 @@ def test_vocabularies_of_another_corpus_come_with_new_vectors() -> None:
 def test_vocabularies_fitted_before_are_kept_at_initialisation() -> None:
     # The component fits on all docs, then initialises with a small sample of them.
     model = LexemeFeatures(["masked"], [4])
-    model.attrs["fit_vocabulary"](model, TRAIN)
+    model.attrs["fit_vocabulary"](model, TWEETS)
     assert not model.has_param("masked")
-    model.initialize(X=distinct_lexemes(TRAIN[:1]))
+    model.initialize(X=distinct_lexemes(TWEETS[:1]))
     assert row(model, "it") > 0
     assert len(model.get_param("masked")) == len(model.attrs["vocabulary_masked"])
 

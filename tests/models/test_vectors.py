@@ -1,22 +1,19 @@
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy
 import pytest
-import spacy
 from spacy.strings import StringStore
-from spacy.tokens import Doc
 from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 from thinc.api import Model, set_dropout_rate
 
 from spacy_twitter_ner.models.embed import TweetEmbed
-from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
+from spacy_twitter_ner.models.features import distinct_lexemes
 from spacy_twitter_ner.models.vectors import VectorEmbed
 
 from ..layers.gradients import central_differences, relative_error
+from .docs import make_docs, make_lexemes
 
 KEYS = ["london", "Apple", "apple", "arsenal", "#friday", "<USR>", "0:00", "zero"]
 WIDTH, N_DIMS = 3, 5
@@ -39,14 +36,8 @@ def make_floret_vocab(width: int = N_DIMS) -> Vocab:
 
 
 VOCAB = make_vocab()
-
-
-def docs_of(*texts: str, vocab: Vocab = VOCAB) -> list[Doc]:
-    return [Doc(vocab, words=text.split()) for text in texts]
-
-
-def lexemes_of(*texts: str, vocab: Vocab = VOCAB) -> Lexemes:
-    return distinct_lexemes(docs_of(*texts, vocab=vocab))
+docs_of = partial(make_docs, vocab=VOCAB)
+lexemes_of = partial(make_lexemes, vocab=VOCAB)
 
 
 def make_model(vocab: Vocab = VOCAB, **settings: Any) -> Model:
@@ -287,46 +278,3 @@ def test_a_part_of_a_tweets_embedding() -> None:
     assert first.shape == (2, WIDTH)
     assert nothing.shape == (0, WIDTH)
     assert (second == first[:1]).all()
-
-
-FRESH = """
-import sys, spacy
-nlp = spacy.load(sys.argv[1])
-doc = nlp("London @someone")
-print(nlp.vocab.vectors.data.dtype, nlp.vocab.vectors.mode)
-print(nlp.get_pipe("tok2vec").predict([doc])[0].tolist())
-"""
-
-
-@pytest.mark.parametrize("make", [make_vocab, lambda: make_vocab(dtype="float16")])
-def test_vectors_come_with_a_pipeline(tmp_path: Path, make: Any) -> None:
-    """Through the config into training, and from there into a fresh process."""
-    source = spacy.blank("xx")
-    source.vocab.vectors = make().vectors
-    source.to_disk(tmp_path / "vectors")
-    nlp = spacy.blank("xx")
-    tok2vec: Any = nlp.add_pipe("tok2vec", config={"model": TOK2VEC})
-    nlp.config["initialize"]["vectors"] = str(tmp_path / "vectors")
-    nlp.initialize(lambda: [spacy.training.Example.from_dict(nlp.make_doc("london"), {})])
-    expected = tok2vec.predict([nlp("London @someone")])[0]
-    nlp.to_disk(tmp_path / "model")
-    output = subprocess.run(
-        [sys.executable, "-c", FRESH, tmp_path / "model"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        encoding="utf-8",
-    ).stdout
-    first, second = output.splitlines()
-    assert first == f"{source.vocab.vectors.data.dtype} default"
-    assert second == str(expected.tolist())
-
-
-TOK2VEC = {
-    "@architectures": "spacy.Tok2Vec.v2",
-    "embed": {
-        "@architectures": "spacy-twitter-ner.TweetEmbed.v1",
-        "*": {"vectors": {"@architectures": "spacy-twitter-ner.VectorEmbed.v1", "width": 4}},
-    },
-    "encode": {"@architectures": "spacy-twitter-ner.BiLSTMEncoder.v1", "hidden_width": 4},
-}

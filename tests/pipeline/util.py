@@ -58,6 +58,9 @@ NEW_DATA = [*TRAIN_DATA, ("they play Arsenal", {"entities": [(10, 17, "TEAM")]})
 TEXTS = [text for text, _ in TRAIN_DATA]
 TEST_TEXTS = ["Who likes Shaka Khan in Berlin", "", "London", *TEXTS]
 
+WORDS = ["I", "like", "New", "York", "and", "Bob"]
+TAGS = ["O", "O", "B-LOC", "I-LOC", "O", "B-PERSON"]
+
 
 def make_examples(nlp: Language, data: Iterable[tuple[str, dict]] = TRAIN_DATA) -> list[Example]:
     return [Example.from_dict(nlp.make_doc(text), annotation) for text, annotation in data]
@@ -149,6 +152,13 @@ def clear_gradients(model: Model) -> None:
     for node in model.walk():
         for name in node.grad_names:
             node.get_grad(name)[...] = 0.0
+
+
+def parameter_gradients(ner: TwitterBiLSTMNER, examples: list[Example]) -> dict:
+    """The gradients of an update alone."""
+    clear_gradients(ner.model)
+    ner.update(examples)
+    return gradients(ner.model)
 
 
 def assert_same_arrays(first: dict, second: dict) -> None:

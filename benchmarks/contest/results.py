@@ -1,0 +1,108 @@
+"""Runs of contestants, and their results: kept as long as all that decided them is the same."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import contestants, project
+from .contestants import Contestant, all_contestants
+from .corpus import SPLITS
+from .project import digest, write_json
+
+# What of the package decides a model; the rest reads corpora and reports.
+SOURCES = (
+    *(f"spacy_twitter_ner/{name}" for name in ("layers", "lexical", "models", "pipeline")),
+    "spacy_twitter_ner/training",
+    "spacy_twitter_ner/iob.py",
+    "spacy_twitter_ner/normalization.py",
+)
+
+Result = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """A contestant on a corpus, with a seed; scripts have seed 0."""
+
+    contestant: Contestant
+    corpus: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant.name}-{self.seed}"
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        settings = self.contestant.overrides.items()
+        return {
+            name: value.format(corpus=self.corpus) if isinstance(value, str) else value
+            for name, value in settings
+        }
+
+    @property
+    def needs(self) -> list[str]:
+        return [name.format(corpus=self.corpus) for name in self.contestant.needs]
+
+    @property
+    def path(self) -> Path:
+        return project.ROOT / "metrics" / self.corpus / "accuracy" / f"{self.name}.json"
+
+
+def make_runs(corpus: str, seeds: int) -> list[Run]:
+    """RETURNS (list[Run]): Every contestant with every seed, the scripts once."""
+    return [
+        Run(contestant, corpus, seed)
+        for contestant in all_contestants()
+        for seed in range(1 if contestant.is_script else seeds)
+    ]
+
+
+def decisive_inputs(run: Run) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): All that decides a run's result: digests, versions, settings. Our
+    models depend on the package's source too, the baselines do not."""
+    contestant = run.contestant
+    corpus = {split: digest([f"corpus/{run.corpus}/{split}.spacy"]) for split in ("train", *SPLITS)}
+    return {
+        "source": digest([contestant.source]),
+        "overrides": run.overrides,
+        "without": list(contestant.without),
+        "seed": run.seed,
+        "corpus": corpus,
+        "needs": {name: digest([name]) for name in run.needs},
+        "versions": {name: version(name) for name in contestant.packages},
+        "package": digest(SOURCES) if contestant in contestants.LADDER else None,
+    }
+
+
+def version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def missing_files(run: Run) -> list[str]:
+    """RETURNS (list[str]): Those of the files a run needs that do not exist."""
+    names = (run.contestant.source, *run.needs)
+    return [name for name in names if not (project.ROOT / name).exists()]
+
+
+def read_result(run: Run, *, accept_stale: bool = False) -> Result | None:
+    """Read the result of a run if what decided it is still the same.
+
+    run (Run): The run.
+    accept_stale (bool): Take a result of earlier source of the package, and mark it as stale.
+    RETURNS (dict[str, Any] | None): The result, None if it has to be made anew.
+    """
+    if not run.path.exists():
+        return None
+    result: Result = json.loads(run.path.read_text(encoding="utf8"))
+    inputs = decisive_inputs(run)
+    changed = [key for key, value in inputs.items() if result["inputs"].get(key) != value]
+    if changed and not (accept_stale and changed == ["package"]):
+        return None
+    if result["stale"] != bool(changed):
+        result["stale"] = bool(changed)
+        write_json(run.path, result)
+    return result

@@ -1,0 +1,183 @@
+import multiprocessing
+
+import numpy
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.tokens import Doc, Span
+
+from spacy_twitter_ner.iob import bio_tags, find_violations
+from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
+
+from .util import (
+    NAME,
+    SMALL_CRF,
+    TEST_TEXTS,
+    TEXTS,
+    add_fake_ner,
+    add_small_ner,
+    clear_gradients,
+    entities,
+    fake_model,
+    make_examples,
+    predicted_entities,
+)
+
+VOCAB = spacy.blank("xx").vocab
+
+
+def test_predict_does_not_modify(trained):
+    ner = trained.get_pipe(NAME)
+    docs = list(trained.tokenizer.pipe(TEST_TEXTS))
+    tags = ner.predict(docs)
+    assert [len(doc_tags) for doc_tags in tags] == [len(doc) for doc in docs]
+    assert not any(doc.ents for doc in docs)
+    ner.set_annotations(docs, tags)
+    assert entities(docs) == predicted_entities(trained)
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", ""], ["", "London", ""], ["London", "", ""]])
+def test_empty_docs(trained, texts):
+    ner = trained.get_pipe(NAME)
+    docs = list(trained.tokenizer.pipe(texts))
+    assert [len(tags) for tags in ner.predict(docs)] == [len(doc) for doc in docs]
+    assert [doc.text for doc in trained.pipe(texts)] == texts
+    assert entities(trained.pipe(texts)) == [[(0, 1, "LOC")] if text else [] for text in texts]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_batches_do_not_matter(trained, batch_size):
+    texts = [*TEST_TEXTS * 3, *TEXTS]
+    docs = trained.pipe(texts, batch_size=batch_size)
+    assert entities(docs) == predicted_entities(trained, texts)
+
+
+def test_generators(trained):
+    ner = trained.get_pipe(NAME)
+    docs = list(trained.tokenizer.pipe(TEXTS))
+    ner.set_annotations(iter(docs), ner.predict(doc for doc in docs))
+    assert entities(docs) == predicted_entities(trained, TEXTS)
+    assert ner.update(iter(make_examples(trained)))[NAME] > 0.0
+    clear_gradients(ner.model)
+
+
+@pytest.fixture
+def safe_start_method():
+    """BLAS has threads, and a process that has some must not be forked. A fork server has none;
+    it also imports spaCy but once."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    available = multiprocessing.get_all_start_methods()
+    method = "forkserver" if "forkserver" in available else "spawn"
+    multiprocessing.set_start_method(method, force=True)
+    multiprocessing.set_forkserver_preload(["spacy"])
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+def test_two_processes(trained, safe_start_method):
+    texts = [*TEST_TEXTS, *TEXTS]
+    docs = trained.pipe(texts, n_process=2, batch_size=3)
+    assert entities(docs) == predicted_entities(trained, texts)
+
+
+def test_memory_zone(trained):
+    expected = predicted_entities(trained, ["Shaka Khan in Xyzzyville", *TEXTS])
+    n_strings = len(trained.vocab.strings)
+    for number in range(3):
+        with trained.memory_zone():
+            texts = [f"Shaka Khan in Plugh{number}ville", *TEXTS]
+            found = entities(trained.pipe(texts, batch_size=2))
+            assert found[1:] == expected[1:]
+    assert len(trained.vocab.strings) == n_strings
+    assert predicted_entities(trained, ["Shaka Khan in Xyzzyville", *TEXTS]) == expected
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 7), min_size=1, max_size=5),
+    st.integers(0, 2**16),
+    st.sampled_from([0.1, 1.0, 10.0, 1000.0]),
+)
+def test_tags_are_always_valid(lengths, seed, scale):
+    random = numpy.random.RandomState(seed)
+    labels = ["LOC", "PERSON", "TEAM"]
+
+    def probabilities(doc):
+        logits = scale * random.normal(size=(len(doc), 7))
+        exp = numpy.exp(logits - logits.max(axis=1, keepdims=True)) if len(doc) else logits
+        return exp / exp.sum(axis=1, keepdims=True)
+
+    ner = TwitterBiLSTMNER(VOCAB, fake_model(probabilities))
+    for label in labels:
+        ner.add_label(label)
+    words = ["word", " ", "\n", "@user"]
+    docs = [Doc(VOCAB, words=random.choice(words, length).tolist()) for length in lengths]
+    for doc in docs:
+        for token in doc[1:]:
+            token.is_sent_start = bool(random.uniform() < 0.2)
+        marks = random.choice(
+            ["free", "preset", "blocked", "outside"], len(doc), p=[0.7, *[0.1] * 3]
+        )
+        slices = {
+            mark: [doc[i : i + 1] for i in numpy.flatnonzero(marks == mark)] for mark in marks
+        }
+        preset = [Span(doc, span.start, span.end, label="X") for span in slices.get("preset", [])]
+        doc.set_ents(
+            preset,
+            blocked=slices.get("blocked"),
+            outside=slices.get("outside"),
+            default="missing",
+        )
+    before = [[(token.ent_iob, token.ent_type_) for token in doc] for doc in docs]
+    for tags in ner.predict(docs):
+        assert not find_violations([bio_tags(labels)[tag] for tag in tags])
+    for doc, tokens in zip(ner.pipe(iter(docs)), before, strict=True):
+        assert len(doc) == 0 or "" not in {token.ent_iob_ for token in doc if token.ent_iob != 3}
+        for token, (iob, label) in zip(doc, tokens, strict=True):
+            if iob == 3:
+                assert (token.ent_iob, token.ent_type_) == (iob, label)
+        for ent in doc.ents:
+            assert not ent[0].is_space or ent.label_ == "X"
+            assert not ent[-1].is_space or ent.label_ == "X"
+            assert not any(token.is_sent_start for token in ent[1:])
+
+
+def test_the_best_tags_and_not_the_best_of_each_token(nlp):
+    """I without B: that of the most probable valid tags, rather than nothing or a repair."""
+    add_fake_ner(
+        nlp,
+        ["LOC", "PERSON"],
+        lambda token: {
+            "New": ["B-LOC", "O", "B-PERSON"],
+            "York": ["I-PERSON", "I-LOC"],
+            "Fry": ["I-PERSON", "B-PERSON"],
+        }.get(token.text, []),
+    )
+    assert predicted_entities(nlp, ["in New York", "in Fry"]) == [
+        [(1, 3, "LOC")],
+        [(1, 2, "PERSON")],
+    ]
+
+
+@pytest.mark.parametrize("value", [numpy.nan, numpy.inf])
+def test_weights_that_are_not_finite(nlp, value):
+    ner = add_small_ner(nlp, **SMALL_CRF)
+    nlp.initialize(lambda: make_examples(nlp))
+    ner.model.get_ref("output_layer").get_param("b")[1] = value
+    with pytest.raises(ValueError, match="sequence 0 of the batch: its scores are NaN or infinite"):
+        nlp("in London")
+
+
+def test_an_error_handler(nlp):
+    def fail(doc):
+        raise RuntimeError("no scores")
+
+    ner = nlp.add_pipe(NAME)
+    ner.model = fake_model(fail, nO=1)
+    failed = []
+    ner.set_error_handler(
+        lambda name, pipe, docs, error: failed.append((name, len(docs), str(error)))
+    )
+    assert list(ner.pipe(nlp.make_doc(text) for text in ["a", "b", "c"])) == []
+    assert failed == [(NAME, 3, "no scores")]
