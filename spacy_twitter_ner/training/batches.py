@@ -65,6 +65,7 @@ class _SilverBatcher:
         self.batcher = batcher
         self.ratio = ratio
         self._silver: Iterator[_SilverDoc] | None = None
+        self._vocab: Vocab | None = None
         # The part of an example that earlier batches were owed: ratios need not be whole.
         self._owed = 0.0
 
@@ -84,9 +85,10 @@ class _SilverBatcher:
 
     def _draw(self, vocab: Vocab) -> Example:
         # Read only now: a config is resolved by commands, too, that do not train.
-        if self._silver is None:
-            self._silver = _cycle_shuffled(_read_docs(self.path, vocab))
-        return next(self._silver).to_example(vocab)
+        if self._silver is None or self._vocab is None:
+            self._vocab = _copy_vocab(vocab)
+            self._silver = _cycle_shuffled(_read_docs(self.path, self._vocab))
+        return next(self._silver).to_example(self._vocab)
 
 
 class _SilverDoc(NamedTuple):
@@ -111,6 +113,13 @@ class _SilverDoc(NamedTuple):
         predicted, reference = (Doc(vocab, words=words, spaces=self.spaces) for _ in range(2))
         reference.from_array(_ENTITY_ATTRIBUTES, self.entities)
         return Example(predicted, reference)
+
+
+def _copy_vocab(vocab: Vocab) -> Vocab:
+    """RETURNS (Vocab): One with the same vectors and lookups. A pipeline is saved with all strings
+    of its vocab; those of the silver words would make it larger by megabytes, for nothing."""
+    getters = vocab.lex_attr_getters  # type: ignore[attr-defined]  # not in spaCy's stubs
+    return Vocab(lex_attr_getters=getters).from_bytes(vocab.to_bytes())
 
 
 def _read_docs(path: Path, vocab: Vocab) -> list[_SilverDoc]:

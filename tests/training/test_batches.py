@@ -3,11 +3,14 @@ from collections import Counter
 from itertools import chain, islice
 from pathlib import Path
 
+import numpy
 import pytest
 import spacy
 from spacy.language import Language
+from spacy.strings import StringStore
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from spacy.vectors import Vectors
 from thinc.api import fix_random_seed
 
 from spacy_twitter_ner.pipeline.gold import MISSING, gold_tags
@@ -86,9 +89,19 @@ def test_the_seed_of_training_decides_the_order(silver, gold):
 def test_annotation_that_is_missing_stays_missing(nlp, silver, gold):
     (batch, *_) = batch_with_silver(silver, pairs)(gold)
     example = batch[-1]
-    assert example.predicted.vocab is gold[0].reference.vocab
     assert not example.predicted.ents
     assert gold_tags(example, {"LOC": 0}).tolist() == [1, MISSING, 0]
+
+
+def test_silver_words_are_not_added_to_the_pipeline_but_known_as_it_knows_them(silver, gold):
+    vocab = gold[0].reference.vocab
+    vocab.vectors = Vectors(strings=StringStore(["x"]), data=numpy.ones((1, 2), "f"), keys=["x"])
+    vocab.lookups.add_table("lexeme_cluster", {"x": 7})
+    (batch, *_) = batch_with_silver(silver, pairs)(gold)
+    assert batch[-1].reference[0].text not in vocab.strings
+    silver_vocab = batch[-1].predicted.vocab
+    assert silver_vocab["x"].vector.tolist() == [1, 1]
+    assert silver_vocab.lookups.get_table("lexeme_cluster")["x"] == 7
 
 
 def test_white_space_is_that_of_the_file(nlp, tmp_path, gold):
