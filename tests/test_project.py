@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+import spacy
 import srsly
+from spacy.strings import StringStore
+from spacy.vectors import Vectors
 
 ROOT = Path(__file__).parents[1]
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
@@ -59,6 +63,35 @@ def test_all_writes_what_it_promises(project):
     report = (project / "metrics/tiny/bilstm_crf/report.md").read_text(encoding="utf8")
     assert "musicartist" in report
     assert "validation" in report
+
+
+def test_silver_teaches_a_student(project):
+    """The workflow with a little of each kind of knowledge that it needs."""
+    knowledge = project / "lexical"
+    nlp = spacy.blank("en")
+    vectors = numpy.ones((2, 4), dtype="float16")
+    nlp.vocab.vectors = Vectors(
+        strings=StringStore(["new", "york"]), data=vectors, keys=["new", "york"]
+    )
+    (knowledge / "facts").mkdir(parents=True)
+    nlp.to_disk(knowledge / "merged")
+    for kind in ("big_city", "city", "country", "region", "first_name", "last_name"):
+        (knowledge / "facts" / f"{kind}.txt").write_text("New York\n", encoding="utf8")
+    for folder in ("lexical", "unlabelled"):
+        (project / "assets" / folder).mkdir()
+    clusters = project / "assets" / "lexical" / "6mpaths.tsv"
+    clusters.write_text("0010\tdrake\t7\n0011\tyork\t5\n", encoding="utf8")
+    tweets = project / "assets" / "unlabelled" / "tweets.txt"
+    tweets.write_text("@kim : saw Drake in New York\n" * 20, encoding="utf8")
+    result = run(
+        *("project", "run", "silver", ".", "--vars.corpus", "tiny", "--vars.silver_tweets", "15"),
+        cwd=project,
+        SPACY_CONFIG_OVERRIDES="--training.max_steps 20 --training.eval_frequency 10",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "silver.spacy: 15 tweets" in result.stdout.replace("\n", " ")
+    report = (project / "metrics/tiny/bilstm_crf_silver/report.md").read_text(encoding="utf8")
+    assert "musicartist" in report
 
 
 def test_second_run_has_nothing_to_do(project):

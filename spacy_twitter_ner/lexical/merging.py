@@ -75,6 +75,7 @@ def write_merged_vectors(
     nlp = spacy.blank(lang)
     nlp.vocab.vectors = _to_spacy(merged)
     nlp.vocab.vectors.name = nlp.meta["vectors"]["name"] = f"{lang}_merged.vectors"
+    output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     # spaCy's own meta.json lies there already, and has room for more.
     own = json.loads((output / META).read_text(encoding="utf-8"))

@@ -120,11 +120,11 @@ def test_command(tmp_path):
     words = names("w", N_WORDS)
     write_text(tmp_path / "a.txt", table(words))
     write_text(tmp_path / "b.txt", table(words))
-    arguments = [str(tmp_path / name) for name in ("a.txt", "b.txt", "merged")]
+    arguments = [str(tmp_path / name) for name in ("a.txt", "b.txt", "new/merged")]
     command = ["merge-vectors", *arguments, "-w", "4", "--max-rows", "25", "--max-words", "30"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    vocab = spacy.load(tmp_path / "merged").vocab
+    vocab = spacy.load(tmp_path / "new" / "merged").vocab
     assert vocab.vectors.shape == (25, 4)
     assert vocab.vectors.data.dtype == "float16"
     expected = merge_vectors(
@@ -136,7 +136,7 @@ def test_command(tmp_path):
     for word, row in zip(words[:30], expected.rows, strict=True):
         numpy.testing.assert_allclose(vocab[word].vector, expected.vectors[row], atol=1e-2)
     assert not vocab.has_vector("w30")
-    meta = json.loads((tmp_path / "merged" / "meta.json").read_text())
+    meta = json.loads((tmp_path / "new" / "merged" / "meta.json").read_text())
     assert [t["name"] for t in meta["merged"]["tables"]] == ["a.txt", "b.txt"]
     result = CliRunner().invoke(app, [*command[:1], str(tmp_path / "no.txt"), *command[2:]])
     assert result.exit_code == 1
