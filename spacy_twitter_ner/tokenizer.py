@@ -82,6 +82,8 @@ _EMOTICON = rf"""
     | \( [-^>;*oOTuU=.'] [_.oO-]{{1,3}} [-^<;*oOTuU=.'] \)          # (^-^)
 """
 
+# U.S. and p.m, but p.m... is p.m and an ellipsis.
+_ABBREVIATION = rf"(?<!{_W}) {_LETTER}(?:\.{_LETTER})+ (?:\.(?!\.{{1,2}}(?!\.)))? (?!{_W})"
 _HTML = r"&(?:[A-Za-z]{2,8}\d{0,2}|\#\d{2,7}|\#[xX][\dA-Fa-f]{2,6});"
 # What joins the parts of a word or of a number: wi-fi, and/or, R&B, d@mn, 7:30, 1,000.5. In
 # so-_- it does not.
@@ -116,7 +118,7 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
         | (?P<MENTION> [@＠] {_W}+ )
         | (?P<HASHTAG> [\#＃] {_W}+ )
         | (?P<CASHTAG> \$ [A-Za-z]{{1,6}} (?:[._][A-Za-z]{{1,2}})? (?!{_W}) )
-        | (?P<ABBREVIATION> (?<!{_W}) {_LETTER}(?:\.{_LETTER})+ (?:\.(?!\.{{1,2}}(?!\.)))? (?!{_W}) )
+        | (?P<ABBREVIATION> {_ABBREVIATION} )
         | (?P<RETWEET> (?<!{_W}) (?:RT|MT|HT|via|cc) (?=@) )                      # RT@user
         | (?P<WITH> (?<!{_W}) [wW]/ (?:o(?!{_W})|(?![A-Z](?!{_W}))) )             # w/ w/o, not W/L
         | (?P<NUMBER> (?:(?<!{_W})[+−-]?{_CURRENCY}?\.?)? (?=\d) {word} )
