@@ -1,16 +1,21 @@
 import pickle
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spacy.cli.evaluate import evaluate
+from spacy.cli.train import train
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from spacy_twitter_ner.corpus.converting import convert
 from spacy_twitter_ner.tokenizer import CACHE_SIZE, MAX_CACHED_LENGTH, TweetTokenizer
 
+BILSTM = Path(__file__).parents[1] / "configs" / "bilstm.cfg"
 NAME = "spacy-twitter-ner.TweetTokenizer.v1"
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": NAME}}}
 
@@ -306,3 +311,29 @@ def test_score(tokenizer):
     reference = spacy.tokens.Doc(vocab, words=["don't", "@", "kim"], spaces=[True, False, False])
     scores = tokenizer.score([Example(tokenizer("don't @kim"), reference)])
     assert (scores["token_p"], scores["token_r"]) == (1 / 2, 1 / 3)
+
+
+def test_training_on_raw_text(tmp_path):
+    """A pipeline with this tokenizer trains, is saved, loaded and evaluated on raw text."""
+    tweet = (
+        "RT O\n@kim O\n: O\ngo O\n#Arsenal B-team\n's O\nBukayo B-player\nSaka I-player\n! O\n\n"
+    )
+    (tmp_path / "train.txt").write_text(4 * tweet, encoding="utf-8")
+    (raw,) = convert([tmp_path / "train.txt"], tmp_path / "train.spacy", raw=True).raw_outputs
+    overrides = {
+        "paths.train": str(raw),
+        "paths.dev": str(raw),
+        "nlp.tokenizer.@tokenizers": NAME,
+        "training.max_steps": 20,
+        "training.eval_frequency": 20,
+    }
+    train(BILSTM, tmp_path / "out", overrides=overrides)
+    scores = evaluate(str(tmp_path / "out" / "model-best"), raw, silent=True)
+    assert (scores["token_acc"], scores["token_f"], scores["ents_f"]) == (1, 1, 1)
+    nlp = spacy.load(tmp_path / "out" / "model-best")
+    assert isinstance(nlp.tokenizer, TweetTokenizer)
+    doc = nlp("RT @kim: go #Arsenal's Bukayo Saka!")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [
+        ("#Arsenal", "team"),
+        ("Bukayo Saka", "player"),
+    ]
