@@ -46,18 +46,16 @@ _EMOTICON = re.compile(
 # are pictographs, flags' letters and skin tones, and of the blocks Miscellaneous Symbols and
 # Dingbats; of other blocks, what Unicode shows as an emoji unless told otherwise, and a few that
 # tweets use so. The rest of emoji-data.txt is text unless U+FE0F follows, as © and ™.
-_PICTOGRAPH = (
-    r"[\U0001F000-\U0001FAFF\u2600-\u27BF\u231A\u231B\u2328\u23CF\u23E9-\u23F3\u23F8-\u23FA"
+PICTOGRAPH = (
+    r"(?:[\U0001F000-\U0001FAFF\u2600-\u27BF\u231A\u231B\u2328\u23CF\u23E9-\u23F3\u23F8-\u23FA"
     r"\u24C2\u25AA\u25AB\u25B6\u25C0\u25FB-\u25FE\u2B05-\u2B07\u2B1B\u2B1C\u2B50\u2B55\u303D"
     r"\u3297\u3299]"
+    r"|[\u00A9\u00AE\u203C\u2049\u2122\u2139\u2194-\u2199\u21A9\u21AA\u2934\u2935\u3030]\uFE0F)"
 )
-_TEXT_PICTOGRAPH = (
-    r"[\u00A9\u00AE\u203C\u2049\u2122\u2139\u2194-\u2199\u21A9\u21AA\u2934\u2935\u3030]\uFE0F"
-)
-_KEYCAP = r"[0-9#*]\uFE0F?\u20E3"
+KEYCAP = r"[0-9#*]\uFE0F?\u20E3"
 # What may follow a pictograph: variation selectors, the joiner, and the tags of a region's flag.
 _EXTENDERS = r"[\uFE0E\uFE0F\u200D\U000E0020-\U000E007F]*"
-_EMOJI = re.compile(rf"(?:(?:{_PICTOGRAPH}|{_TEXT_PICTOGRAPH}|{_KEYCAP}){_EXTENDERS})+")
+_EMOJI = re.compile(rf"(?:(?:{PICTOGRAPH}|{KEYCAP}){_EXTENDERS})+")
 # A skin tone that follows nothing is an emoji of its own.
 _EMOJI_VARIANT = re.compile(r"[\uFE0E\uFE0F]|(?<!^)[\U0001F3FB-\U0001F3FF]")
 

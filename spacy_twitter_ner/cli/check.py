@@ -66,7 +66,8 @@ def check_cli(
     """
     Analyze and validate the token/tag files of a corpus. Outputs useful stats, and can help
     you find problems like invalid tag sequences, tweets that occur in several splits, entity
-    types that the training split lacks, low data labels and more.
+    types that the training split lacks, low data labels and more. Also shows how well
+    tokenizers agree with the tokens of the corpus.
 
     If there are problems that `convert` would stop at, the exit code is 1.
     """
@@ -100,6 +101,7 @@ def print_check(check: CorpusCheck, msg: Printer, *, verbose: bool = False) -> N
     if len(check.splits) > 1:
         _print_unseen(check.splits, msg, verbose)
     _print_conflicts(check, msg, verbose)
+    _print_tokenizers(check, msg, verbose)
     _print_summary(check, msg)
 
 
@@ -202,6 +204,22 @@ def _print_conflicts(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
     msg.text(
         "Case does not count. The forms on top would be mistaken most often by their most "
         "frequent type: names that are truly ambiguous, or annotation that is not consistent.",
+        show=verbose,
+    )
+
+
+def _print_tokenizers(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
+    msg.divider("Tokenization of raw text")
+    rows = []
+    for name, agreements in check.tokenizers.items():
+        rows.append((f"{name}: F1 of tokens", *(_percent(each.f1) for each in agreements)))
+        found = (_percent(each.entity_recall) for each in agreements)
+        rows.append((f"{name}: entities", *found))
+    _print_table(msg, rows, check.splits)
+    msg.text(
+        "How tokenizers agree with the corpus's tokens, on the text that these were probably cut "
+        "from. Entities are those that begin and end where tokens do: others cannot be found in "
+        "raw text.",
         show=verbose,
     )
 

@@ -39,6 +39,15 @@ def convert_cli(
             "--repair", "-r", help="Mend problems and say how, instead of stopping at them"
         ),
     ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Write for each input a second file, NAME_raw.spacy, of the same tweets on raw "
+            "text: their docs have spaces between the tokens where there probably were some, so "
+            "that train and evaluate use the pipeline's tokenizer instead of the corpus's tokens",
+        ),
+    ] = False,
 ) -> None:
     """
     Convert token/tag files into spaCy's binary training format. A file has a token and its tag
@@ -53,7 +62,7 @@ def convert_cli(
     from ..corpus.converting import convert
 
     with errors_as_messages(msg, _HINT):
-        conversion = convert(inputs, output, scheme=scheme, repair=repair)
+        conversion = convert(inputs, output, scheme=scheme, repair=repair, raw=raw)
     _print_conversion(conversion, msg)
 
 
@@ -71,3 +80,5 @@ def _print_conversion(conversion: "Conversion", msg: Printer) -> None:
             f"{output}: {len(file.tweets):,} tweets, {tokens:,} tokens, {entities:,} entities "
             f"({file.scheme})"
         )
+    for output in conversion.raw_outputs:
+        msg.good(f"{output}: the same on raw text")

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .reading import AUTO, Problem, TagFile, TaggedTweet, read_tag_file
 from .splits import compare_splits, training_first
+
+if TYPE_CHECKING:
+    from .tokenization import TokenizerAgreement
 
 # As in `spacy debug data`.
 LOW_LABEL_COUNT = 50
@@ -86,7 +89,8 @@ class CorpusWarning:
 @dataclass
 class CorpusCheck:
     """All that is known of a corpus. The duplicates listed are the first of each kind;
-    `conflicts` the worst ones, out of `conflicting_forms`."""
+    `conflicts` the worst ones, out of `conflicting_forms`. `tokenizers` has the agreement with
+    each split of some tokenizers, by their names."""
 
     splits: list[SplitStats]
     problems: list[Problem]
@@ -97,6 +101,7 @@ class CorpusCheck:
     duplicates_across: list[Duplicate]
     conflicting_forms: int
     conflicts: list[Conflict]
+    tokenizers: dict[str, list["TokenizerAgreement"]]
 
     def to_dict(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): The check, of types that JSON knows."""
@@ -108,6 +113,10 @@ class CorpusCheck:
             split["entity_lengths"] = {str(n): k for n, k in stats.entity_lengths.items()}
         for problem in data["problems"]:
             problem["path"] = str(problem["path"])
+        data["tokenizers"] = {
+            name: [agreement.to_dict() for agreement in agreements]
+            for name, agreements in self.tokenizers.items()
+        }
         return data
 
 
@@ -121,6 +130,9 @@ def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
     RAISES (OSError): If a file cannot be read.
     RAISES (ValueError): If there are no paths, or the scheme is not known.
     """
+    # Imported here because it imports spaCy, which takes seconds.
+    from .tokenization import compare_tokenizers
+
     if not paths:
         raise ValueError("no files to check")
     files = [read_tag_file(path, scheme=scheme) for path in training_first(paths)]
@@ -141,6 +153,7 @@ def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
         duplicates_across=across,
         conflicting_forms=len(conflicts),
         conflicts=conflicts[:TOP],
+        tokenizers=compare_tokenizers([file.tweets for file in files]),
     )
 
 

@@ -9,40 +9,54 @@ from pathlib import Path
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from .detokenizing import guess_spaces
 from .reading import AUTO, Problem, TagFile, TaggedTweet, check_problems, read_tag_file
 from .splits import compare_splits, training_first
 
 FILE_TYPE = ".spacy"
+RAW_SUFFIX = "_raw"
 
 
 @dataclass
 class Conversion:
-    """What was converted: the files read and the one written for each; the problems that were
-    mended on the way; notes on the splits."""
+    """What was converted: the files read and the one written for each, and the one on raw text if
+    there is one; the problems that were mended on the way; notes on the splits."""
 
     files: list[TagFile]
     outputs: list[Path]
+    raw_outputs: list[Path]
     problems: list[Problem]
     notes: list[str]
 
 
-def docs_from_tweets(tweets: Iterable[TaggedTweet], vocab: Vocab) -> Iterator[Doc]:
+def docs_from_tweets(
+    tweets: Iterable[TaggedTweet], vocab: Vocab, *, raw: bool = False
+) -> Iterator[Doc]:
     """Make Docs of tweets, with their entities.
 
-    The Docs are made without spaces on purpose: a token/tag file does not say where they were,
-    and a Doc that does not know them (has_unknown_spaces) makes spaCy train and evaluate on the
-    corpus's own tokens instead of tokenizing a text that never was.
+    A token/tag file does not say where spaces were, and a Doc that does not know them
+    (has_unknown_spaces) makes spaCy train and evaluate on the corpus's own tokens. A Doc on raw
+    text has the spaces that its tokens probably had between them, and makes spaCy tokenize its
+    text, as it will be with texts that nobody has cut.
 
     tweets (Iterable[TaggedTweet]): The tweets.
     vocab (Vocab): The shared vocab.
+    raw (bool): Whether the Docs shall be on raw text.
     YIELDS (Doc): A Doc a tweet. Tokens whose label is missing have no ent_iob (0), not O.
     """
     for tweet in tweets:
-        yield Doc(vocab, words=tweet.tokens, ents=[tag or "" for tag in tweet.tags])
+        ents = [tag or "" for tag in tweet.tags]
+        spaces = guess_spaces(tweet.tokens) if raw else None
+        yield Doc(vocab, words=tweet.tokens, spaces=spaces, ents=ents)
 
 
 def convert(
-    inputs: Sequence[Path], output: Path, *, scheme: str = AUTO, repair: bool = False
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    scheme: str = AUTO,
+    repair: bool = False,
+    raw: bool = False,
 ) -> Conversion:
     """Convert token/tag files to .spacy files: all of them, or none and nothing is written.
 
@@ -51,6 +65,7 @@ def convert(
     output (Path): A file in .spacy, for one input; or a folder that gets a file for each.
     scheme (str): Tag scheme of the files: BIO, IOB1 or BILUO; or "auto" to recognise it.
     repair (bool): Mend problems instead of stopping at them.
+    raw (bool): Write a second file for each, named NAME_raw.spacy, of the same tweets on raw text.
     RETURNS (Conversion): What was read, written and mended.
     RAISES (CorpusError): If there are problems, listing all of them; with repair only if some
         cannot be mended.
@@ -59,12 +74,14 @@ def convert(
     """
     inputs = training_first(inputs)
     outputs = _choose_outputs(inputs, Path(output))
+    raw_outputs = [path.with_stem(path.stem + RAW_SUFFIX) for path in outputs] if raw else []
+    _check_outputs([*inputs, *inputs[: len(raw_outputs)]], [*outputs, *raw_outputs])
     files = [read_tag_file(path, scheme=scheme) for path in inputs]
     type_problems, notes = compare_splits(files)
     problems = [problem for file in files for problem in file.problems] + type_problems
     check_problems(problems, repair=repair)
-    _write_all(files, outputs)
-    return Conversion(files, outputs, problems, notes)
+    _write_all(files, outputs, raw_outputs)
+    return Conversion(files, outputs, raw_outputs, problems, notes)
 
 
 def _choose_outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
@@ -75,11 +92,14 @@ def _choose_outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
             raise ValueError(
                 f"{output} is one file but there are {len(inputs)} inputs: give a folder instead"
             )
-        outputs = [output]
-    else:
-        outputs = [output / f"{path.stem}{FILE_TYPE}" for path in inputs]
-    if output.suffix != FILE_TYPE and output.exists() and not output.is_dir():
+        return [output]
+    if output.exists() and not output.is_dir():
         raise ValueError(f"{output} is neither a folder nor named {FILE_TYPE}")
+    return [output / f"{path.stem}{FILE_TYPE}" for path in inputs]
+
+
+def _check_outputs(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Check that each file can be written and that no two are the same."""
     chosen: dict[Path, Path] = {}
     for path, target in zip(inputs, outputs, strict=True):
         if target in chosen:
@@ -87,19 +107,25 @@ def _choose_outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
         if target.is_dir():
             raise ValueError(f"{target} is a folder, so no file can be written there")
         chosen[target] = path
-    return outputs
 
 
-def _write_all(files: Sequence[TagFile], outputs: Sequence[Path]) -> None:
+def _write_all(
+    files: Sequence[TagFile], outputs: Sequence[Path], raw_outputs: Sequence[Path]
+) -> None:
     """Write all files under other names first, and rename them once all are on the disk."""
     vocab = Vocab()
+    targets = [
+        *((file, output, False) for file, output in zip(files, outputs, strict=True)),
+        *((file, output, True) for file, output in zip(files, raw_outputs, strict=False)),
+    ]
     written: list[tuple[Path, Path]] = []
     try:
-        for file, output in zip(files, outputs, strict=True):
+        for file, output, raw in targets:
             output.parent.mkdir(parents=True, exist_ok=True)
             temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.tmp")
             written.append((temporary, output))
-            _write_synced(temporary, _docbin_bytes(file.tweets, vocab))
+            docs = docs_from_tweets(file.tweets, vocab, raw=raw)
+            _write_synced(temporary, _docbin_bytes(docs))
         for temporary, output in written:
             os.replace(temporary, output)
     finally:
@@ -107,8 +133,7 @@ def _write_all(files: Sequence[TagFile], outputs: Sequence[Path]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _docbin_bytes(tweets: Iterable[TaggedTweet], vocab: Vocab) -> bytes:
-    docs = docs_from_tweets(tweets, vocab)
+def _docbin_bytes(docs: Iterable[Doc]) -> bytes:
     return DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=False, docs=docs).to_bytes()
 
 

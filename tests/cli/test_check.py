@@ -85,6 +85,16 @@ def test_ignore_warnings(paths):
     assert "The corpus can be converted" in text
 
 
+def test_tokenizers(paths):
+    result = run(*paths, "--verbose")
+    lines = [" ".join(row) for row in rows_of(result)]
+    assert "TweetTokenizer: F1 of tokens 100.0% 100.0%" in lines
+    assert "TweetTokenizer: entities 100.0% 100.0%" in lines
+    assert "spaCy's English: F1 of tokens 100.0% 100.0%" in lines
+    assert "on the text that these were probably cut from" in text_of(result)
+    assert "probably" not in text_of(run(*paths))
+
+
 def test_good_marks_where_nothing_is_wrong(write):
     rows = "\n\n".join(f"{n} B-x" for n in range(50))
     result = check(write("train.txt", f"none O\n\n{rows}\n"), write("dev.txt", "other B-x\n"))
@@ -124,6 +134,8 @@ def test_json_to_standard_output_is_all_there_is(paths):
     data = json.loads(result.stdout)
     assert [split["tweets"] for split in data["splits"]] == [5, 2]
     assert data["problems"] == []
+    train, dev = data["tokenizers"]["TweetTokenizer"]
+    assert (train["gold_tokens"], dev["same_tokens"], train["f1"]) == (6, 5, 1.0)
 
 
 def test_json_to_a_file(write, tmp_path):

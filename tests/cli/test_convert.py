@@ -45,6 +45,16 @@ def test_one_file(paths, tmp_path):
     assert [(ent.text, ent.label_) for ent in first.ents] == [("Bob", "person")]
 
 
+def test_raw(paths, tmp_path):
+    result = run("convert", paths[0], tmp_path / "train.spacy", "--raw")
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path}/train_raw.spacy: the same on raw text" in " ".join(lines_of(result))
+    (first, _) = DocBin().from_disk(tmp_path / "train_raw.spacy").get_docs(Vocab())
+    assert not first.has_unknown_spaces
+    assert run("convert", paths[0], tmp_path / "a.spacy").exit_code == 0
+    assert not (tmp_path / "a_raw.spacy").exists()
+
+
 def test_problems_are_listed_and_nothing_is_written(paths, tmp_path):
     result = run("convert", *paths, tmp_path / "out")
     assert result.exit_code == 1

@@ -68,6 +68,47 @@ def test_spacy_trains_and_evaluates_on_the_corpus_s_tokens(write, tmp_path):
     assert examples[0].get_aligned_ner() == ["O", "U-team", "O"]
 
 
+def test_raw_files(write, tmp_path):
+    inputs = [write("train.txt", TRAIN), write("test.txt", TEST)]
+    conversion = convert(inputs, tmp_path / "out", raw=True)
+    assert conversion.raw_outputs == [
+        tmp_path / "out" / name for name in ("train_raw.spacy", "test_raw.spacy")
+    ]
+    names = ["test.spacy", "test_raw.spacy", "train.spacy", "train_raw.spacy"]
+    assert files_in(tmp_path / "out") == names
+    gold, raw = (read_docs(outputs[0]) for outputs in (conversion.outputs, conversion.raw_outputs))
+    assert [[t.text for t in doc] for doc in gold] == [[t.text for t in doc] for doc in raw]
+    assert [doc.has_unknown_spaces for doc in gold + raw] == [True, True, False, False]
+    assert [(e.start, e.end, e.label_) for doc in raw for e in doc.ents] == [
+        (1, 2, "team"),
+        (0, 2, "person"),
+    ]
+    # One file becomes two.
+    conversion = convert(inputs[:1], tmp_path / "one" / "tweets.spacy", raw=True)
+    assert files_in(tmp_path / "one") == ["tweets.spacy", "tweets_raw.spacy"]
+
+
+def test_spacy_tokenizes_raw_text(write, tmp_path):
+    text = "@kim O\n: O\nthe O\n#Arsenal B-team\n's O\nBob B-person\nwon O\n! O\n"
+    convert([write("train.txt", text)], tmp_path / "train.spacy", raw=True)
+    reader = Corpus(tmp_path / "train_raw.spacy", gold_preproc=False)
+    (example,) = reader(spacy.blank("en"))
+    assert example.reference.text == "@kim: the #Arsenal's Bob won!"
+    # English's own tokenizer splits the hashtag.
+    assert [token.text for token in example.predicted[3:5]] == ["#", "Arsenal"]
+    assert example.get_aligned_ner() == [
+        "O",
+        "O",
+        "O",
+        "B-team",
+        "L-team",
+        "O",
+        "U-person",
+        "O",
+        "O",
+    ]
+
+
 def test_missing_labels_stay_missing(write, tmp_path):
     path = write("train.txt", "Hi O\nBob B-person\nLee\nsaid I-person\nso O\n")
     convert([path], tmp_path / "train.spacy", repair=True)
@@ -186,15 +227,16 @@ def test_missing_input_names_the_way_out(tmp_path):
         (["a.txt", "b/a.conll"], "out", "a.txt and .*a.conll would both be written to"),
         (["a.txt"], "b.txt", "is neither a folder nor named .spacy"),
         (["a.txt"], "folder.spacy", "is a folder, so no file can be written there"),
+        (["a.txt", "a_raw.txt"], "out", "would both be written to .*a_raw.spacy"),
     ],
 )
 def test_inputs_and_output_that_do_not_go_together(write, tmp_path, inputs, output, message):
     (tmp_path / "folder.spacy").mkdir()
-    for name in ("a.txt", "b.txt", "b/a.conll"):
+    for name in ("a.txt", "a_raw.txt", "b.txt", "b/a.conll"):
         write(name, TRAIN)
     before = files_in(tmp_path)
     with pytest.raises(ValueError, match=message):
-        convert([tmp_path / name for name in inputs], tmp_path / output)
+        convert([tmp_path / name for name in inputs], tmp_path / output, raw="a_raw.txt" in inputs)
     assert files_in(tmp_path) == before
 
 

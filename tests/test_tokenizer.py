@@ -1,0 +1,339 @@
+import pickle
+import time
+import unicodedata
+from pathlib import Path
+
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.cli.evaluate import evaluate
+from spacy.cli.train import train
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from spacy_twitter_ner.corpus.converting import convert
+from spacy_twitter_ner.tokenizer import CACHE_SIZE, MAX_CACHED_LENGTH, TweetTokenizer
+
+BILSTM = Path(__file__).parents[1] / "configs" / "bilstm.cfg"
+NAME = "spacy-twitter-ner.TweetTokenizer.v1"
+CONFIG = {"nlp": {"tokenizer": {"@tokenizers": NAME}}}
+
+# What tweets are made of, so that drawn texts hold more of it than chance would put there.
+PIECES = """
+@kim #tag $AAPL http://t.co/x www.x.com x.com/y me@x.com :) :-( <3 ^_^ (: D: don't I'm Kim's NASA’s
+&amp; &#39;s &lt; 😂 👍🏽 👨\u200d👩\u200d👧 🇺🇸 1️⃣ ... !!! ?! … -- -> 7:30pm 1,000.50 $5 10% U.S.
+w/ RT via . , ' " “ ” ( ) [ ] - _ / \\ * ~ | = + % é e\u0301 हिन्दी 東京 \u200b \u200d \ufe0f \u2066
+\x00
+"""
+SPACES = [" ", "  ", "\n", "\t", "\x85", "\u00a0", "\u3000"]
+TEXTS = st.lists(
+    st.sampled_from(PIECES.split()) | st.text(max_size=3) | st.sampled_from(SPACES)
+).map("".join)
+
+UNITS = """
+! a a. ' ([ :( a@b. http://a( www. &a -= n't 😂 e\u0301 <t~t )://" "(_) 1, $a ^. 😂\u200d a- @ #
+a/ a&amp;
+"""
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return TweetTokenizer(spacy.blank("xx").vocab)
+
+
+@pytest.fixture(scope="module")
+def splitting():
+    return TweetTokenizer(spacy.blank("xx").vocab, split_contractions=True)
+
+
+def words(doc):
+    return [token.text for token in doc]
+
+
+# The tokens stand with spaces between them. Those that a rule of their own makes come first.
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # names of Twitter's own
+        ("@kim: hi", "@kim : hi"),
+        (".@kim @kim's @kim_1!", ". @kim @kim 's @kim_1 !"),
+        ("#tag #Kim's #1 #a#b (#tag)", "#tag #Kim 's #1 #a #b ( #tag )"),
+        ("$AAPL, $BRK.B A$AP $hit", "$AAPL , $BRK.B A$AP $hit"),
+        ("RT @kim: RT@kim:so via@kim", "RT @kim : RT @kim : so via @kim"),
+        ("w/ w/o w/me W/L", "w/ w/o w/ me W/L"),
+        # URLs and e-mail addresses
+        ("http://t.co/x. (https://t.co/x),", "http://t.co/x . ( https://t.co/x ) ,"),
+        ("“http://t.co/x” http://t.co/x…😂", "“ http://t.co/x ” http://t.co/x … 😂"),
+        ("http://x.org/a_(b)?c=d&e=f#g!", "http://x.org/a_(b)?c=d&e=f#g !"),
+        ("&quot;http://t.co/x&quot;", "&quot; http://t.co/x &quot;"),
+        ("herehttp://t.co/x seepic.twitter.com/x", "here http://t.co/x see pic.twitter.com/x"),
+        ("www.x.org, t.co/x bit.ly/x.", "www.x.org , t.co/x bit.ly/x ."),
+        ("weather.com bbc.co.uk/x tonight.So", "weather.com bbc.co.uk/x tonight . So"),
+        ("me@x.com, j.doe+a@mail.co.uk.", "me@x.com , j.doe+a@mail.co.uk ."),
+        # emoticons
+        (":) :-))) ;P :D :'( =/ <3 </3 8-)", ":) :-))) ;P :D :'( =/ <3 </3 8-)"),
+        ("so:) ok:D ok!:) (: D: )", "so :) ok :D ok ! :) (: D: )"),
+        ("^_^ -_- (^-^) >.< ;_; \\o/ ¯\\_(ツ)_/¯", "^_^ -_- (^-^) >.< ;_; \\o/ ¯\\_(ツ)_/¯"),
+        ("bored-_- (UCLA): at:4 Re:Dad", "bored -_- ( UCLA ) : at : 4 Re : Dad"),
+        # emoji
+        ("😂😂 😂😍ok❤️", "😂😂 😂 😍 ok ❤️"),
+        ("👍🏽👍🏽👍 👨‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿 🇺🇸🇬🇧 1️⃣2️⃣", "👍🏽👍🏽 👍 👨‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿 🇺🇸 🇬🇧 1️⃣ 2️⃣"),
+        # numbers
+        ("1,000.50 3rd 10% 7:30 7:30pm. 18+", "1,000.50 3rd 10% 7:30 7:30pm . 18+"),
+        ("$5 $1,000.50 £4.5m 5€ -5 (-5) .5", "$5 $1,000.50 £4.5m 5€ -5 ( -5 ) .5"),
+        ("10/23/2015 8-10pm 98.6°F Sept 17,2010", "10/23/2015 8-10pm 98.6°F Sept 17 , 2010"),
+        # words
+        ("I'm don't y'all can’t o'clock", "I'm don't y'all can’t o'clock"),
+        ("Kim's Kim’s KIM'S it's 's", "Kim 's Kim ’s KIM 'S it 's 's"),
+        ("Giants' goin' 'hi' 'RT", "Giants ' goin ' ' hi ' ' RT"),
+        ("U.S. a.m. U.S.A J.J.'s p.m... N.J....", "U.S. a.m. U.S.A J.J. 's p.m ... N.J. ..."),
+        ("Wi-Fi and/or R&B AT&T D@mn F**k a_b C++", "Wi-Fi and/or R&B AT&T D@mn F**k a_b C++"),
+        ("-Rumi News- a--b *sigh* ~x~", "- Rumi News - a -- b * sigh * ~ x ~"),
+        ("e\u0301te\u0301 हिन्दी ไทย می‌خواهم", "e\u0301te\u0301 हिन्दी ไทย می‌خواهم"),
+        # HTML entities
+        ("&amp; M&amp;M's &lt;3 a&gt;b", "&amp; M&amp;M 's &lt; 3 a &gt; b"),
+        ("it&#39;s don&#39;t don&apos;t &hearts;", "it &#39;s don&#39;t don&apos;t &hearts;"),
+        # punctuation and symbols
+        ("ok!!! what?!?! so... … ....", "ok !!! what ?!?! so ... … ...."),
+        ('"Hi," he said."', '" Hi ," he said ."'),
+        ("no,yes yes.No no...yes", "no , yes yes . No no ... yes"),
+        ("(a) [b] {c} ((d)) “e” «f»", "( a ) [ b ] { c } (( d )) “ e ” « f »"),
+        ("-> --> <- =>", "-> --> <- =>"),
+        # characters that cannot be seen
+        ("\u200bWhy \u2066@kim\u2069 a\u200bb", "\u200b Why \u2066 @kim \u2069 a \u200b b"),
+        ("a\x00\x00b \ufeff", "a \x00\x00 b \ufeff"),
+    ],
+)
+def test_tokens(tokenizer, text, expected):
+    doc = tokenizer(text)
+    assert words(doc) == expected.split(" ")
+    assert doc.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("don't I'm we're we've we'll he'd", "do n't I 'm we 're we 've we 'll he 'd"),
+        ("DON’T shouldn't've can't", "DO N’T should n't 've ca n't"),
+        ("don&#39;t I&apos;m Kim's", "do n&#39;t I &apos;m Kim 's"),
+        ("o'clock y'all 'dad isn'tx", "o'clock y'all ' dad isn'tx"),
+    ],
+)
+def test_split_contractions(splitting, text, expected):
+    doc = splitting(text)
+    assert words(doc) == expected.split(" ")
+    assert doc.text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "  ",
+        "a b",
+        " a",
+        "a ",
+        "a  b",
+        "a   ",
+        "a\nb",
+        "a \n b",
+        "\n a\t",
+        "a\u00a0b \x85c",
+    ],
+)
+def test_white_space_as_in_spacy(tokenizer, text):
+    ours, spacys = tokenizer(text), spacy.blank("xx")(text)
+    assert words(ours) == words(spacys)
+    assert [token.whitespace_ for token in ours] == [token.whitespace_ for token in spacys]
+    assert not ours.has_unknown_spaces
+
+
+@given(text=TEXTS, is_splitting=st.booleans())
+@settings(deadline=None, max_examples=500)
+def test_no_text_is_lost(tokenizer, splitting, text, is_splitting):
+    doc = (splitting if is_splitting else tokenizer)(text)
+    assert doc.text == text
+    assert all(len(token) for token in doc)
+    # White space is never part of another token.
+    for token in doc:
+        assert token.is_space == any(char.isspace() for char in token.text)
+
+
+@given(text=TEXTS, is_splitting=st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_explanation_has_the_same_tokens(tokenizer, splitting, text, is_splitting):
+    explained = (splitting if is_splitting else tokenizer).explain(text)
+    doc = (splitting if is_splitting else tokenizer)(text)
+    assert [token for _, token in explained] == [t.text for t in doc if not t.is_space]
+
+
+def test_explain(tokenizer):
+    assert tokenizer.explain(
+        "RT@kim:  Kim's 7pm ok:) #a $A\n&amp; w/ U.S. 😂😂 -> !! * \u200b"
+    ) == [
+        ("RETWEET", "RT"),
+        ("MENTION", "@kim"),
+        ("PUNCTUATION", ":"),
+        ("WORD", "Kim"),
+        ("CLITIC", "'s"),
+        ("NUMBER", "7pm"),
+        ("WORD", "ok"),
+        ("EMOTICON", ":)"),
+        ("HASHTAG", "#a"),
+        ("CASHTAG", "$A"),
+        ("HTML", "&amp;"),
+        ("WITH", "w/"),
+        ("ABBREVIATION", "U.S."),
+        ("EMOJI", "😂😂"),
+        ("ARROW", "->"),
+        ("PUNCTUATION", "!!"),
+        ("SYMBOL", "*"),
+        ("INVISIBLE", "\u200b"),
+    ]
+    assert tokenizer.explain("me@x.com x.com/y") == [("EMAIL", "me@x.com"), ("URL", "x.com/y")]
+
+
+def test_lone_surrogates_are_replaced(tokenizer):
+    # They come from JSON that was cut in the middle of an emoji.
+    doc = tokenizer("so \ud83d funny\udc00")
+    assert doc.text == "so \ufffd funny\ufffd"
+    assert words(doc) == ["so", "\ufffd", "funny", "\ufffd"]
+
+
+def test_marks_belong_to_words(tokenizer):
+    """Of all scripts of the Basic Multilingual Plane that are written today."""
+    for script in ("\u0915\u093f", "\u0c95\u0cbf", "\u0627\u064b", "\u05d0\u05b8", "\u1000\u102d"):
+        assert unicodedata.category(script[1]) in ("Mn", "Mc")
+        assert words(tokenizer(script + script)) == [script + script]
+
+
+@pytest.mark.parametrize("unit", UNITS.split())
+@pytest.mark.parametrize("name", ["tokenizer", "splitting"])
+def test_long_texts_take_linear_time(request, name, unit):
+    tokenize = request.getfixturevalue(name)._split  # without the cache
+
+    def measure(length: int) -> float:
+        text = unit * (length // len(unit))
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            tokenize(text)
+            times.append(time.process_time() - start)
+        return min(times)
+
+    # Eight times the length: quadratic time would be 64 times as much. More than eight times it
+    # may be, since Python fetches memory anew for each long match.
+    assert measure(80_000) < 40 * max(measure(10_000), 0.001)
+
+
+def test_the_cache_is_bounded(tokenizer):
+    tokenizer = TweetTokenizer(Vocab())
+    for number in range(CACHE_SIZE + 100):
+        tokenizer._split_cached(f"#{number}")
+    assert tokenizer._split_cached.cache_info().currsize == CACHE_SIZE
+    before = tokenizer._split_cached.cache_info()
+    tokenizer("#" + "a" * MAX_CACHED_LENGTH)
+    assert tokenizer._split_cached.cache_info() == before
+
+
+def test_pipe(tokenizer):
+    texts = ["@kim:", "", "ok :)"]
+    assert [words(doc) for doc in tokenizer.pipe(iter(texts))] == [["@kim", ":"], [], ["ok", ":)"]]
+
+
+@given(text=TEXTS)
+@settings(deadline=None, max_examples=50)
+def test_serialization_keeps_behaviour(splitting, text):
+    for copy in (
+        TweetTokenizer(Vocab()).from_bytes(splitting.to_bytes()),
+        pickle.loads(pickle.dumps(splitting)),
+    ):
+        assert copy.split_contractions
+        assert words(copy(text)) == words(splitting(text))
+
+
+def test_exclude(splitting, tmp_path):
+    splitting.vocab.strings.add("unheard-of")
+    splitting.to_disk(tmp_path / "tokenizer", exclude=["vocab"])
+    loaded = TweetTokenizer(Vocab()).from_disk(tmp_path / "tokenizer")
+    assert loaded.split_contractions
+    assert "unheard-of" not in loaded.vocab.strings
+    loaded = TweetTokenizer(Vocab()).from_bytes(splitting.to_bytes(), exclude=["cfg"])
+    assert not loaded.split_contractions
+    assert "unheard-of" in loaded.vocab.strings
+
+
+def test_data_of_another_tokenizer(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.tokenizer.to_disk(tmp_path / "tokenizer", exclude=["vocab"])
+    with pytest.raises(ValueError, match="not the data of a TweetTokenizer"):
+        TweetTokenizer(Vocab()).from_disk(tmp_path / "tokenizer")
+
+
+def test_in_a_pipeline(tmp_path):
+    config = {"nlp": {"tokenizer": {"@tokenizers": NAME, "split_contractions": True}}}
+    nlp = spacy.blank("en", config=config)
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "team", "pattern": "#Arsenal"}])
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    assert loaded.config["nlp"]["tokenizer"] == config["nlp"]["tokenizer"]
+    assert loaded.tokenizer.vocab is loaded.vocab
+    doc = loaded("#Arsenal don't")
+    assert words(doc) == ["#Arsenal", "do", "n't"]
+    assert [ent.text for ent in doc.ents] == ["#Arsenal"]
+    # The saved setting holds, whatever the config says.
+    loaded = spacy.blank("en", config=CONFIG).from_bytes(nlp.to_bytes())
+    assert words(loaded.make_doc("don't")) == ["do", "n't"]
+
+
+def test_several_processes():
+    nlp = spacy.blank("en", config=CONFIG)
+    nlp.add_pipe("sentencizer")
+    texts = [f"@kim{number}: don't :)" for number in range(20)]
+    docs = list(nlp.pipe(texts, n_process=2, batch_size=5))
+    assert [doc.text for doc in docs] == texts
+    assert words(docs[7]) == ["@kim7", ":", "don't", ":)"]
+
+
+def test_memory_zone():
+    """No token of the cache refers to strings that the zone took with it."""
+    nlp = spacy.blank("en", config=CONFIG)
+    with nlp.memory_zone():
+        assert words(nlp("zonal-word: #zone")) == ["zonal-word", ":", "#zone"]
+    assert "zonal-word" not in nlp.vocab.strings
+    assert words(nlp("zonal-word: #zone")) == ["zonal-word", ":", "#zone"]
+
+
+def test_score(tokenizer):
+    vocab = tokenizer.vocab
+    reference = spacy.tokens.Doc(vocab, words=["don't", "@", "kim"], spaces=[True, False, False])
+    scores = tokenizer.score([Example(tokenizer("don't @kim"), reference)])
+    assert (scores["token_p"], scores["token_r"]) == (1 / 2, 1 / 3)
+
+
+def test_training_on_raw_text(tmp_path):
+    """A pipeline with this tokenizer trains, is saved, loaded and evaluated on raw text."""
+    tweet = (
+        "RT O\n@kim O\n: O\ngo O\n#Arsenal B-team\n's O\nBukayo B-player\nSaka I-player\n! O\n\n"
+    )
+    (tmp_path / "train.txt").write_text(4 * tweet, encoding="utf-8")
+    (raw,) = convert([tmp_path / "train.txt"], tmp_path / "train.spacy", raw=True).raw_outputs
+    overrides = {
+        "paths.train": str(raw),
+        "paths.dev": str(raw),
+        "nlp.tokenizer.@tokenizers": NAME,
+        "training.max_steps": 20,
+        "training.eval_frequency": 20,
+    }
+    train(BILSTM, tmp_path / "out", overrides=overrides)
+    scores = evaluate(str(tmp_path / "out" / "model-best"), raw, silent=True)
+    assert (scores["token_acc"], scores["token_f"], scores["ents_f"]) == (1, 1, 1)
+    nlp = spacy.load(tmp_path / "out" / "model-best")
+    assert isinstance(nlp.tokenizer, TweetTokenizer)
+    doc = nlp("RT @kim: go #Arsenal's Bukayo Saka!")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [
+        ("#Arsenal", "team"),
+        ("Bukayo Saka", "player"),
+    ]
