@@ -19,7 +19,8 @@ from spacy_twitter_ner.models.vocabulary import Vocabulary
 from spacy_twitter_ner.normalization import mask_user_and_url
 from spacy_twitter_ner.pipeline.gold import MISSING, gold_tags
 
-COMPONENT = "twitter_bilstm_ner"
+from .contestants import COMPONENT
+
 WIDTH = 200
 DROPOUT = 0.5
 LEARN_RATE = 0.005

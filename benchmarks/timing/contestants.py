@@ -22,8 +22,9 @@ from spacy_twitter_ner.iob import tags_to_spans
 from .texts import corpus_path, read_docs
 from .workload import Workload
 
-EMBED = "components.twitter_bilstm_ner.model.tok2vec.embed.*"
-HIDDEN = "components.twitter_bilstm_ner.model.tok2vec.encode.hidden_width"
+COMPONENT = "twitter_bilstm_ner"
+EMBED = f"components.{COMPONENT}.model.tok2vec.embed.*"
+HIDDEN = f"components.{COMPONENT}.model.tok2vec.encode.hidden_width"
 SCRIPT = "benchmarks/crfsuite.py"
 # What of the package decides whether a model that was kept can be loaded.
 ROOMS = ("layers", "lexical", "models", "pipeline")
@@ -135,12 +136,10 @@ def find_model(work: Workload, contestant: Contestant) -> TrainedModel:
         msg.text(f"{contestant.name}: training it for {work.effort.train_steps} steps")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        if contestant.source == SCRIPT:
-            train_crfsuite(work, path)
-        else:
-            train_spacy(work, contestant, path)
+        train = train_crfsuite if contestant.source == SCRIPT else train_spacy
+        train(work, contestant, path)
         made_of.write_text(json.dumps(inputs), encoding="utf8")
-    return TrainedModel(path, f"trained for {work.effort.train_steps} steps only")
+    return TrainedModel(path, f"trained on the tweets of {work.effort.train_steps} steps only")
 
 
 def decisive_inputs(work: Workload, contestant: Contestant) -> dict[str, Any]:
@@ -172,11 +171,8 @@ def make_config(work: Workload, contestant: Contestant) -> Config:
     }
     config = load_config(work.root / contestant.source, overrides, interpolate=False)
     for name in contestant.without:
-        *parents, last = name.split(".")
-        section = config
-        for parent in parents:
-            section = section[parent]
-        del section[last]
+        parent, _, last = name.rpartition(".")
+        del get_setting(config, parent)[last]
     return config
 
 
@@ -194,7 +190,7 @@ def train_spacy(work: Workload, contestant: Contestant, path: Path) -> None:
         train_config(config_path, path.parent, overrides=limits)
 
 
-def train_crfsuite(work: Workload, path: Path) -> None:
+def train_crfsuite(work: Workload, contestant: Contestant, path: Path) -> None:
     """Train CRFsuite on as many tweets as the others see in their steps.
 
     path (Path): The folder of the pipeline to write.
@@ -210,6 +206,12 @@ def train_crfsuite(work: Workload, path: Path) -> None:
 
 def hidden_units(nlp: Language) -> int:
     """RETURNS (int): The hidden units of each direction of a pipeline's BiLSTM; 0 without one."""
-    models = (getattr(pipe, "model", None) for _, pipe in nlp.pipeline)
-    nodes = (node for model in models if model is not None for node in model.walk())
-    return next((node.get_dim("nO") // 2 for node in nodes if node.name == "bilstm"), 0)
+    return get_setting(nlp.config, HIDDEN) if nlp.has_pipe(COMPONENT) else 0
+
+
+def get_setting(config: Config, name: str) -> Any:
+    """RETURNS (Any): A setting or section of a config, by its name as "a.b.c"."""
+    value: Any = config
+    for part in name.split("."):
+        value = value[part]
+    return value

@@ -12,7 +12,15 @@ from spacy.training import Example
 from spacy.util import load_model_from_config
 
 from .clock import Prepare, Run, Timings, take_turns
-from .contestants import DEFAULT, HIDDEN, SPACY, find_models, make_config
+from .contestants import (
+    COMPONENT,
+    DEFAULT,
+    HIDDEN,
+    SPACY,
+    find_models,
+    hidden_units,
+    make_config,
+)
 from .layer import measure_row, ratio_cell, speed_cell
 from .pipeline import BATCH_SIZE, exhaust, make_docs, pipe_turn
 from .recurrent import OURS, TORCH
@@ -20,7 +28,6 @@ from .tables import Table, thousands, with_share
 from .texts import chain_words, count_words, read_docs
 from .workload import Workload
 
-COMPONENT = "twitter_bilstm_ner"
 N_EXAMPLES = 500
 # As many as the HSE corpus has.
 N_LABELS = 10
@@ -109,18 +116,11 @@ def measure_untrained(work: Workload, kind: str, values: Iterable[int]) -> list[
         turns, lambda number: count_words(work.texts.round(number, size)), work.effort
     )
     rows = growth_rows(timings, pipelines)
-    hidden = [n if kind == "hidden" else default_hidden(work) for n in pipelines]
+    hidden = [hidden_units(nlp) for nlp in pipelines.values()]
     return [
         row | {"share_of_bound": timings.share_of_bound(str(row["n"]), n)}
         for row, n in zip(rows, hidden, strict=True)
     ]
-
-
-def default_hidden(work: Workload) -> int:
-    section = make_config(work, DEFAULT)
-    for name in HIDDEN.split("."):
-        section = section[name]
-    return int(section)  # type: ignore[call-overload]
 
 
 def make_untrained(

@@ -17,6 +17,7 @@ from .article import LEARN_RATE, WIDTH, Encoder, make_torch_model
 from .clock import Prepare, Timings, take_turns
 from .contestants import (
     BATCH_SIZE,
+    COMPONENT,
     DEFAULT,
     LEXICAL,
     SPACY,
@@ -31,7 +32,7 @@ from .tables import Table, cpu_note
 from .texts import corpus_path
 from .workload import Workload
 
-RECURRENT_DROPOUT = "components.twitter_bilstm_ner.model.tok2vec.encode.recurrent_dropout"
+RECURRENT_DROPOUT = f"components.{COMPONENT}.model.tok2vec.encode.recurrent_dropout"
 ARTICLE = Contestant("article, ours", "article", "configs/article.cfg", {RECURRENT_DROPOUT: 0.0})
 ARTICLE_RECURRENT = Contestant(
     "article, ours, with its recurrent dropout", "article_recurrent", "configs/article.cfg"

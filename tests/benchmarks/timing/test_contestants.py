@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
@@ -12,8 +13,10 @@ from timing.contestants import (
     HIDDEN,
     LEXICAL,
     SMALL,
+    Contestant,
     find_model,
     find_models,
+    get_setting,
     hidden_units,
     make_config,
 )
@@ -27,23 +30,20 @@ def work(sample_project: Path) -> Workload:
     return Workload(sample_project, "sample", read_texts(sample_project, "sample", 9), effort, None)
 
 
-def section(work: Workload, contestant: tuple, name: str) -> object:
-    value = make_config(work, contestant)  # type: ignore[arg-type]
-    for part in name.split("."):
-        value = value[part]
-    return value
+def setting(work: Workload, contestant: Contestant, name: str) -> Any:
+    return get_setting(make_config(work, contestant), name)
 
 
 def test_small_has_fewer_hidden_units_and_no_characters(work: Workload) -> None:
-    assert section(work, SMALL, HIDDEN) == 50 < section(work, DEFAULT, HIDDEN)
-    parts = section(work, SMALL, EMBED)
-    assert set(section(work, DEFAULT, EMBED)) - set(parts) == {"characters"}
+    assert setting(work, SMALL, HIDDEN) == 50 < setting(work, DEFAULT, HIDDEN)
+    parts = setting(work, SMALL, EMBED)
+    assert set(setting(work, DEFAULT, EMBED)) - set(parts) == {"characters"}
 
 
 def test_configs_have_the_corpus_and_the_files(work: Workload) -> None:
     root = work.root
-    assert section(work, LEXICAL, "paths.train") == str(root / "corpus/sample/train.spacy")
-    assert section(work, LEXICAL, "paths.vectors") == str(root / "lexical/vectors")
+    assert setting(work, LEXICAL, "paths.train") == str(root / "corpus/sample/train.spacy")
+    assert setting(work, LEXICAL, "paths.vectors") == str(root / "lexical/vectors")
 
 
 def test_what_cannot_be_run_is_left_out(
