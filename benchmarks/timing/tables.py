@@ -8,7 +8,7 @@ from wasabi import msg
 
 from .texts import BenchmarkError
 
-# wasabi cuts off what is longer than 30 characters.
+# Cells that are longer than this, wasabi does not align.
 MAX_CELL = 60
 
 
