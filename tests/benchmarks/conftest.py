@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from contest import contestants, project, results, running, training
+from contest.corpus import SPLITS
+from spacy_twitter_ner.corpus.converting import convert
 
 from .util import gold_spans, set_contestants, write_corpus
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -48,4 +52,15 @@ def trained(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def real_root(root: Path) -> Path:
     """The project without its source, which would be imported instead of the package."""
     shutil.rmtree(root / "spacy_twitter_ner")
+    return root
+
+
+@pytest.fixture(scope="module")
+def sample_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with the sample corpus, converted, and nothing trained."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("configs", "docs", "benchmarks", "spacy_twitter_ner"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    sample = [ROOT / "assets" / "sample" / f"{split}.txt" for split in ("train", *SPLITS)]
+    convert(sample, root / "corpus" / "sample")
     return root

@@ -1,0 +1,1 @@
+"""What benchmarks/speed.py and benchmarks/train_speed.py are made of."""

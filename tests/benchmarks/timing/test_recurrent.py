@@ -1,0 +1,82 @@
+"""What is timed is the same work: the layers read the same rows and give as many."""
+
+from typing import Any
+
+import numpy
+import pytest
+from thinc.types import Padded, Ragged
+
+from spacy_twitter_ner.layers.bilstm import BiLSTM
+from timing import recurrent
+from timing.recurrent import OURS, PACKED, PADDED, THINC, make_batches, make_layers
+
+LENGTHS = [3, 1, 5, 2, 4]
+
+
+def import_torch() -> Any:
+    return pytest.importorskip("torch", reason="needs PyTorch")
+
+
+def test_batches_have_the_lengths() -> None:
+    batches = make_batches(LENGTHS, 2, 4)
+    assert [batch.lengths for batch in batches] == [[3, 1], [5, 2], [4]]
+    assert [batch.X.shape for batch in batches] == [(4, 4), (7, 4), (4, 4)]
+    assert [len(X) for X in batches[1].sequences()] == [5, 2]
+    numpy.testing.assert_array_equal(numpy.concatenate(batches[1].sequences()), batches[1].X)
+
+
+def test_thinc_trains_not() -> None:
+    assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=False)) == {OURS, THINC}
+    assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=True)) == {OURS}
+
+
+def test_ours_and_thinc_read_all_rows() -> None:
+    layers = make_layers(None, LENGTHS, 2, 4, 3, is_train=False)
+    ours, thinc = layers[OURS](), layers[THINC]()
+    assert all(isinstance(Y, Ragged) for Y in ours)
+    assert [Y.dataXd.shape for Y in ours] == [(4, 6), (7, 6), (4, 6)]
+    assert all(isinstance(Y, Padded) for Y in thinc)
+    assert [Y.data.shape for Y in thinc] == [(3, 2, 6), (5, 2, 6), (4, 1, 6)]
+
+
+def test_torch_reads_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = import_torch()
+    seen: dict[str, list[tuple[int, ...]]] = {PACKED: [], PADDED: []}
+    forward = torch.nn.LSTM.forward
+
+    def spy(lstm: Any, X: Any) -> Any:
+        is_packed = isinstance(X, torch.nn.utils.rnn.PackedSequence)
+        seen[PACKED if is_packed else PADDED].append(tuple((X.data if is_packed else X).shape))
+        return forward(lstm, X)
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", spy)
+    layers = make_layers(torch, LENGTHS, 2, 4, 3, is_train=False)
+    layers[PACKED]()
+    layers[PADDED]()
+    assert seen[PACKED] == [(4, 4), (7, 4), (4, 4)]
+    # Sorted, the lengths are 1 2, 3 4, 5: little padding.
+    assert seen[PADDED] == [(2, 2, 4), (4, 2, 4), (5, 1, 4)]
+
+
+def test_our_training_runs_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = []
+    monkeypatch.setattr(
+        recurrent, "BiLSTM", lambda *args: models.append(BiLSTM(*args)) or models[0]
+    )
+    make_layers(None, LENGTHS, 2, 4, 3, is_train=True)[OURS]()
+    for name in models[0].param_names:
+        assert models[0].get_grad(name).any(), name
+
+
+def test_torch_training_runs_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = import_torch()
+    backward, shapes = torch.Tensor.backward, []
+    monkeypatch.setattr(
+        torch.Tensor, "backward", lambda Y, dY: shapes.append(tuple(Y.shape)) or backward(Y, dY)
+    )
+    layers = make_layers(torch, LENGTHS, 2, 4, 3, is_train=True)
+    layers[PACKED]()
+    assert shapes == [(3, 2, 6), (5, 2, 6), (4, 1, 6)]
+    shapes.clear()
+    layers[PADDED]()
+    assert shapes == [(2, 2, 6), (4, 2, 6), (5, 1, 6)]
