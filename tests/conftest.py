@@ -1,10 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 import spacy
 from spacy.language import Language
 from thinc.api import fix_random_seed
+
+# How long an example takes says more of what else the machine does.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

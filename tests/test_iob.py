@@ -1,7 +1,7 @@
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -57,7 +57,6 @@ def write_tags(spans, length, scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @given(case=spans_in_tweets())
-@settings(deadline=None)
 def test_spans_survive_each_scheme(scheme, case):
     spans, length = case
     tags = write_tags(spans, length, scheme)
@@ -68,13 +67,11 @@ def test_spans_survive_each_scheme(scheme, case):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @given(cases=st.lists(spans_in_tweets(min_entities=1), min_size=1, max_size=3))
-@settings(deadline=None)
 def test_scheme_is_recognised(scheme, cases):
     assert detect_scheme([write_tags(*case, scheme) for case in cases]) == scheme
 
 
 @given(tags=tag_sequences("BILUES"))
-@settings(deadline=None)
 def test_bio_is_always_valid_and_keeps_the_spans(tags):
     bio = to_bio(tags)
     assert len(bio) == len(tags)
@@ -85,7 +82,6 @@ def test_bio_is_always_valid_and_keeps_the_spans(tags):
 
 @pytest.mark.parametrize("prefixes", ["BI", "BIES"])
 @given(data=st.data())
-@settings(deadline=None)
 def test_spans_are_seqevals(prefixes, data):
     # seqeval reads valid and invalid sequences as conlleval does. It knows IOBES but no L and U.
     tags = data.draw(tag_sequences(prefixes))

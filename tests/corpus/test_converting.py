@@ -126,7 +126,7 @@ def test_a_tweet_of_missing_labels_only():
 
 
 @given(tokens=st.lists(TOKENS, min_size=1, max_size=5), data=st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_token_survives_the_binary_format(tokens, data):
     tag = st.sampled_from(["O", "B-x", "B-y z", None])
     tags = data.draw(st.lists(tag, min_size=len(tokens), max_size=len(tokens)))

@@ -287,7 +287,7 @@ def test_tweets_made_by_hand_have_lines():
 
 
 @given(tweets=st.lists(st.lists(TOKENS, min_size=1, max_size=4), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_token_survives(tmp_path_factory, tweets):
     path = tmp_path_factory.mktemp("tokens") / "tweets.txt"
     rows = ["".join(f"{token} O\n" for token in tokens) for tokens in tweets]
@@ -302,7 +302,7 @@ def test_any_token_survives(tmp_path_factory, tweets):
     rows=st.lists(st.tuples(TOKENS | st.just(""), SEPARATED, st.sampled_from(TAGS))),
     scheme=st.sampled_from(["auto", "BIO", "IOB1", "BILUO"]),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_whatever_is_read_comes_out_valid(rows, scheme):
     file = parse("\n".join(f"{token}{space}{tag}" for token, space, tag in rows), scheme)
     for tweet in file.tweets:
@@ -319,7 +319,6 @@ def test_whatever_is_read_comes_out_valid(rows, scheme):
     good=st.lists(st.sampled_from(["Hi O\nBob B-x\nLee I-x", "x B-y", "a O"]), min_size=1),
     bad=st.lists(st.sampled_from(["b", "b Q-x", "b I-x", "\u00a0 B-x", "\tO", "b B-x\n\nc I-x"])),
 )
-@settings(deadline=None)
 def test_good_tweets_are_never_lost(good, bad):
     clean = parse("x B-y\n\n" + "\n\n".join(good))
     mixed = parse("x B-y\n\n" + "\n\n".join([*bad, *good]))
@@ -328,7 +327,6 @@ def test_good_tweets_are_never_lost(good, bad):
 
 
 @given(content=st.binary(max_size=60))
-@settings(deadline=None)
 def test_no_content_is_too_odd(content):
     file = parse(content)
     assert file.tweets or file.problems

@@ -205,7 +205,7 @@ def gold_docs(draw: st.DrawFn) -> Doc:
     return gold_doc(" ".join(words), *((*ent, ls) for ent, ls in zip(ents, labels, strict=True)))
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=150)
 @given(docs=st.lists(gold_docs(), min_size=1, max_size=8), min_count=st.integers(1, 2))
 def test_training_looks_up_each_doc_as_if_it_were_new(docs: list[Doc], min_count: int) -> None:
     lists: dict[str, list[str]] = {"X": ["a b"], "Y": []}

@@ -3,7 +3,7 @@ import multiprocessing
 import numpy
 import pytest
 import spacy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 
@@ -93,7 +93,6 @@ def test_memory_zone(trained):
     assert predicted_entities(trained, ["Shaka Khan in Xyzzyville", *TEXTS]) == expected
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 7), min_size=1, max_size=5),
     st.integers(0, 2**16),
