@@ -86,13 +86,13 @@ def test_ignore_warnings(paths):
 
 
 def test_tokenizers(paths):
-    result = run(*paths, "--verbose")
+    result = check(*paths, "--verbose")
     lines = [" ".join(row) for row in rows_of(result)]
     assert "TweetTokenizer: F1 of tokens 100.0% 100.0%" in lines
     assert "TweetTokenizer: entities 100.0% 100.0%" in lines
     assert "spaCy's English: F1 of tokens 100.0% 100.0%" in lines
     assert "on the text that these were probably cut from" in text_of(result)
-    assert "probably" not in text_of(run(*paths))
+    assert "probably" not in text_of(check(*paths))
 
 
 def test_good_marks_where_nothing_is_wrong(write):
