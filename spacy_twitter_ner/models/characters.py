@@ -13,7 +13,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from ..layers.char_cnn import CharCNN
 from ..normalization import mask_user_and_url
 from .features import Lexemes, count_texts
-from .vocabulary import UNKNOWN, Vocabulary
+from .vocabulary import UNKNOWN, Vocabulary, warn_of_sample
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -66,6 +66,7 @@ def CharEmbed(
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the weights. Without a vocabulary, build it of the sample."""
     if X is not None and len(model.attrs["vocabulary"]) == 1:
+        warn_of_sample(model.name, len(X.texts))
         _fit(model, X.text_counts)
     cnn = model.layers[0]
     cnn.set_dim("nV", len(model.attrs["vocabulary"]))

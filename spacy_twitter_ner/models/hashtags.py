@@ -16,7 +16,7 @@ from thinc.types import Floats2d
 from ..normalization import normal_form, orthography, segment_words, split_hashtag, token_kind
 from .features import Lexemes, count_texts
 from .tables import add_gradient, draw_table
-from .vocabulary import Vocabulary
+from .vocabulary import Vocabulary, warn_of_sample
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -64,6 +64,7 @@ def HashtagEmbed(width: int, *, min_freq: int = 2) -> Model[InT, OutT]:
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the vectors from N(0, 1 / width). Without a vocabulary, build it of the sample."""
     if X is not None and len(model.attrs["vocabulary"]) == 1:
+        warn_of_sample(model.name, len(X.texts))
         _fit(model, X.text_counts)
     draw_table(model, "E", len(model.attrs["vocabulary"]), model.get_dim("nO"))
 

@@ -11,7 +11,7 @@ from thinc.types import Floats2d, Ints2d
 
 from .features import Lexemes, count_texts, lexeme_features, validate_features
 from .tables import draw_tables, fit_tables, gather, is_fitted, table_model, vocabularies
-from .vocabulary import UNKNOWN
+from .vocabulary import UNKNOWN, warn_of_sample
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -60,6 +60,7 @@ def LexemeFeatures(
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
     """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
     if X is not None and not is_fitted(model):
+        warn_of_sample(model.name, len(X.texts))
         _fit(model, X.text_counts)
     draw_tables(model)
 

@@ -5,9 +5,26 @@ from collections.abc import Iterable
 from typing import Any
 
 import srsly
+from spacy.util import logger
 from thinc.model import deserialize_attr, serialize_attr
 
 UNKNOWN = 0
+
+
+def warn_of_sample(name: str, n_words: int) -> None:
+    """Say that a vocabulary is made of a layer's sample input, which is a few texts at most: what
+    `spacy pretrain` initialises a pipeline with is not even a text of the user's.
+
+    name (str): The layer's name.
+    n_words (int): How many distinct words the sample has.
+    """
+    logger.warning(
+        "%s: its vocabulary is made of a sample of %d distinct word(s), as no training data was "
+        "seen. For `spacy pretrain`, let [components.twitter_bilstm_ner] have `source`: a pipeline "
+        "that `spacy init nlp` has initialised with the training data",
+        name,
+        n_words,
+    )
 
 
 class Vocabulary:

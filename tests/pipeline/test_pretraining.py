@@ -1,0 +1,101 @@
+"""`spacy pretrain`: a pipeline that knows its vocabularies already, and the weights it gives."""
+
+import logging
+from pathlib import Path
+
+import numpy
+import pytest
+import spacy
+import srsly
+from spacy.cli.init_config import fill_config
+from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
+from spacy.training.pretrain import pretrain
+from thinc.api import Config
+
+from .util import TRAIN_DATA, make_examples, params
+
+CONFIG = """
+[paths]
+train = "train.spacy"
+
+[nlp]
+lang = "xx"
+pipeline = ["twitter_bilstm_ner"]
+
+[components]
+
+[components.twitter_bilstm_ner]
+factory = "twitter_bilstm_ner"
+
+[corpora]
+
+[corpora.train]
+@readers = "spacy.Corpus.v1"
+path = ${paths.train}
+
+[corpora.dev]
+@readers = "spacy.Corpus.v1"
+path = ${paths.train}
+
+[corpora.pretrain]
+@readers = "spacy.JsonlCorpus.v1"
+path = "texts.jsonl"
+
+[pretraining]
+max_epochs = 2
+component = "twitter_bilstm_ner"
+layer = "tok2vec"
+corpus = "corpora.pretrain"
+
+[pretraining.objective]
+@architectures = "spacy.PretrainCharacters.v1"
+maxout_pieces = 2
+hidden_size = 8
+n_characters = 2
+
+[initialize]
+init_tok2vec = null
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(tmp_path)
+    docs = [example.reference for example in make_examples(spacy.blank("xx"))]
+    DocBin(docs=docs, attrs=["ENT_IOB", "ENT_TYPE"]).to_disk("train.spacy")
+    srsly.write_jsonl("texts.jsonl", [{"text": text} for text, _ in TRAIN_DATA] * 20)
+    Path("pretrained").mkdir()
+    Path("base.cfg").write_text(CONFIG)
+    fill_config(tmp_path / "config.cfg", tmp_path / "base.cfg", pretraining=True, silent=True)
+    return Config().from_disk("config.cfg")
+
+
+def test_an_initialised_pipeline_can_be_pretrained(config, tmp_path):
+    initialised = init_nlp(config)
+    initialised.to_disk("initialised")
+    before = params(initialised.get_pipe("twitter_bilstm_ner").model.get_ref("tok2vec"))
+    source = config.copy()
+    source["components"]["twitter_bilstm_ner"] = {"source": "initialised"}
+    pretrain(source, tmp_path / "pretrained", silent=True)
+
+    config["initialize"]["init_tok2vec"] = str(tmp_path / "pretrained" / "model-last.bin")
+    nlp = init_nlp(config)
+    after = params(nlp.get_pipe("twitter_bilstm_ner").model.get_ref("tok2vec"))
+    assert {key: array.shape for key, array in after.items()} == {
+        key: array.shape for key, array in before.items()
+    }
+    assert max(numpy.abs(after[key] - before[key]).max() for key in before) > 1e-3
+
+
+def test_one_that_is_not_says_so(config, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, logger="spacy"):
+        pretrain(config, tmp_path / "pretrained", silent=True)
+    assert "vocabulary is made of a sample of 7 distinct word(s)" in caplog.text
+    assert "spacy init nlp" in caplog.text
+
+
+def test_training_data_are_no_sample(config, caplog):
+    with caplog.at_level(logging.WARNING, logger="spacy"):
+        init_nlp(config)
+    assert "sample" not in caplog.text
