@@ -54,6 +54,14 @@ class Head(Protocol, Generic[ScoresT]):
         RETURNS (Floats2d): (N, nO) probabilities, in ordinary memory.
         """
 
+    def get_lattice(self, scores: ScoresT) -> Lattice:
+        """Find the scores of whole sequences of tags, of which the probabilities of entities and
+        of analyses are made.
+
+        scores (ScoresT): The tagger's output.
+        RETURNS (Lattice): The lattice, in ordinary memory.
+        """
+
     def scale(self, gradient: ScoresT, factor: float) -> ScoresT:
         """RETURNS (ScoresT): The gradient times a factor."""
 
@@ -93,17 +101,10 @@ class SoftmaxHead:
         return decode_bio(logs, lengths, no_begin=no_begin, no_inside=no_inside)
 
     def get_posteriors(self, scores: list[Floats2d]) -> Floats2d:
-        ops = get_array_ops(scores[0])
-        nO = scores[0].shape[1]
-        indifferent = ops.xp.zeros(nO)
-        lattice = Lattice(
-            emissions=_log(ops, ops.flatten(scores)),
-            transitions=ops.xp.zeros((nO, nO)),
-            start=indifferent,
-            end=indifferent,
-            lengths=[len(doc_scores) for doc_scores in scores],
-        )
-        return marginals(lattice)[1].to_numpy().emissions
+        return marginals(_independent(scores))[1].to_numpy().emissions
+
+    def get_lattice(self, scores: list[Floats2d]) -> Lattice:
+        return _independent(scores).to_numpy()
 
     def scale(self, gradient: list[Floats2d], factor: float) -> list[Floats2d]:
         return [doc_gradient * factor for doc_gradient in gradient]
@@ -136,8 +137,25 @@ class CRFHead:
     def get_posteriors(self, scores: Lattice) -> Floats2d:
         return marginals(scores)[1].to_numpy().emissions
 
+    def get_lattice(self, scores: Lattice) -> Lattice:
+        return scores.to_numpy()
+
     def scale(self, gradient: Lattice, factor: float) -> Lattice:
         return gradient.scaled(factor)
+
+
+def _independent(scores: list[Floats2d]) -> Lattice:
+    """The lattice of tags that are independent of one another but for the rules of BIO."""
+    ops = get_array_ops(scores[0])
+    nO = scores[0].shape[1]
+    indifferent = ops.xp.zeros(nO)
+    return Lattice(
+        emissions=_log(ops, ops.flatten(scores)),
+        transitions=ops.xp.zeros((nO, nO)),
+        start=indifferent,
+        end=indifferent,
+        lengths=[len(doc_scores) for doc_scores in scores],
+    )
 
 
 def _pad(counts: Lattice, larger: Lattice) -> Lattice:

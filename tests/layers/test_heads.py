@@ -89,6 +89,17 @@ def test_softmax_decoding() -> None:
         assert SoftmaxHead().decode(scores, no_begin, no_inside).tolist() == expected.tolist()
 
 
+def test_softmax_lattice() -> None:
+    """Its sequences are as probable as their tags together, among the valid ones."""
+    scores = softmax(make_logits())
+    lattice = SoftmaxHead().get_lattice(scores)
+    assert lattice.lengths == LENGTHS
+    for sequence, scored in zip(scores, valid_sequences(lattice), strict=True):
+        for tags, score in scored:
+            product = numpy.prod(sequence[numpy.arange(len(tags)), list(tags)])
+            assert math.exp(score) == pytest.approx(product)
+
+
 # Conditional random field
 
 
@@ -144,6 +155,11 @@ def test_crf_decoding() -> None:
         assert tags.tolist() == expected.tolist()
         assert is_valid(tags[3:])
         assert (tags[no_begin] % 2 == 0).all()
+
+
+def test_crf_lattice() -> None:
+    lattice = make_lattice(LENGTHS, 5)
+    assert_same_lattice(CRFHead().get_lattice(lattice), lattice, 0.0)
 
 
 # Both
