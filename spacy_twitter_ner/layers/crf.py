@@ -229,13 +229,7 @@ def _marginals(
     unary = passes.alpha * passes.beta
     totals = unary.sum(axis=1, keepdims=True)
     unary /= _nonzero(xp, totals)
-    owner, is_last = _owners(xp, lattice.lengths)
-    owner, is_last = owner[packing.left_to_right], is_last[packing.left_to_right]
-    with numpy.errstate(divide="ignore"):  # log 0 is the -inf that is promised
-        log_norms = xp.log(norms) + passes.largest
-        last = (passes.alpha[is_last] * passes.last).sum(axis=1, keepdims=True)
-        log_norms[is_last] += xp.log(last)
-    log_sums = xp.bincount(owner, weights=log_norms[:, 0], minlength=len(lattice.lengths))
+    sums, is_last = log_sums(lattice, packing, passes)
     n_first = packing.first_step
     to = (weights * passes.beta / _nonzero(xp, norms * totals))[n_first:]
     emissions = xp.empty_like(unary)
@@ -247,7 +241,7 @@ def _marginals(
         end=unary[is_last].sum(axis=0),
         lengths=lattice.lengths,
     )
-    return log_sums, expected
+    return sums, expected
 
 
 @dataclass(frozen=True)
@@ -293,6 +287,20 @@ def forward_backward(lattice: Lattice, packing: Packing, possible: Bools2d | Non
     alpha, norms = _forward_pass(xp, packing, weights, steps, first)
     beta = _backward_pass(xp, packing, weights, steps, last, norms)
     return Passes(weights, largest, steps, last, alpha, norms, beta)
+
+
+def log_sums(lattice: Lattice, packing: Packing, passes: Passes) -> tuple[Floats1d, Bools1d]:
+    """RETURNS (tuple[Floats1d, Bools1d]): (B,) the logarithm of the sum over all sequences that
+    are possible, and (N,) which rows in packed order are the last of theirs."""
+    xp = get_array_ops(lattice.emissions).xp
+    owner, is_last = _owners(xp, lattice.lengths)
+    owner, is_last = owner[packing.left_to_right], is_last[packing.left_to_right]
+    with numpy.errstate(divide="ignore"):  # log 0 is the -inf that is promised
+        log_norms = xp.log(passes.norms) + passes.largest
+        last = (passes.alpha[is_last] * passes.last).sum(axis=1, keepdims=True)
+        log_norms[is_last] += xp.log(last)
+    sums = xp.bincount(owner, weights=log_norms[:, 0], minlength=len(lattice.lengths))
+    return sums, is_last
 
 
 def _exponentials(xp: Any, lattice: Lattice) -> tuple[Floats2d, Floats1d, Floats1d]:

@@ -17,7 +17,7 @@ import numpy
 from thinc.api import NumpyOps
 from thinc.types import Floats1d, Floats2d, Ints1d, Ints2d
 
-from .crf import Lattice, Passes, forward_backward
+from .crf import Lattice, Passes, forward_backward, log_sums
 from .packing import pack_sequences
 
 Bools1d: TypeAlias = numpy.ndarray
@@ -53,6 +53,7 @@ class SpanChart:
     logs (Floats2d): (N, types) the logarithms of the factors of I at all rows up to each, added
         up; factors that are zero are left out.
     zeros (Ints2d): (N, types) how many were left out.
+    log_partition (Floats1d): (B,) the logarithm of the sum over each sequence's tags.
     """
 
     passes: Passes
@@ -60,6 +61,7 @@ class SpanChart:
     is_last: Bools1d
     logs: Floats2d
     zeros: Ints2d
+    log_partition: Floats1d
 
 
 def make_chart(
@@ -83,7 +85,14 @@ def make_chart(
     factors = (passes.weights[:, 2::2] / _nonzero(passes.norms))[places]
     is_zero = factors == 0.0
     logs = numpy.log(numpy.where(is_zero, 1.0, factors))
-    return SpanChart(passes, places, is_last, logs.cumsum(axis=0), is_zero.cumsum(axis=0))
+    return SpanChart(
+        passes,
+        places,
+        is_last,
+        logs.cumsum(axis=0),
+        is_zero.cumsum(axis=0),
+        log_sums(lattice, packing, passes)[0],
+    )
 
 
 def possible_tags(

@@ -14,7 +14,7 @@ from spacy_twitter_ner.layers.spans import (
     span_posteriors,
 )
 
-from .crf_oracle import make_lattice
+from .crf_oracle import log_sums, make_lattice
 from .spans_oracle import all_span_posteriors, masked, sequence_probabilities, spans_of
 
 LENGTHS = [3, 0, 1, 4, 0]
@@ -66,6 +66,14 @@ def test_equal_to_enumeration(nO: int, dtype: str) -> None:
 def test_equal_to_enumeration_with_constraints(lengths, seed, scale) -> None:
     no_begin, no_inside = numpy.random.RandomState(seed).uniform(size=(2, sum(lengths))) < 0.3
     assert_exact(make_lattice(lengths, 5, seed=seed, scale=scale), no_begin, no_inside)
+
+
+def test_log_partition_with_constraints() -> None:
+    lattice = make_lattice(LENGTHS, 5)
+    no_begin, no_inside = numpy.random.RandomState(0).uniform(size=(2, sum(LENGTHS))) < 0.4
+    chart = make_chart(lattice, no_begin=no_begin, no_inside=no_inside)
+    expected = log_sums(masked(lattice, no_begin, no_inside))
+    assert chart.log_partition == pytest.approx(numpy.asarray(expected), abs=1e-10)
 
 
 def test_begun() -> None:
