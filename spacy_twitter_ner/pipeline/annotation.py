@@ -7,6 +7,7 @@ from spacy.attrs import ENT_IOB, IS_SPACE, SENT_START
 from spacy.tokens import Doc, Span
 from thinc.types import Ints1d
 
+from ..layers.spans import TypedSpans
 from .gold import IOB_BEGIN, IOB_INSIDE, OUTSIDE
 
 Bools1d = numpy.ndarray
@@ -56,21 +57,31 @@ def tags_to_entities(
     types (Sequence[str]): The entity types.
     RETURNS (list[list[Span]]): Each doc's entities, in order.
     """
-    tags = numpy.concatenate([numpy.zeros(0, "int64"), *batch_tags])
+    spans = find_spans(numpy.concatenate([numpy.zeros(0, "int64"), *batch_tags]))
     doc_ends = numpy.cumsum([len(doc) for doc in docs])
+    owners = numpy.searchsorted(doc_ends, spans.starts, side="right")
+    entities: list[list[Span]] = [[] for _ in docs]
+    columns = (column.tolist() for column in (*spans, owners))
+    for start, end, type_index, owner in zip(*columns, strict=True):
+        doc = docs[owner]
+        offset = int(doc_ends[owner]) - len(doc)
+        span = Span(doc, start - offset, end - offset, label=types[type_index])
+        entities[owner].append(span)
+    return entities
+
+
+def find_spans(tags: Ints1d) -> TypedSpans:
+    """Find the spans that tags of a batch stand for.
+
+    tags (Ints1d): (N,) valid BIO tags; no sequence begins with an I.
+    RETURNS (TypedSpans): The spans, in order.
+    """
     is_begin = tags % 2 == 1
     starts = numpy.flatnonzero(is_begin)
     # An entity ends before the next token that does not continue one, or where the batch does.
     ends_before = numpy.append(numpy.flatnonzero(is_begin | (tags == OUTSIDE)), len(tags))
     ends = ends_before[numpy.searchsorted(ends_before, starts, side="right")]
-    owners = numpy.searchsorted(doc_ends, starts, side="right")
-    entities: list[list[Span]] = [[] for _ in docs]
-    for start, end, owner in zip(starts.tolist(), ends.tolist(), owners.tolist(), strict=True):
-        doc = docs[owner]
-        offset = int(doc_ends[owner]) - len(doc)
-        label = types[int(tags[start]) // 2]
-        entities[owner].append(Span(doc, start - offset, end - offset, label=label))
-    return entities
+    return TypedSpans(starts, ends, tags[starts] // 2)
 
 
 def set_entities(doc: Doc, entities: list[Span]) -> None:
