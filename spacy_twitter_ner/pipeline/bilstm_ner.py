@@ -1,6 +1,6 @@
 """The component: tags each token with a neural tagger and sets the entities of the tags."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -10,17 +10,19 @@ from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from thinc.types import Ints1d
 
 from ..iob import bio_tags
-from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
-from .confidence import DocLattice, ScoredTags, score_tags
-from .gold import MISSING, gold_tags
-from .initialization import embedding_nodes, fit_gazetteers, fit_vocabularies
-from .posteriors import Posteriors, validate_settings
+from .annotation import set_entities, tags_to_entities
+from .confidence import ScoredTags
+from .fitting import fit_embeddings
+from .gold import MISSING, gold_tags, warn_of_cut_entities
+from .prediction import SequencePredictor, validate_settings
 from .scores import register_confidence, set_scores
+from .windows import validate_window_length
 
 default_model_config = """
 [model]
@@ -49,10 +51,11 @@ _SAMPLE_SIZE = 10
 
 @Language.factory(
     "twitter_bilstm_ner",
-    assigns=["doc.ents", "doc.spans", "token.ent_iob", "token.ent_type"],
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
     default_config={
         "model": DEFAULT_MODEL,
         "loss_reduction": "mean",
+        "window_length": 500,
         "threshold": 0.0,
         "outside_bias": 0.0,
         "temperature": 1.0,
@@ -67,6 +70,7 @@ def make_twitter_bilstm_ner(
     name: str,
     model: Model[list[Doc], Any],
     loss_reduction: str,
+    window_length: int,
     threshold: float,
     outside_bias: float,
     temperature: float,
@@ -81,6 +85,8 @@ def make_twitter_bilstm_ner(
     loss_reduction (str): "mean" divides the loss of a batch and its gradient by the batch's
         tokens, so that clipping and learn rate mean the same for every batch; "sum" does not,
         as in spaCy's own components, and suits one that shares its token vectors with them.
+    window_length (int): In prediction, docs of more tokens are read in windows of so many, which
+        overlap, so that memory does not grow with them; 0 reads every doc in one piece.
     threshold (float): Entities whose probability is below it are not set.
     outside_bias (float): What is added to the score of O at each token: exp(outside_bias) is what
         its odds are multiplied by. Above 0 for precision, below 0 for recall.
@@ -96,6 +102,7 @@ def make_twitter_bilstm_ner(
         model,
         name,
         loss_reduction=loss_reduction,
+        window_length=window_length,
         threshold=threshold,
         outside_bias=outside_bias,
         temperature=temperature,
@@ -105,7 +112,7 @@ def make_twitter_bilstm_ner(
     )
 
 
-class TwitterBiLSTMNER(Posteriors, TrainablePipe):
+class TwitterBiLSTMNER(SequencePredictor, TrainablePipe):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
@@ -115,6 +122,7 @@ class TwitterBiLSTMNER(Posteriors, TrainablePipe):
         name: str = "twitter_bilstm_ner",
         *,
         loss_reduction: str = "mean",
+        window_length: int = 500,
         threshold: float = 0.0,
         outside_bias: float = 0.0,
         temperature: float = 1.0,
@@ -129,6 +137,7 @@ class TwitterBiLSTMNER(Posteriors, TrainablePipe):
             mean, see layers/heads.py.
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
+        window_length (int): How many tokens are read in one piece; 0 for all of a doc.
         threshold (float): The least probability of an entity that is set.
         outside_bias (float): What is added to the score of O at each token.
         temperature (float): What scores are divided by to find probabilities.
@@ -143,30 +152,25 @@ class TwitterBiLSTMNER(Posteriors, TrainablePipe):
                 f"[components.{name}] loss_reduction must be 'mean' or 'sum', "
                 f"not {loss_reduction!r}"
             )
-        validate_settings(
-            name,
-            threshold=threshold,
-            outside_bias=outside_bias,
-            temperature=temperature,
-            spans_key=spans_key,
-            extension=extension,
-        )
-        if spans_key and extension:
-            register_confidence(extension, spans_key)
+        validate_window_length(window_length)
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
+        self.spans_key = spans_key
+        self.extension = extension
         # What is learned and tuned is stored with the model; where to write is the config's.
         self.cfg: dict[str, Any] = {
             "labels": [],
             "loss_reduction": loss_reduction,
+            "window_length": window_length,
             "threshold": threshold,
             "outside_bias": outside_bias,
             "temperature": temperature,
         }
-        self.spans_key = spans_key
-        self.extension = extension
+        validate_settings(name, self.cfg, spans_key, extension)
+        if spans_key and extension:
+            register_confidence(extension, spans_key)
         self._rehearsal_model: Model | None = None
 
     @property
@@ -184,30 +188,20 @@ class TwitterBiLSTMNER(Posteriors, TrainablePipe):
         """RETURNS (tuple[str, ...]): The BIO tags, in the order of the model's outputs."""
         return tuple(bio_tags(self.labels))
 
-    def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
-        """Find the most probable valid tags of a batch of docs, without modifying them.
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Set the entities of a stream of docs. Where a batch fails, its docs are tried one by
+        one: only those that fail by themselves go to the error handler, a doc a call.
 
-        docs (Iterable[Doc]): The docs.
-        RETURNS (list[Ints1d]): Each doc's tags, (nT,), as indices of `tags`. If confidence is asked
-            for, by spans_key or threshold, a ScoredTags, which has it too.
+        stream (Iterable[Doc]): The docs.
+        batch_size (int): How many docs are read at once.
+        YIELDS (Doc): The docs, in order, without those that failed.
         """
-        docs = list(docs)
-        lengths = [len(doc) for doc in docs]
-        if not any(lengths):
-            nothing = numpy.zeros(0, dtype="int64")
-            return ScoredTags([nothing for _ in docs], [numpy.zeros(0) for _ in docs])
-        no_begin, no_inside, is_space = entity_constraints(docs)
-        scores = self._score(docs)
-        tags = trim_white_space(self._head.decode(scores, no_begin, no_inside), is_space)
-        if not self.spans_key and self.cfg["threshold"] == 0.0:
-            return numpy.split(tags, numpy.cumsum(lengths)[:-1])
-        lattice = DocLattice(self._head.get_lattice(scores), no_begin, no_inside, is_space)
-        return score_tags(
-            lattice,
-            tags,
-            temperature=self.cfg["temperature"],
-            threshold=self.cfg["threshold"],
-        )
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception:
+                docs = [doc for doc in docs if self(doc) is not None]
+            yield from docs
 
     def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
         """Set the entities of a batch of docs. Entities and blocked tokens that are there stay.
@@ -338,9 +332,8 @@ class TwitterBiLSTMNER(Posteriors, TrainablePipe):
         for label in labels:
             self.add_label(label)
         self._require_labels()
-        embeddings = list(embedding_nodes(self.model, nlp))
-        fit_vocabularies(embeddings, get_examples)
-        fit_gazetteers(self.name, embeddings, get_examples, phrases)
+        warn_of_cut_entities(self.name, get_examples())
+        fit_embeddings(self.name, self.model, nlp, get_examples, phrases)
         # Docs without tokens tell nothing of widths.
         sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))
         if not sample:

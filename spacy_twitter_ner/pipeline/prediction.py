@@ -1,4 +1,4 @@
-"""What the component says of a doc beyond its most probable entities."""
+"""What the component predicts: tags, their probabilities, other analyses, other entities."""
 
 import math
 from collections.abc import Iterable
@@ -7,37 +7,44 @@ from typing import Any
 import numpy
 from spacy.tokens import Doc, SpanGroup
 from thinc.api import Model
-from thinc.types import Floats2d
+from thinc.types import Floats2d, Ints1d
 
 from ..layers.heads import Head
-from .annotation import entity_constraints
-from .confidence import Analysis, DocLattice, find_alternatives, find_analyses
+from .annotation import entity_constraints, trim_white_space
+from .confidence import (
+    Analysis,
+    DocLattice,
+    ScoredTags,
+    find_alternatives,
+    find_analyses,
+    score_tags,
+)
+from .windows import score_docs
 
 # Beyond it exp() would overflow; it is also far more than any bias that leaves a choice.
 _MAX_BIAS = 100.0
 
 
 def validate_settings(
-    name: str,
-    *,
-    threshold: float,
-    outside_bias: float,
-    temperature: float,
-    spans_key: str | None,
-    extension: str | None,
+    name: str, cfg: dict[str, Any], spans_key: str | None, extension: str | None
 ) -> None:
     """Check the settings of a component that have to do with how sure it is.
 
     name (str): The component's name.
+    cfg (dict[str, Any]): Has threshold, outside_bias and temperature.
+    spans_key (Optional[str]): The span group's key.
+    extension (Optional[str]): The extension attribute's name.
     RAISES (ValueError): If one cannot be meant; the message names it.
     """
+    threshold, bias, temperature = (
+        cfg[key] for key in ("threshold", "outside_bias", "temperature")
+    )
     place = f"[components.{name}]"
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"{place} threshold is a probability, from 0 to 1, not {threshold}")
-    if not abs(outside_bias) <= _MAX_BIAS:
+    if not abs(bias) <= _MAX_BIAS:
         raise ValueError(
-            f"{place} outside_bias is a logarithm, from {-_MAX_BIAS:g} to {_MAX_BIAS:g}, "
-            f"not {outside_bias}"
+            f"{place} outside_bias is a logarithm, from {-_MAX_BIAS:g} to {_MAX_BIAS:g}, not {bias}"
         )
     if not 0.0 < temperature < math.inf:
         raise ValueError(f"{place} temperature has to be above 0, not {temperature}")
@@ -48,14 +55,40 @@ def validate_settings(
         )
 
 
-class Posteriors:
-    """The part of a component that finds probabilities. They are those of the distribution that
-    is decoded: with the setting outside_bias, and with entities that are there already, white
-    space and sentence starts taken account of; and with the setting temperature."""
+class SequencePredictor:
+    """The part of a component that predicts. Probabilities are those of the distribution that is
+    decoded: with the setting outside_bias, and with entities that are there already, white space
+    and sentence starts taken account of; and with the setting temperature."""
 
     name: str
     model: Model
     cfg: dict[str, Any]
+    spans_key: str | None
+
+    def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
+        """Find the most probable valid tags of a batch of docs, without modifying them.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (list[Ints1d]): Each doc's tags, (nT,), as indices of `tags`. If confidence is asked
+            for, by spans_key or threshold, a ScoredTags, which has it too.
+        """
+        docs = list(docs)
+        lengths = [len(doc) for doc in docs]
+        if not any(lengths):
+            nothing = numpy.zeros(0, dtype="int64")
+            return ScoredTags([nothing for _ in docs], [numpy.zeros(0) for _ in docs])
+        no_begin, no_inside, is_space = entity_constraints(docs)
+        scores = self._score(docs)
+        tags = trim_white_space(self._head.decode(scores, no_begin, no_inside), is_space)
+        if not self.spans_key and self.cfg["threshold"] == 0.0:
+            return numpy.split(tags, numpy.cumsum(lengths)[:-1])
+        lattice = DocLattice(self._head.get_lattice(scores), no_begin, no_inside, is_space)
+        return score_tags(
+            lattice,
+            tags,
+            temperature=self.cfg["temperature"],
+            threshold=self.cfg["threshold"],
+        )
 
     def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
         """Find how probable each tag of each token is, given that the tags of a doc are valid
@@ -115,7 +148,7 @@ class Posteriors:
 
     def _score(self, docs: list[Doc]) -> Any:
         """The model's output, O weighed. Not all docs may be empty."""
-        scores = self.model.predict(docs)
+        scores = score_docs(self.model.predict, self._head, docs, self.cfg["window_length"])
         bias = self.cfg["outside_bias"]
         return self._head.weigh_outside(scores, bias) if bias else scores
 
