@@ -2,13 +2,14 @@
 
 import sys
 
-from . import check, convert, facts, lexical, merge_vectors, report, silver
+from . import check, convert, curves, facts, lexical, merge_vectors, report, silver
 from .app import NAME, app
 
 __all__ = [
     "app",
     "check",
     "convert",
+    "curves",
     "facts",
     "lexical",
     "main",
