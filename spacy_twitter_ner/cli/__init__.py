@@ -2,7 +2,7 @@
 
 import sys
 
-from . import check, convert, curves, facts, lexical, merge_vectors, report, silver
+from . import check, convert, curves, draw, facts, lexical, merge_vectors, report, show, silver
 from .app import NAME, app
 
 __all__ = [
@@ -10,11 +10,13 @@ __all__ = [
     "check",
     "convert",
     "curves",
+    "draw",
     "facts",
     "lexical",
     "main",
     "merge_vectors",
     "report",
+    "show",
     "silver",
 ]
 

@@ -13,6 +13,7 @@ def import_matplotlib() -> Any:
     try:
         import matplotlib
         import matplotlib.backends.backend_agg
+        import matplotlib.colors
         import matplotlib.figure
         import matplotlib.font_manager
         import matplotlib.patches

@@ -16,9 +16,9 @@ INK, MUTED, GRID = "#1f2430", "#5b6270", "#dfe2e8"
 FORMATS = (".png", ".svg")
 DPI = 110
 
-_FAMILY = "DejaVu Sans"
+FAMILY, MONO_FAMILY = "DejaVu Sans", "DejaVu Sans Mono"
 _SETTINGS = {
-    "font.family": _FAMILY,
+    "font.family": FAMILY,
     "font.size": 8.5,
     "axes.edgecolor": GRID,
     "axes.labelcolor": MUTED,
@@ -82,17 +82,22 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def drawable(text: str) -> str:
+def shorten(text: str, length: int) -> str:
+    """RETURNS (str): A text of at most that many characters; a longer one ends in an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def drawable(text: str, family: str = FAMILY) -> str:
     """RETURNS (str): A text with a box in place of each character that the font does not have."""
-    return "".join(char if _has_glyph(char) else "□" for char in text if char != "\ufe0f")
+    return "".join(char if _has_glyph(char, family) else "□" for char in text if char != "\ufe0f")
 
 
-@lru_cache(maxsize=4096)
-def _has_glyph(char: str) -> bool:
+@lru_cache(maxsize=8192)
+def _has_glyph(char: str, family: str) -> bool:
+    return char.isprintable() and bool(_font(family).get_char_index(ord(char)))
+
+
+@lru_cache(maxsize=2)
+def _font(family: str) -> Any:
     font_manager = import_matplotlib().font_manager
-    return char.isprintable() and bool(_font(font_manager).get_char_index(ord(char)))
-
-
-@lru_cache(maxsize=1)
-def _font(font_manager: Any) -> Any:
-    return font_manager.get_font(font_manager.findfont(_FAMILY))
+    return font_manager.get_font(font_manager.findfont(family))
