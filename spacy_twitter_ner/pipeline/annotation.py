@@ -13,13 +13,16 @@ from .gold import IOB_BEGIN, IOB_INSIDE, OUTSIDE
 Bools1d = numpy.ndarray
 
 
-def entity_constraints(docs: Sequence[Doc]) -> tuple[Bools1d, Bools1d, Bools1d]:
+def entity_constraints(
+    docs: Sequence[Doc], *, keep_ents: bool = True
+) -> tuple[Bools1d, Bools1d, Bools1d]:
     """Find where in a batch entities may not stand.
 
     Entities that are there already and blocked tokens are left alone, no entity begins or ends
     on white space, and none crosses a sentence start that is set.
 
     docs (Sequence[Doc]): The batch.
+    keep_ents (bool): Whether entities and blocked tokens are left alone, or as if there were none.
     RETURNS (tuple[Bools1d, Bools1d, Bools1d]): Three (N,) masks over all tokens: no entity may
         begin here; none may continue here; here is white space.
     """
@@ -27,7 +30,7 @@ def entity_constraints(docs: Sequence[Doc]) -> tuple[Bools1d, Bools1d, Bools1d]:
     attributes = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
     is_space, iob, sent_start = numpy.concatenate([numpy.zeros((0, 3), "uint64"), *attributes]).T
     is_space = is_space == 1
-    preset = (iob == IOB_BEGIN) | (iob == IOB_INSIDE)
+    preset = ((iob == IOB_BEGIN) | (iob == IOB_INSIDE)) & keep_ents
     return preset | is_space, preset | (sent_start == 1), is_space
 
 

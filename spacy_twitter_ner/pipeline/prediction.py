@@ -107,11 +107,15 @@ class SequencePredictor:
             scores = self._head.temper(scores, self.cfg["temperature"])
         return numpy.split(self._head.get_posteriors(scores), numpy.cumsum(lengths)[:-1])
 
-    def predict_kbest(self, docs: Iterable[Doc], k: int = 5) -> list[list[Analysis]]:
+    def predict_kbest(
+        self, docs: Iterable[Doc], k: int = 5, *, keep_ents: bool = False
+    ) -> list[list[Analysis]]:
         """Find the k most probable analyses of each doc, without modifying it.
 
         docs (Iterable[Doc]): The docs.
         k (int): How many, from 1.
+        keep_ents (bool): Whether entities and blocked tokens that are in a doc are certain, so
+            that it is about the other tokens only.
         RETURNS (list[list[Analysis]]): Each doc's analyses, the most probable first: their
             `entities`, and the `probability` that these, all of them and no others, are right.
             Fewer than k where there are no more.
@@ -120,14 +124,17 @@ class SequencePredictor:
         docs = list(docs)
         if not any(len(doc) for doc in docs):
             return [[Analysis([], 1.0)] for _ in docs]
-        return find_analyses(docs, self._tempered_lattice(docs), k, self.cfg["labels"])
+        return find_analyses(docs, self._tempered_lattice(docs, keep_ents), k, self.cfg["labels"])
 
-    def predict_spans(self, docs: Iterable[Doc], min_probability: float = 0.05) -> list[SpanGroup]:
+    def predict_spans(
+        self, docs: Iterable[Doc], min_probability: float = 0.05, *, keep_ents: bool = False
+    ) -> list[SpanGroup]:
         """Find all spans of each doc that are entities with at least some probability, without
         modifying it. Those that are set are among them, where they are probable enough.
 
         docs (Iterable[Doc]): The docs.
         min_probability (float): The least probability, above 0.
+        keep_ents (bool): As for predict_kbest.
         RETURNS (list[SpanGroup]): Each doc's spans, with their labels. They may overlap; they
             stand from left to right and the more probable ones first, and attrs["scores"] has
             their probabilities. The group can be stored in doc.spans.
@@ -138,7 +145,7 @@ class SequencePredictor:
             return [
                 SpanGroup(doc, name=self.name, attrs={"scores": numpy.zeros(0)}) for doc in docs
             ]
-        lattice = self._tempered_lattice(docs)
+        lattice = self._tempered_lattice(docs, keep_ents)
         types = self.cfg["labels"]
         return find_alternatives(docs, lattice, min_probability, types, self.name)
 
@@ -152,7 +159,7 @@ class SequencePredictor:
         bias = self.cfg["outside_bias"]
         return self._head.weigh_outside(scores, bias) if bias else scores
 
-    def _tempered_lattice(self, docs: list[Doc]) -> DocLattice:
+    def _tempered_lattice(self, docs: list[Doc], keep_ents: bool) -> DocLattice:
         lattice = self._head.get_lattice(self._score(docs))
-        untempered = DocLattice(lattice, *entity_constraints(docs))
+        untempered = DocLattice(lattice, *entity_constraints(docs, keep_ents=keep_ents))
         return untempered.tempered(self.cfg["temperature"])

@@ -121,7 +121,7 @@ def test_all_probable_spans_are_found(is_crf, lengths, seed, least) -> None:
     head, scores = random_scores(is_crf, docs, seed)
     if not any(lengths):
         return
-    found = make_ner(head, scores).predict_spans(docs, least)
+    found = make_ner(head, scores).predict_spans(docs, least, keep_ents=True)
     expected = all_analyses(docs, head.get_lattice(scores))
     for group, analyses in zip(found, expected, strict=True):
         probable = {s: p for s, p in posteriors(analyses).items() if p >= least}
@@ -139,14 +139,16 @@ def test_analyses_are_the_most_probable(is_crf, lengths, seed) -> None:
     head, scores = random_scores(is_crf, docs, seed)
     ner = make_ner(head, scores)
     expected = all_analyses(docs, head.get_lattice(scores))
-    for found, analyses in zip(ner.predict_kbest(docs, 10_000), expected, strict=True):
+    for found, analyses in zip(
+        ner.predict_kbest(docs, 10_000, keep_ents=True), expected, strict=True
+    ):
         by_entities = {tuple(places(a.entities)): a.probability for a in found}
         possible = {spans: p for spans, p in analyses.items() if p > 0.0}
         assert by_entities == pytest.approx(possible, abs=1e-9)
         probabilities = [a.probability for a in found]
         assert probabilities == sorted(probabilities, reverse=True)
         assert sum(probabilities) == pytest.approx(1.0)
-    for few, analyses in zip(ner.predict_kbest(docs, 2), expected, strict=True):
+    for few, analyses in zip(ner.predict_kbest(docs, 2, keep_ents=True), expected, strict=True):
         assert 1 <= len(few) <= 2
         assert few[0].probability <= max(analyses.values()) + 1e-9
 
@@ -166,7 +168,9 @@ def test_outside_bias_multiplies_the_odds_of_outside(is_crf, lengths, seed, bias
     )
     ner = make_ner(head, scores, outside_bias=bias, temperature=2.0)
     expected = all_analyses(docs, lattice.scaled(0.5))
-    for found, analyses in zip(ner.predict_kbest(docs, 10_000), expected, strict=True):
+    for found, analyses in zip(
+        ner.predict_kbest(docs, 10_000, keep_ents=True), expected, strict=True
+    ):
         by_entities = {tuple(places(a.entities)): a.probability for a in found}
         assert by_entities == pytest.approx({s: p for s, p in analyses.items() if p > 0}, abs=1e-9)
     tags = ner.predict(docs)
@@ -265,6 +269,22 @@ def test_nothing_is_scored_that_nobody_asked_for(trained, ner) -> None:
 def test_settings_that_cannot_be_meant(nlp, setting, message) -> None:
     with pytest.raises(ValueError, match=r"\[components.twitter_bilstm_ner\] .*" + message):
         nlp.add_pipe(NAME, config=setting)
+
+
+def test_alternatives_to_what_is_set(trained, ner) -> None:
+    """A doc can be asked about before and after it was annotated."""
+    doc = trained.make_doc("Shaka Khan in London")
+    fresh = places(ner.predict_spans([doc], 1e-4)[0])
+    best = ner.predict_kbest([doc], 2)[0]
+    ner(doc)
+    assert places(best[0].entities) == places(doc.ents) == [(0, 2, "PERSON"), (3, 4, "LOC")]
+    assert places(ner.predict_spans([doc], 1e-4)[0]) == fresh
+    assert set(places(doc.ents)) < set(fresh)
+    assert [places(a.entities) for a in ner.predict_kbest([doc], 2)[0]] == [
+        places(a.entities) for a in best
+    ]
+    (kept,) = ner.predict_kbest([doc], 1, keep_ents=True)[0]
+    assert places(kept.entities) == []
 
 
 def test_bad_questions(trained, ner) -> None:
