@@ -7,7 +7,6 @@ from typing import Any
 import numpy
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
@@ -22,6 +21,7 @@ from .fitting import fit_embeddings
 from .gold import MISSING, gold_tags, warn_of_cut_entities
 from .prediction import SequencePredictor, validate_settings
 from .scores import register_confidence, set_scores
+from .serialization import CheckedSerialization
 from .windows import validate_window_length
 
 default_model_config = """
@@ -112,7 +112,7 @@ def make_twitter_bilstm_ner(
     )
 
 
-class TwitterBiLSTMNER(SequencePredictor, TrainablePipe):
+class TwitterBiLSTMNER(SequencePredictor, CheckedSerialization):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
