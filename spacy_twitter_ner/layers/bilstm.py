@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from thinc.api import Model, get_width
-from thinc.types import Floats1d, Floats2d, Floats3d, Ints1d, Ragged
+from thinc.types import Floats2d, Floats3d, Ints1d, Ragged
 
 from .lstm import FORGET_GATE, N_GATES, GateWeights, Steps, backprop_steps, run_steps
 from .packing import pack_for_prediction, pack_sequences
@@ -113,27 +113,26 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
 
     def backprop(dY: OutT) -> InT:
         d_hidden = packing.pack_halves(ops, dY.dataXd)
-        recurrent_rows = slice(packing.first_step, None)
+        gradients = {name: ops.xp.empty_like(model.get_param(name)) for name in "WUb"}
 
-        def read_back(direction: int) -> tuple[Floats2d, Floats2d, Floats2d, Floats1d]:
+        def read_back(direction: int) -> Floats2d:
             inputs, steps, factors = results[direction]
             d_gates = backprop_steps(
-                ops, packing.bounds, d_hidden[direction], steps, U[direction], factors
+                ops, packing, d_hidden[direction], steps, U[direction], factors
             )
             states = steps.hidden[packing.previous]
             if factors is not None:
                 states *= factors[packing.previous]
-            return (
-                d_gates @ W[direction],
-                d_gates.T @ inputs,
-                d_gates[recurrent_rows].T @ states,
-                d_gates.sum(axis=0),
-            )
+            dW, dU, db = (gradients[name][direction] for name in "WUb")
+            ops.xp.matmul(d_gates.T, inputs, out=dW)
+            ops.xp.matmul(d_gates[packing.first_step :].T, states, out=dU)
+            ops.xp.sum(d_gates, axis=0, out=db)
+            return ops.xp.matmul(d_gates, W[direction])
 
-        d_rows, *d_weights = zip(*for_both_directions(model, read_back, len(rows)), strict=True)
-        for name, gradients in zip("WUb", d_weights, strict=True):
-            model.inc_grad(name, ops.xp.stack(gradients))
-        return Ragged(backprop_dropout(packing.unpack_sum(ops, d_rows)), dY.lengths)
+        d_rows = packing.unpack_sum(ops, for_both_directions(model, read_back, len(rows)))
+        for name, gradient in gradients.items():
+            model.inc_grad(name, gradient)
+        return Ragged(backprop_dropout(d_rows), dY.lengths)
 
     hidden = [steps.hidden for _, steps, _ in results]
     return Ragged(packing.unpack_concat(ops, hidden), X.lengths), backprop

@@ -6,12 +6,11 @@ three that get their gradient through the cell.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from thinc.api import Model, Ops
 from thinc.types import Floats2d, Floats3d
 
-from .packing import Bounds
+from .packing import Bounds, Packing
 
 N_GATES = 4
 N_SIGMOIDS = 3
@@ -122,7 +121,7 @@ def run_steps(
 
 def backprop_steps(
     ops: Ops,
-    bounds: Bounds,
+    packing: Packing,
     d_hidden: Floats2d,
     steps: Steps,
     U: Floats2d,
@@ -135,45 +134,53 @@ def backprop_steps(
     U (Floats2d): (4 * nH, nH) recurrent weights, neither transposed nor halved.
     RETURNS (Floats2d): (N, 4 * nH) the gradient of the gates before their nonlinearity.
     """
-    xp = ops.xp
+    xp, bounds = ops.xp, packing.bounds
     nH = d_hidden.shape[1]
-    d_gates = xp.empty_like(steps.gates)
-    scratch = xp.empty((bounds[0][1] if bounds else 0, nH), dtype=d_hidden.dtype)
-    d_hidden_later = d_cell_later = scratch[:0]
+    d_gates, d_cell_by_hidden = _gate_derivatives(ops, packing, steps)
+    output, by_cell = d_gates[:, :nH], d_gates[:, nH:].reshape(-1, N_GATES - 1, nH)
+    forget = steps.gates[:, FORGET_GATE * nH : (FORGET_GATE + 1) * nH]
+    d_hidden_later = d_cell_later = d_hidden[:0]
     befores = [0, *(start for start, _ in bounds)]
     for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
         size, size_later = end - start, len(d_cell_later)
-        dh, d_step, tanh_cell = d_hidden[start:end], d_gates[start:end], steps.squashed[start:end]
+        dh, dc = d_hidden[start:end], d_cell_by_hidden[start:end]
         dh[:size_later] += d_hidden_later
-        o, i, f, g = (steps.gates[start:end, k * nH : (k + 1) * nH] for k in range(N_GATES))
-        d_o, d_i, d_f, d_g = (d_step[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
-        dc = scratch[:size]
-        _tanh_derivative(xp, tanh_cell, out=dc)
-        dc *= o
         dc *= dh
         dc[:size_later] += d_cell_later
-        sigmoids, d_sigmoids = (
-            array[:, : N_SIGMOIDS * nH] for array in (steps.gates[start:end], d_step)
-        )
-        xp.subtract(1.0, sigmoids, out=d_sigmoids)
-        d_sigmoids *= sigmoids
-        d_o *= tanh_cell
-        d_o *= dh
-        d_i *= g
-        d_f *= steps.cells[before : before + size] if start else 0.0
-        _tanh_derivative(xp, g, out=d_g)
-        d_g *= i
-        by_cell = d_step.reshape(size, N_GATES, nH)[:, 1:]
-        by_cell *= dc[:, None]
+        output[start:end] *= dh
+        by_cell[start:end] *= dc[:, None]
         if start:
-            d_cell_later = dc * f
-            d_hidden_later = xp.matmul(d_step, U)
+            d_cell_later = dc * forget[start:end]
+            d_hidden_later = xp.matmul(d_gates[start:end], U)
             if mask is not None:
                 d_hidden_later *= mask[before : before + size]
     return d_gates
 
 
-def _tanh_derivative(xp: Any, values: Floats2d, out: Floats2d) -> None:
-    """1 - y * y for the values y of a tanh."""
-    xp.multiply(values, values, out=out)
-    xp.subtract(1.0, out, out=out)
+def _gate_derivatives(ops: Ops, packing: Packing, steps: Steps) -> tuple[Floats2d, Floats2d]:
+    """RETURNS (tuple[Floats2d, Floats2d]): (N, 4 * nH) the derivative of the hidden state by the
+    output gate, and of the cell by the other three, each before its nonlinearity; and (N, nH) the
+    derivative of the hidden state by the cell."""
+    xp = ops.xp
+    nH = steps.hidden.shape[1]
+    derivatives = xp.empty_like(steps.gates)
+    by_o, by_i, by_f, by_g = (derivatives[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
+    o, i, _, g = (steps.gates[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
+    sigmoids = steps.gates[:, : N_SIGMOIDS * nH]
+    by_sigmoids = xp.subtract(1.0, sigmoids, out=derivatives[:, : N_SIGMOIDS * nH])
+    by_sigmoids *= sigmoids
+    by_o *= steps.squashed
+    by_i *= g
+    by_f[: packing.first_step] = 0.0
+    by_f[packing.first_step :] *= steps.cells[packing.previous]
+    _tanh_derivative(ops, g, out=by_g)
+    by_g *= i
+    by_cell = _tanh_derivative(ops, steps.squashed, out=xp.empty_like(steps.squashed))
+    by_cell *= o
+    return derivatives, by_cell
+
+
+def _tanh_derivative(ops: Ops, values: Floats2d, out: Floats2d) -> Floats2d:
+    """RETURNS (Floats2d): 1 - y * y for the values y of a tanh."""
+    ops.xp.multiply(values, values, out=out)
+    return ops.xp.subtract(1.0, out, out=out)
