@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy
-from thinc.api import Ops
-from thinc.types import Floats2d, Floats3d, Ints1d
+from thinc.api import Ops, get_array_module
+from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d
 
 Bounds: TypeAlias = list[tuple[int, int]]
 Directions: TypeAlias = Sequence[Floats2d] | Floats3d
@@ -41,9 +41,9 @@ class Packing:
     bounds: Bounds
 
     @property
-    def orders(self) -> tuple[Ints1d, Ints1d]:
-        """RETURNS (tuple[Ints1d, Ints1d]): The two orders, as directions are numbered."""
-        return self.left_to_right, self.right_to_left
+    def orders(self) -> Ints2d:
+        """RETURNS (Ints2d): (2, N) both orders, from the left and from the right."""
+        return get_array_module(self.left_to_right).stack((self.left_to_right, self.right_to_left))
 
     @property
     def first_step(self) -> int:
