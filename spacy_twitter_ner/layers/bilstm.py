@@ -120,7 +120,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
         def read_back(directions: slice) -> None:
             inputs, steps, factors = results[directions.start]
             d_gates = backprop_steps(
-                ops, packing, d_hidden[directions], steps, U[directions], factors
+                ops, packing.bounds, d_hidden[directions], steps, U[directions], factors
             )
             states = steps.hidden[:, packing.previous]
             if factors is not None:

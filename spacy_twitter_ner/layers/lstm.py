@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from thinc.api import Model, Ops
 from thinc.types import Floats3d
 
-from .packing import Bounds, Packing
+from .packing import Bounds
 
 N_GATES = 4
 N_SIGMOIDS = 3
@@ -123,7 +123,7 @@ def run_steps(
 
 def backprop_steps(
     ops: Ops,
-    packing: Packing,
+    bounds: Bounds,
     d_hidden: Floats3d,
     steps: Steps,
     U: Floats3d,
@@ -136,51 +136,41 @@ def backprop_steps(
     U (Floats3d): (D, 4 * nH, nH) recurrent weights, neither transposed nor halved.
     RETURNS (Floats3d): (D, N, 4 * nH) the gradient of the gates before their nonlinearity.
     """
-    xp, bounds = ops.xp, packing.bounds
-    n_directions, n_rows, nH = d_hidden.shape
-    d_gates, d_cell_by_hidden = _gate_derivatives(ops, packing, steps)
-    by_gate = d_gates.reshape(n_directions, n_rows, N_GATES, nH)
-    output, by_cell = by_gate[:, :, 0], by_gate[:, :, 1:]
-    forget = _split_gates(steps.gates)[FORGET_GATE]
-    d_hidden_later = d_cell_later = d_hidden[:, :0]
+    xp = ops.xp
+    n_directions, _, nH = d_hidden.shape
+    d_gates = xp.empty_like(steps.gates)
+    d_cells = xp.empty((n_directions, bounds[0][1] if bounds else 0, nH), dtype=d_hidden.dtype)
+    d_hidden_later = d_cell_later = d_cells[:, :0]
     befores = [0, *(start for start, _ in bounds)]
     for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
         size, size_later = end - start, d_cell_later.shape[1]
-        dh, dc = d_hidden[:, start:end], d_cell_by_hidden[:, start:end]
+        gates, d_step = steps.gates[:, start:end], d_gates[:, start:end]
+        o, i, f, g = _split_gates(gates)
+        d_o, d_i, d_f, d_g = _split_gates(d_step)
+        tanh_cell = steps.squashed[:, start:end]
+        dh, dc = d_hidden[:, start:end], d_cells[:, :size]
         dh[:, :size_later] += d_hidden_later
+        _tanh_derivative(ops, tanh_cell, out=dc)
+        dc *= o
         dc *= dh
         dc[:, :size_later] += d_cell_later
-        output[:, start:end] *= dh
-        by_cell[:, start:end] *= dc[:, :, None]
+        sigmoids = gates[..., : N_SIGMOIDS * nH]
+        d_sigmoids = xp.subtract(1.0, sigmoids, out=d_step[..., : N_SIGMOIDS * nH])
+        d_sigmoids *= sigmoids
+        _tanh_derivative(ops, g, out=d_g)
+        d_g *= i
+        d_i *= g
+        d_f *= steps.cells[:, before : before + size] if start else 0.0
+        d_o *= tanh_cell
+        d_o *= dh
+        for d_gate in (d_i, d_f, d_g):
+            d_gate *= dc
         if start:
-            d_cell_later = dc * forget[:, start:end]
-            d_hidden_later = xp.matmul(d_gates[:, start:end], U)
+            d_cell_later = dc * f
+            d_hidden_later = xp.matmul(d_step, U)
             if mask is not None:
                 d_hidden_later *= mask[:, before : before + size]
     return d_gates
-
-
-def _gate_derivatives(ops: Ops, packing: Packing, steps: Steps) -> tuple[Floats3d, Floats3d]:
-    """RETURNS (tuple[Floats3d, Floats3d]): (D, N, 4 * nH) the derivative of the hidden state by the
-    output gate, and of the cell by the other three, each before its nonlinearity; and (D, N, nH)
-    the derivative of the hidden state by the cell."""
-    xp = ops.xp
-    nH = steps.hidden.shape[2]
-    derivatives = xp.empty_like(steps.gates)
-    by_o, by_i, by_f, by_g = _split_gates(derivatives)
-    o, i, _, g = _split_gates(steps.gates)
-    sigmoids = steps.gates[..., : N_SIGMOIDS * nH]
-    by_sigmoids = xp.subtract(1.0, sigmoids, out=derivatives[..., : N_SIGMOIDS * nH])
-    by_sigmoids *= sigmoids
-    by_o *= steps.squashed
-    by_i *= g
-    by_f[:, : packing.first_step] = 0.0
-    by_f[:, packing.first_step :] *= steps.cells[:, packing.previous]
-    _tanh_derivative(ops, g, out=by_g)
-    by_g *= i
-    by_cell = _tanh_derivative(ops, steps.squashed, out=xp.empty_like(steps.squashed))
-    by_cell *= o
-    return derivatives, by_cell
 
 
 def _split_gates(gates: Floats3d) -> list[Floats3d]:

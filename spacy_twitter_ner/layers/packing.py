@@ -77,10 +77,11 @@ class Packing:
         RETURNS (Floats2d): (N, 2 * nH)
         """
         n_rows, width = packed[0].shape
-        X = ops.xp.empty((n_rows, 2 * width), dtype=packed[0].dtype)
-        X[self.left_to_right, :width] = packed[0]
-        X[self.right_to_left, width:] = packed[1]
-        return X
+        # Each half of a row on its own: whole rows are moved faster than parts of rows.
+        halves = ops.xp.empty((2 * n_rows, width), dtype=packed[0].dtype)
+        for direction, order in enumerate(self.orders):
+            halves[2 * order + direction] = packed[direction]
+        return halves.reshape(n_rows, 2 * width)
 
     def pack_halves(self, ops: Ops, X: Floats2d) -> Floats3d:
         """Put each half of the columns into its direction's order: the transpose of
@@ -89,8 +90,9 @@ class Packing:
         X (Floats2d): (N, 2 * nH)
         RETURNS (Floats3d): (2, N, nH)
         """
-        width = X.shape[1] // 2
-        return ops.xp.stack((X[self.left_to_right, :width], X[self.right_to_left, width:]))
+        n_rows, width = X.shape
+        halves = X.reshape(2 * n_rows, width // 2)
+        return halves[2 * self.orders + ops.xp.arange(2)[:, None]]
 
 
 def pack_sequences(ops: Ops, lengths: Any) -> Packing:
