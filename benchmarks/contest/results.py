@@ -1,9 +1,12 @@
 """Runs of contestants, and their results: kept as long as all that decided them is the same."""
 
+import hashlib
 import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from thinc.api import Config
 
 from . import contestants, project
 from .contestants import Contestant, all_contestants
@@ -68,7 +71,7 @@ def decisive_inputs(run: Run) -> dict[str, Any]:
     contestant = run.contestant
     corpus = {split: digest([f"corpus/{run.corpus}/{split}.spacy"]) for split in ("train", *SPLITS)}
     return {
-        "source": digest([contestant.source]),
+        "source": digest([contestant.source]) if contestant.is_script else _settings(contestant),
         "overrides": run.overrides,
         "without": list(contestant.without),
         "seed": run.seed,
@@ -77,6 +80,18 @@ def decisive_inputs(run: Run) -> dict[str, Any]:
         "versions": {name: version(name) for name in contestant.packages},
         "package": digest(SOURCES) if contestant in contestants.LADDER else None,
     }
+
+
+def _settings(contestant: Contestant) -> str:
+    """RETURNS (str): Digest of what a config says of the model and its training: comments, scorers
+    and loggers do not decide."""
+    path = project.ROOT / contestant.source
+    config = Config().from_disk(path, interpolate=False) if path.exists() else Config()
+    for component in config.get("components", {}).values():
+        component.pop("scorer", None)
+    config.get("training", {}).pop("logger", None)
+    text = json.dumps(config, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def version(package: str) -> str | None:

@@ -64,6 +64,10 @@ def append(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
 
 
+def set_option(path: Path, line: str) -> None:
+    path.write_text(f"{path.read_text()}\n{line}\n")
+
+
 def new_corpus(split: str) -> Callable[[Path], None]:
     return lambda root: write_corpus(root / "corpus" / "tiny", **{split: TWEETS[:3]})
 
@@ -71,8 +75,12 @@ def new_corpus(split: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        (lambda root: append(root / "configs" / "b.cfg"), ALL[2:]),
-        (lambda root: append(root / "configs" / "a.cfg"), ALL[:2]),
+        (lambda root: set_option(root / "configs" / "b.cfg", "dropout = 0.1"), ALL[2:]),
+        (lambda root: set_option(root / "configs" / "a.cfg", "dropout = 0.1"), ALL[:2]),
+        # What only says how to report does not.
+        (lambda root: set_option(root / "configs" / "b.cfg", "# a comment"), []),
+        (lambda root: set_option(root / "configs/b.cfg", "[training.logger]\nx = 1"), []),
+        (lambda root: set_option(root / "configs/b.cfg", "[components.ner.scorer]\nx = 1"), []),
         (lambda root: append(root / "assets" / "words.txt"), ALL[2:]),
         # The source decides our models, not the baselines.
         (lambda root: append(root / "spacy_twitter_ner" / "layers" / "x" / "y.py"), ALL[2:]),
@@ -139,7 +147,7 @@ def test_stale_results_are_marked(root: Path, trained: list[str]) -> None:
 
     # Another setting is another model, however much is accepted.
     append(source)
-    append(root / "configs" / "b.cfg")
+    set_option(root / "configs" / "b.cfg", "x = 1")
     run_cli("--accept-stale")
     assert trained == ALL[2:]
 
