@@ -10,14 +10,19 @@ from spacy.language import Language
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
-from thinc.types import Floats2d, Ints1d
+from thinc.types import Ints1d
 
 from ..iob import bio_tags
-from ..layers.heads import Head
-from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
-from .gold import MISSING, gold_tags
+from .annotation import set_entities, tags_to_entities
+from .confidence import ScoredTags
+from .fitting import fit_embeddings
+from .gold import MISSING, gold_tags, warn_of_cut_entities
+from .prediction import SequencePredictor, validate_settings
+from .scores import register_confidence, set_scores
+from .windows import validate_window_length
 
 default_model_config = """
 [model]
@@ -50,7 +55,13 @@ _SAMPLE_SIZE = 10
     default_config={
         "model": DEFAULT_MODEL,
         "loss_reduction": "mean",
-        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
+        "window_length": 500,
+        "threshold": 0.0,
+        "outside_bias": 0.0,
+        "temperature": 1.0,
+        "spans_key": None,
+        "extension": None,
+        "scorer": {"@scorers": "spacy-twitter-ner.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
 )
@@ -59,6 +70,12 @@ def make_twitter_bilstm_ner(
     name: str,
     model: Model[list[Doc], Any],
     loss_reduction: str,
+    window_length: int,
+    threshold: float,
+    outside_bias: float,
+    temperature: float,
+    spans_key: str | None,
+    extension: str | None,
     scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
     """Make a named entity recogniser that tags tokens with a BiLSTM.
@@ -68,12 +85,34 @@ def make_twitter_bilstm_ner(
     loss_reduction (str): "mean" divides the loss of a batch and its gradient by the batch's
         tokens, so that clipping and learn rate mean the same for every batch; "sum" does not,
         as in spaCy's own components, and suits one that shares its token vectors with them.
+    window_length (int): In prediction, docs of more tokens are read in windows of so many, which
+        overlap, so that memory does not grow with them; 0 reads every doc in one piece.
+    threshold (float): Entities whose probability is below it are not set.
+    outside_bias (float): What is added to the score of O at each token: exp(outside_bias) is what
+        its odds are multiplied by. Above 0 for precision, below 0 for recall.
+    temperature (float): What the scores are divided by to find probabilities; above 1 makes them
+        more cautious. `spacy-twitter-ner calibrate` finds it; entities do not depend on it.
+    spans_key (Optional[str]): The key of the span group in doc.spans where entities are stored
+        with their probabilities in attrs["scores"]; none if not given.
+    extension (Optional[str]): The name of an extension attribute of spans that has their score.
     scorer (Optional[Callable]): The scoring method.
     """
-    return TwitterBiLSTMNER(nlp.vocab, model, name, loss_reduction=loss_reduction, scorer=scorer)
+    return TwitterBiLSTMNER(
+        nlp.vocab,
+        model,
+        name,
+        loss_reduction=loss_reduction,
+        window_length=window_length,
+        threshold=threshold,
+        outside_bias=outside_bias,
+        temperature=temperature,
+        spans_key=spans_key,
+        extension=extension,
+        scorer=scorer,
+    )
 
 
-class TwitterBiLSTMNER(TrainablePipe):
+class TwitterBiLSTMNER(SequencePredictor, TrainablePipe):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
@@ -83,6 +122,12 @@ class TwitterBiLSTMNER(TrainablePipe):
         name: str = "twitter_bilstm_ner",
         *,
         loss_reduction: str = "mean",
+        window_length: int = 500,
+        threshold: float = 0.0,
+        outside_bias: float = 0.0,
+        temperature: float = 1.0,
+        spans_key: str | None = None,
+        extension: str | None = None,
         scorer: Callable | None = None,
     ) -> None:
         """Make a named entity recogniser.
@@ -92,19 +137,40 @@ class TwitterBiLSTMNER(TrainablePipe):
             mean, see layers/heads.py.
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
-        scorer (Optional[Callable]): The scoring method, as spacy.ner_scorer.v1.
-        RAISES (ValueError): If loss_reduction is neither "mean" nor "sum".
+        window_length (int): How many tokens are read in one piece; 0 for all of a doc.
+        threshold (float): The least probability of an entity that is set.
+        outside_bias (float): What is added to the score of O at each token.
+        temperature (float): What scores are divided by to find probabilities.
+        spans_key (Optional[str]): Where in doc.spans entities and their probabilities are stored.
+        extension (Optional[str]): The extension attribute of spans that has their probability.
+        scorer (Optional[Callable]): The scoring method, as
+            spacy-twitter-ner.entity_scorer.v1.
+        RAISES (ValueError): If a setting cannot be meant, or the extension attribute is another's.
         """
         if loss_reduction not in ("mean", "sum"):
             raise ValueError(
                 f"[components.{name}] loss_reduction must be 'mean' or 'sum', "
                 f"not {loss_reduction!r}"
             )
+        validate_window_length(window_length)
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
-        self.cfg: dict[str, Any] = {"labels": [], "loss_reduction": loss_reduction}
+        self.spans_key = spans_key
+        self.extension = extension
+        # What is learned and tuned is stored with the model; where to write is the config's.
+        self.cfg: dict[str, Any] = {
+            "labels": [],
+            "loss_reduction": loss_reduction,
+            "window_length": window_length,
+            "threshold": threshold,
+            "outside_bias": outside_bias,
+            "temperature": temperature,
+        }
+        validate_settings(name, self.cfg, spans_key, extension)
+        if spans_key and extension:
+            register_confidence(extension, spans_key)
         self._rehearsal_model: Model | None = None
 
     @property
@@ -122,33 +188,20 @@ class TwitterBiLSTMNER(TrainablePipe):
         """RETURNS (tuple[str, ...]): The BIO tags, in the order of the model's outputs."""
         return tuple(bio_tags(self.labels))
 
-    def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
-        """Find the most probable valid tags of a batch of docs, without modifying them.
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Set the entities of a stream of docs. Where a batch fails, its docs are tried one by
+        one: only those that fail by themselves go to the error handler, a doc a call.
 
-        docs (Iterable[Doc]): The docs.
-        RETURNS (list[Ints1d]): Each doc's tags, (nT,), as indices of `tags`.
+        stream (Iterable[Doc]): The docs.
+        batch_size (int): How many docs are read at once.
+        YIELDS (Doc): The docs, in order, without those that failed.
         """
-        docs = list(docs)
-        lengths = [len(doc) for doc in docs]
-        if not any(lengths):
-            return [numpy.zeros(0, dtype="int64") for _ in docs]
-        no_begin, no_inside, is_space = entity_constraints(docs)
-        tags = self._head.decode(self.model.predict(docs), no_begin, no_inside)
-        return numpy.split(trim_white_space(tags, is_space), numpy.cumsum(lengths)[:-1])
-
-    def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
-        """Find how probable each tag of each token is, given that the tags of a doc are valid
-        BIO: the posterior marginals.
-
-        docs (Iterable[Doc]): The docs.
-        RETURNS (list[Floats2d]): One (nT, n_tags) array a doc, in the order of `tags`.
-        """
-        docs = list(docs)
-        lengths = [len(doc) for doc in docs]
-        if not any(lengths):
-            return [numpy.zeros((0, len(self.tags))) for _ in docs]
-        posteriors = self._head.get_posteriors(self.model.predict(docs))
-        return numpy.split(posteriors, numpy.cumsum(lengths)[:-1])
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception:
+                docs = [doc for doc in docs if self(doc) is not None]
+            yield from docs
 
     def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
         """Set the entities of a batch of docs. Entities and blocked tokens that are there stay.
@@ -157,10 +210,17 @@ class TwitterBiLSTMNER(TrainablePipe):
         batch_tags (list[Ints1d]): Each doc's tags, as predict returns them.
         """
         docs = list(docs)
-        for doc, entities in zip(
-            docs, tags_to_entities(docs, batch_tags, self.labels), strict=True
-        ):
+        batch_entities = tags_to_entities(docs, batch_tags, self.labels)
+        for doc, entities in zip(docs, batch_entities, strict=True):
             set_entities(doc, entities)
+        if not self.spans_key or not isinstance(batch_tags, ScoredTags):
+            return
+        if self.extension:
+            register_confidence(self.extension, self.spans_key)
+        for doc, entities, confidences in zip(
+            docs, batch_entities, batch_tags.confidences, strict=True
+        ):
+            set_scores(doc, self.spans_key, entities, confidences)
 
     def update(
         self,
@@ -272,11 +332,8 @@ class TwitterBiLSTMNER(TrainablePipe):
         for label in labels:
             self.add_label(label)
         self._require_labels()
-        embeddings = list(self._embedding_nodes(nlp))
-        for node in embeddings:
-            if "fit_vocabulary" in node.attrs:
-                node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
-        self._fit_gazetteers(embeddings, get_examples, phrases)
+        warn_of_cut_entities(self.name, get_examples())
+        fit_embeddings(self.name, self.model, nlp, get_examples, phrases)
         # Docs without tokens tell nothing of widths.
         sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))
         if not sample:
@@ -307,10 +364,6 @@ class TwitterBiLSTMNER(TrainablePipe):
             self._resize_output()
         return 1
 
-    @property
-    def _head(self) -> Head:
-        return self.model.attrs["head"]
-
     def _n_outputs(self) -> int | None:
         return self.model.get_ref("output_layer").maybe_get_dim("nO")
 
@@ -323,34 +376,6 @@ class TwitterBiLSTMNER(TrainablePipe):
                 f"cannot add label {label!r} to component {self.name!r}: its model has "
                 f"{self._n_outputs()} outputs and cannot be resized"
             )
-
-    def _embedding_nodes(self, nlp: Language | None) -> Iterator[Model]:
-        """All layers of the model, and of a shared tok2vec that it listens to: what they know of
-        the training data is found here, as the tok2vec itself sees but a sample."""
-        models = [self.model]
-        for node in self.model.walk():
-            upstream = getattr(node, "upstream_name", None)
-            for name, pipe in nlp.pipeline if nlp is not None and upstream else ():
-                if name == upstream or (upstream == "*" and hasattr(pipe, "add_listener")):
-                    models.append(getattr(pipe, "model"))  # noqa: B009 (a Pipe's type has none)
-        for model in models:
-            yield from model.walk()
-
-    def _fit_gazetteers(
-        self,
-        nodes: list[Model],
-        get_examples: Callable[[], Iterable[Example]],
-        phrases: Mapping[str, Iterable[str]] | None,
-    ) -> None:
-        gazetteers = [node for node in nodes if "fit_gazetteer" in node.attrs]
-        if phrases and not gazetteers:
-            raise ValueError(
-                f"[initialize.components.{self.name}.phrases] gives phrases, but the model of "
-                f"component {self.name!r} has no gazetteer: add "
-                "[components.….embed.phrases] with spacy-twitter-ner.GazetteerEmbed.v1"
-            )
-        for node in gazetteers:
-            node.attrs["fit_gazetteer"](node, (eg.reference for eg in get_examples()), phrases)
 
     def _gold_tags(self, example: Example) -> Ints1d:
         type_index = {label: index for index, label in enumerate(self.labels)}

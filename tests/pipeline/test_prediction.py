@@ -1,5 +1,3 @@
-import multiprocessing
-
 import numpy
 import pytest
 import spacy
@@ -60,19 +58,6 @@ def test_generators(trained):
     assert entities(docs) == predicted_entities(trained, TEXTS)
     assert ner.update(iter(make_examples(trained)))[NAME] > 0.0
     clear_gradients(ner.model)
-
-
-@pytest.fixture
-def safe_start_method():
-    """BLAS has threads, and a process that has some must not be forked. A fork server has none;
-    it also imports spaCy but once."""
-    before = multiprocessing.get_start_method(allow_none=True)
-    available = multiprocessing.get_all_start_methods()
-    method = "forkserver" if "forkserver" in available else "spawn"
-    multiprocessing.set_start_method(method, force=True)
-    multiprocessing.set_forkserver_preload(["spacy"])
-    yield
-    multiprocessing.set_start_method(before, force=True)
 
 
 def test_two_processes(trained, safe_start_method):
@@ -168,15 +153,38 @@ def test_weights_that_are_not_finite(nlp, value):
         nlp("in London")
 
 
-def test_an_error_handler(nlp):
-    def fail(doc):
-        raise RuntimeError("no scores")
+@pytest.fixture
+def failing(nlp):
+    """A pipeline that fails at docs with the word "bad", and finds "London" in others."""
+    ner = add_fake_ner(nlp, ["LOC"], lambda token: ["B-LOC"] if token.text == "London" else [])
+    score = ner.model._func
 
-    ner = nlp.add_pipe(NAME)
-    ner.model = fake_model(fail, nO=1)
+    def forward(model, docs, is_train):
+        for doc in docs:
+            if "bad" in doc.text:
+                raise RuntimeError(f"cannot read {doc.text!r}")
+        return score(model, docs, is_train)
+
+    ner.model._func = forward
+    return nlp
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_an_error_costs_no_other_doc(failing, batch_size):
     failed = []
-    ner.set_error_handler(
-        lambda name, pipe, docs, error: failed.append((name, len(docs), str(error)))
+    failing.set_error_handler(
+        lambda name, pipe, docs, error: failed.append((name, [d.text for d in docs], str(error)))
     )
-    assert list(ner.pipe(nlp.make_doc(text) for text in ["a", "b", "c"])) == []
-    assert failed == [(NAME, 3, "no scores")]
+    texts = ["in London", "bad", "", "London", "so bad London", "a London"]
+    docs = list(failing.pipe(texts, batch_size=batch_size))
+    assert [doc.text for doc in docs] == ["in London", "", "London", "a London"]
+    assert entities(docs) == [[(1, 2, "LOC")], [], [(0, 1, "LOC")], [(1, 2, "LOC")]]
+    assert failed == [
+        (NAME, ["bad"], "cannot read 'bad'"),
+        (NAME, ["so bad London"], "cannot read 'so bad London'"),
+    ]
+
+
+def test_an_error_without_a_handler(failing):
+    with pytest.raises(RuntimeError, match="cannot read 'so bad'"):
+        list(failing.pipe(["London", "so bad", "London"]))
