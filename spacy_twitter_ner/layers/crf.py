@@ -123,7 +123,6 @@ def _validate_n_tags(nO: int) -> None:
 def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Callable]:
     lengths = [len(X) for X in Xs]
     emissions = model.ops.flatten(Xs) if Xs else model.ops.alloc2f(0, model.get_dim("nO"))
-    transitions, start, end = (model.get_param(name) for name in model.param_names)
 
     def backprop(d_lattice: OutT) -> InT:
         for name in model.param_names:
@@ -132,7 +131,18 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
         dX = d_lattice.emissions.astype(emissions.dtype)
         return model.ops.unflatten(dX, model.ops.asarray1i(lengths))
 
-    return Lattice(emissions, transitions, start, end, lengths), backprop
+    return score_sequences(model, emissions, lengths), backprop
+
+
+def score_sequences(model: Model[InT, OutT], emissions: Floats2d, lengths: list[int]) -> OutT:
+    """Add the scores of transitions to those of tokens.
+
+    emissions (Floats2d): (N, nO) each token's scores, all sequences one after another.
+    lengths (list[int]): The sequences' lengths.
+    RETURNS (Lattice): The scores of all tag sequences.
+    """
+    transitions, start, end = (model.get_param(name) for name in model.param_names)
+    return Lattice(emissions, transitions, start, end, lengths)
 
 
 def resize(crf: Model[InT, OutT], nO: int, margin: float) -> Model[InT, OutT]:

@@ -1,12 +1,13 @@
 """Encoders for spaCy's Tok2Vec: from each token's vector to its vector in context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from thinc.api import Model
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d, Floats3d, Ints1d, Ragged
 
 from ..layers.bigru import BiGRU
 from ..layers.bilstm import BiLSTM
+from ._standin import input_projection, predict_projected
 
 InT = list[Floats2d]
 OutT = list[Floats2d]
@@ -23,10 +24,13 @@ def BiLSTMEncoder(
     recurrent_dropout (float): Rate on the hidden state that enters the next step.
     RETURNS (Model[list[Floats2d], list[Floats2d]]): (nT, nI) -> (nT, 2 * hidden_width) each.
     """
-    return _over_lists(
+    model = _over_lists(
         "bilstm_encoder",
         BiLSTM(2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout),
     )
+    model.attrs["project"] = project
+    model.attrs["encode_projected"] = encode_projected
+    return model
 
 
 def BiGRUEncoder(
@@ -74,6 +78,58 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
         return model.ops.unflatten(dX.dataXd, dX.lengths)
 
     return model.ops.unflatten(Y.dataXd, Y.lengths), backprop
+
+
+def project(model: Model[InT, OutT], X: Floats2d) -> Floats3d:
+    """Predict the part of the lowest layer's gates that depends on its input alone.
+
+    X (Floats2d): (n, nI)
+    RETURNS (Floats3d): (2, n, width) for both directions.
+    """
+    lowest, *_ = _recurrent_layers(model)
+    return input_projection(lowest, X)
+
+
+def encode_projected(
+    model: Model[InT, OutT],
+    projected: Floats3d,
+    rows: Ints1d,
+    lengths: Sequence[int],
+    tokens: Ints1d,
+    columns: Floats2d,
+) -> Floats2d:
+    """Predict, of input that is projected already.
+
+    projected (Floats3d): (2, n, width) of project, of distinct inputs with zeros in some last
+        columns.
+    rows (Ints1d): (N,) each token's row among them.
+    lengths (Sequence[int]): The sequences' lengths.
+    tokens (Ints1d): (k,) the tokens that have something else than zeros in the last columns.
+    columns (Floats2d): (k, m) what they have there.
+    RETURNS (Floats2d): (N, nO) all sequences one after another.
+    """
+    lowest, *others = _recurrent_layers(model)
+    added = _project_columns(model, columns) if len(tokens) else None
+    Y = predict_projected(lowest, projected, rows, lengths, tokens, added)
+    for layer in others:
+        Y = layer.predict(Ragged(Y, model.ops.asarray1i(lengths))).dataXd
+    return Y
+
+
+def _recurrent_layers(model: Model[InT, OutT]) -> list[Model[Ragged, Ragged]]:
+    layer = model.layers[0]
+    return layer.layers or [layer]
+
+
+def _project_columns(model: Model[InT, OutT], columns: Floats2d) -> Floats3d:
+    """RETURNS (Floats3d): (2, k, width) what contents of the last columns add to projections of
+    zeros there."""
+    xp, m = model.ops.xp, columns.shape[1]
+    # The projection is affine: that of the columns' unit vectors tells their weights.
+    units = xp.zeros((1 + m, model.get_dim("nI")), dtype=columns.dtype)
+    units[1:, -m:] = xp.eye(m)
+    projected = project(model, units)
+    return xp.matmul(columns, projected[:, 1:] - projected[:, :1])
 
 
 def _flatten(model: Model[InT, OutT], Xs: list[Floats2d], dim: str) -> Ragged:

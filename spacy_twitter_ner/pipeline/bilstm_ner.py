@@ -7,7 +7,6 @@ from typing import Any
 import numpy
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
@@ -18,6 +17,7 @@ from ..iob import bio_tags
 from ..layers.heads import Head
 from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
 from .gold import MISSING, gold_tags
+from .remembering import RememberingPipe
 
 default_model_config = """
 [model]
@@ -73,7 +73,7 @@ def make_twitter_bilstm_ner(
     return TwitterBiLSTMNER(nlp.vocab, model, name, loss_reduction=loss_reduction, scorer=scorer)
 
 
-class TwitterBiLSTMNER(TrainablePipe):
+class TwitterBiLSTMNER(RememberingPipe):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
@@ -286,6 +286,7 @@ class TwitterBiLSTMNER(TrainablePipe):
             X=[example.predicted for example in sample],
             Y=[self.model.ops.alloc2f(len(example.predicted), n_tags) for example in sample],
         )
+        self.forget_lexemes()
 
     def add_label(self, label: str) -> int:
         """Add an entity type. A model that is trained already keeps what it knows of the others.
