@@ -63,6 +63,10 @@ def test_all_writes_what_it_promises(project):
     report = (project / "metrics/tiny/bilstm_crf/report.md").read_text(encoding="utf8")
     assert "musicartist" in report
     assert "validation" in report
+    # From raw text too, of which the tokenizer makes the tokens of the corpus.
+    assert "| test, raw text |" in report
+    raw = json.loads((project / "metrics/tiny/bilstm_crf/test_raw.json").read_text(encoding="utf8"))
+    assert (raw["token_f"], raw["ents_f"]) == (1, scores["ents_f"])
 
 
 def test_silver_teaches_a_student(project):

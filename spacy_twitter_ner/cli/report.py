@@ -44,7 +44,8 @@ def report_cli(
     Report a model's scores. Expects the JSON files that `python -m spacy evaluate
     MODEL SPLIT.spacy --output METRICS_DIR/SPLIT.json` writes, for example of train,
     validation and test, and writes report.md and report.json with the scores
-    overall and by entity type.
+    overall and by entity type. Scores of SPLIT_raw.json, the same tweets on raw text
+    (see `convert --raw`), stand beside those of SPLIT.json, with the loss.
     """
     printer = Printer(no_print=silent)
     with errors_as_messages(printer):

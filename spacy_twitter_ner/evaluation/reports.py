@@ -1,14 +1,18 @@
 """One report of a model's scores, from the JSON files of `python -m spacy evaluate --output`.
 
 A folder of metrics holds one such file a split: train.json, validation.json, test.json, any of
-them, and others. The report is report.md, to read, and report.json, of this form:
+them, and others. Beside the scores of a split on gold tokens there may be those of the same tweets
+on raw text, as test_raw.json beside test.json. The report is report.md, to read, and report.json,
+of this form:
 
     {
       "title": str,
-      "splits": {split: {"overall": PRF, "per_type": {type: PRF}, "speed": words/s or null}},
-      "against": {folder: {split: PRF}}
+      "splits": {split: SCORES},
+      "raw_text": {split: {**SCORES, "loss": F1 on gold tokens minus F1 on raw text, or null}},
+      "against": {folder: {split or split_raw: PRF}}
     }
 
+SCORES is {"overall": PRF, "per_type": {type: PRF}, "speed": words/s or null}.
 PRF is {"p": …, "r": …, "f": …}, fractions of 1 as in spaCy, or null where nothing was scored:
 neither the gold annotation nor the predictions hold an entity. report.md gives percentages.
 """
@@ -23,6 +27,8 @@ from typing import Any, NamedTuple
 
 SPLITS = ("train", "validation", "test")
 COMPARED_SPLITS = ("validation", "test")
+# What the name of a split on raw text ends with, as `convert --raw` names it.
+RAW_SUFFIX = "_raw"
 MARKDOWN_NAME, JSON_NAME = "report.md", "report.json"
 DEFAULT_TITLE = "Named entity recognition: scores"
 
@@ -63,12 +69,15 @@ class Report(NamedTuple):
     title (str): The heading.
     name (str): What the model's own row is called in the comparison.
     splits (dict[str, SplitScores]): The scores, in the order of the report.
-    against (dict[str, dict[str, PRF]]): The overall scores of other models, by name and split.
+    raw (dict[str, SplitScores]): Those of some of the splits on raw text.
+    against (dict[str, dict[str, PRF]]): The overall scores of other models, by name and split;
+        on raw text the split's name ends in "_raw".
     """
 
     title: str
     name: str
     splits: dict[str, SplitScores]
+    raw: dict[str, SplitScores]
     against: dict[str, dict[str, PRF]]
 
 
@@ -91,7 +100,7 @@ def make_report(
     RETURNS (Report): The report.
     RAISES (MetricsError): If there are no metrics, or some cannot be read.
     """
-    splits = read_metrics(metrics_dir)
+    splits, raw = _part_raw(read_metrics(metrics_dir))
     names = _distinct_names([metrics_dir, *against])
     others: dict[str, dict[str, PRF]] = {}
     for path, name in zip(against, names[1:], strict=True):
@@ -101,7 +110,16 @@ def make_report(
             f"nothing to compare with: neither {' nor '.join(COMPARED_SPLITS)} was evaluated in "
             f"{', '.join(str(path) for path in against)}"
         )
-    return Report(title, names[0], splits, others)
+    return Report(title, names[0], splits, raw, others)
+
+
+def _part_raw(
+    scores: Mapping[str, SplitScores],
+) -> tuple[dict[str, SplitScores], dict[str, SplitScores]]:
+    """Part the scores on raw text, by the names of their splits, from all others."""
+    raw = {split: scores[split + RAW_SUFFIX] for split in scores if split + RAW_SUFFIX in scores}
+    names = {split + RAW_SUFFIX for split in raw}
+    return {split: scores[split] for split in scores if split not in names}, raw
 
 
 def read_metrics(metrics_dir: Path) -> dict[str, SplitScores]:
@@ -195,13 +213,13 @@ def report_to_dict(report: Report) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): A report in the form of report.json, described above."""
     return {
         "title": report.title,
-        "splits": {
+        "splits": {split: _scores_to_dict(scores) for split, scores in report.splits.items()},
+        "raw_text": {
             split: {
-                "overall": scores.overall._asdict(),
-                "per_type": {label: prf._asdict() for label, prf in scores.per_type.items()},
-                "speed": scores.speed,
+                **_scores_to_dict(scores),
+                "loss": _loss(report.splits[split].overall, scores.overall),
             }
-            for split, scores in report.splits.items()
+            for split, scores in report.raw.items()
         },
         "against": {
             name: {split: prf._asdict() for split, prf in scores.items()}
@@ -210,28 +228,47 @@ def report_to_dict(report: Report) -> dict[str, Any]:
     }
 
 
+def _scores_to_dict(scores: SplitScores) -> dict[str, Any]:
+    return {
+        "overall": scores.overall._asdict(),
+        "per_type": {label: prf._asdict() for label, prf in scores.per_type.items()},
+        "speed": scores.speed,
+    }
+
+
+def _loss(gold: PRF, raw: PRF) -> float | None:
+    return None if gold.f is None or raw.f is None else gold.f - raw.f
+
+
 def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list[Table]:
     """Lay a report out in tables.
 
     report (Report): The report.
     type_columns (Sequence[str]): Which of P, R and F1 to show of each entity type and split.
-    RETURNS (list[Table]): The overall scores; those by type, where there are any; and the
-        comparison, where there is one.
+    RETURNS (list[Table]): The overall scores; those by type, where there are any; F1 on raw text
+        beside that on gold tokens, and the comparison, where there are such.
     """
     tables = [_overall_table(report)]
     if any(scores.per_type for scores in report.splits.values()):
         tables.append(_type_table(report, type_columns))
+    if report.raw:
+        tables.append(_raw_table(report))
     if report.against:
         tables.append(_comparison_table(report))
     return tables
 
 
 def _overall_table(report: Report) -> Table:
-    rows = [
-        (split, *_percentages(scores.overall), _figure(scores.speed, ".0f"))
-        for split, scores in report.splits.items()
-    ]
+    rows = []
+    for split, scores in report.splits.items():
+        rows.append(_overall_row(split, scores))
+        if split in report.raw:
+            rows.append(_overall_row(f"{split}, raw text", report.raw[split]))
     return Table("Overall", ("Split", *_HEADER, "Words/s"), rows)
+
+
+def _overall_row(name: str, scores: SplitScores) -> tuple[str, ...]:
+    return (name, *_percentages(scores.overall), _figure(scores.speed, ".0f"))
 
 
 def _type_table(report: Report, columns: Sequence[str]) -> Table:
@@ -248,15 +285,43 @@ def _type_table(report: Report, columns: Sequence[str]) -> Table:
     return Table("By entity type", ("Type", *header), rows)
 
 
+def _raw_table(report: Report) -> Table:
+    """What tokenization costs: F1 on gold tokens and on raw text, by type."""
+    nothing = PRF(None, None, None)
+    header = tuple(
+        f"{split} {column}" for split in report.raw for column in ("gold", "raw", "loss")
+    )
+    labels = sorted({label for split in report.raw for label in report.splits[split].per_type})
+    rows = []
+    for label in (None, *labels):
+        row = [label or "all types"]
+        for split, raw in report.raw.items():
+            gold = report.splits[split]
+            pair = [
+                scores.overall if label is None else scores.per_type.get(label, nothing)
+                for scores in (gold, raw)
+            ]
+            loss = _loss(*pair)
+            row += [*(_percentage(prf.f) for prf in pair), _percentage(loss)]
+        rows.append(tuple(row))
+    return Table("F1 on gold tokens and on raw text", ("Type", *header), rows)
+
+
 def _comparison_table(report: Report) -> Table:
     own = {split: scores.overall for split, scores in report.splits.items()}
+    own |= {split + RAW_SUFFIX: scores.overall for split, scores in report.raw.items()}
     models = {report.name: own, **report.against}
-    splits = [split for split in COMPARED_SPLITS if any(split in own for own in models.values())]
+    columns = {
+        split + suffix: f"{split}{note} F1"
+        for split in COMPARED_SPLITS
+        for suffix, note in (("", ""), (RAW_SUFFIX, ", raw text"))
+        if any(split + suffix in scores for scores in models.values())
+    }
     rows = [
-        (name, *(_percentage(scores[split].f) if split in scores else "-" for split in splits))
+        (name, *(_percentage(scores[split].f) if split in scores else "-" for split in columns))
         for name, scores in models.items()
     ]
-    return Table("Comparison", ("Model", *(f"{split} F1" for split in splits)), rows)
+    return Table("Comparison", ("Model", *columns.values()), rows)
 
 
 def _percentages(prf: PRF) -> tuple[str, ...]:

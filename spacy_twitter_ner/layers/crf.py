@@ -234,37 +234,83 @@ def _marginals(
     """Marginals where each token may have some tags only, an (N, nO) mask. The log-sum of a
     sequence that is impossible is -inf."""
     xp = get_array_ops(lattice.emissions).xp
-    order = packing.left_to_right
-    scores = lattice.emissions[order].astype("float64")
+    passes = forward_backward(lattice, packing, possible)
+    weights, steps, norms = passes.weights, passes.steps, passes.norms
+    unary = passes.alpha * passes.beta
+    totals = unary.sum(axis=1, keepdims=True)
+    unary /= _nonzero(xp, totals)
+    sums, is_last = log_sums(lattice, packing, passes)
+    n_first = packing.first_step
+    to = (weights * passes.beta / _nonzero(xp, norms * totals))[n_first:]
+    emissions = xp.empty_like(unary)
+    emissions[packing.left_to_right] = unary
+    expected = Lattice(
+        emissions=emissions,
+        transitions=steps * (passes.alpha[packing.previous].T @ to),
+        start=unary[:n_first].sum(axis=0),
+        end=unary[is_last].sum(axis=0),
+        lengths=lattice.lengths,
+    )
+    return sums, expected
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Scaled forward and backward probabilities of a batch, its rows in packed order. The product
+    of the two is proportional to the posterior probability of a tag.
+
+    weights (Floats2d): (N, nO) the factor of each token's tag; that of the best tag is one.
+    largest (Floats2d): (N, 1) the emission of the best tag.
+    steps (Floats2d): (nO, nO) the factors of transitions, zero for those that BIO rules out.
+    last (Floats1d): (nO,) the factors of last tags.
+    alpha (Floats2d): (N, nO) forward probabilities, each row's sum one.
+    norms (Floats2d): (N, 1) what the forward probabilities were divided by, zero where no sequence
+        is possible. The backward ones of the token before were divided by it too.
+    beta (Floats2d): (N, nO) backward probabilities.
+    """
+
+    weights: Floats2d
+    largest: Floats2d
+    steps: Floats2d
+    last: Floats1d
+    alpha: Floats2d
+    norms: Floats2d
+    beta: Floats2d
+
+
+def forward_backward(lattice: Lattice, packing: Packing, possible: Bools2d | None = None) -> Passes:
+    """Run forward and backward through a lattice.
+
+    lattice (Lattice): The scores.
+    packing (Packing): The packed order of its sequences.
+    possible (Optional[Bools2d]): (N, nO) which tags each token may have; all if not given.
+    RETURNS (Passes): The forward and backward probabilities.
+    """
+    xp = get_array_ops(lattice.emissions).xp
+    scores = lattice.emissions[packing.left_to_right].astype("float64")
     scores = xp.maximum(scores, scores.max(axis=1, keepdims=True) - MAX_GAP)
     if possible is not None:
-        scores = xp.where(possible[order], scores, -xp.inf)
+        scores = xp.where(possible[packing.left_to_right], scores, -xp.inf)
     largest = xp.maximum(scores.max(axis=1, keepdims=True), _LOWEST)
     weights = xp.exp(scores - largest)
     steps, first, last = _exponentials(xp, lattice)
     alpha, norms = _forward_pass(xp, packing, weights, steps, first)
     beta = _backward_pass(xp, packing, weights, steps, last, norms)
-    unary = alpha * beta
-    totals = unary.sum(axis=1, keepdims=True)
-    unary /= _nonzero(xp, totals)
+    return Passes(weights, largest, steps, last, alpha, norms, beta)
+
+
+def log_sums(lattice: Lattice, packing: Packing, passes: Passes) -> tuple[Floats1d, Bools1d]:
+    """RETURNS (tuple[Floats1d, Bools1d]): (B,) the logarithm of the sum over all sequences that
+    are possible, and (N,) which rows in packed order are the last of theirs."""
+    xp = get_array_ops(lattice.emissions).xp
     owner, is_last = _owners(xp, lattice.lengths)
-    owner, is_last = owner[order], is_last[order]
+    owner, is_last = owner[packing.left_to_right], is_last[packing.left_to_right]
     with numpy.errstate(divide="ignore"):  # log 0 is the -inf that is promised
-        log_norms = xp.log(norms) + largest
-        log_norms[is_last] += xp.log((alpha[is_last] * last).sum(axis=1, keepdims=True))
-    log_sums = xp.bincount(owner, weights=log_norms[:, 0], minlength=len(lattice.lengths))
-    n_first = packing.first_step
-    to = (weights * beta / _nonzero(xp, norms * totals))[n_first:]
-    emissions = xp.empty_like(unary)
-    emissions[order] = unary
-    expected = Lattice(
-        emissions=emissions,
-        transitions=steps * (alpha[packing.previous].T @ to),
-        start=unary[:n_first].sum(axis=0),
-        end=unary[is_last].sum(axis=0),
-        lengths=lattice.lengths,
-    )
-    return log_sums, expected
+        log_norms = xp.log(passes.norms) + passes.largest
+        last = (passes.alpha[is_last] * passes.last).sum(axis=1, keepdims=True)
+        log_norms[is_last] += xp.log(last)
+    sums = xp.bincount(owner, weights=log_norms[:, 0], minlength=len(lattice.lengths))
+    return sums, is_last
 
 
 def _exponentials(xp: Any, lattice: Lattice) -> tuple[Floats2d, Floats1d, Floats1d]:

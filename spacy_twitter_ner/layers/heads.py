@@ -4,6 +4,8 @@ A tagger carries its head as `model.attrs["head"]`. A head is stateless: all tha
 in the tagger's layers, and reaches the head through the scores they give.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy
@@ -54,6 +56,33 @@ class Head(Protocol, Generic[ScoresT]):
         RETURNS (Floats2d): (N, nO) probabilities, in ordinary memory.
         """
 
+    def get_lattice(self, scores: ScoresT) -> Lattice:
+        """Find the scores of whole sequences of tags, of which the probabilities of entities and
+        of analyses are made.
+
+        scores (ScoresT): The tagger's output.
+        RETURNS (Lattice): The lattice, in ordinary memory.
+        """
+
+    def weigh_outside(self, scores: ScoresT, bias: float) -> ScoresT:
+        """Make O more or less probable: each sequence of tags counts exp(bias) times as much for
+        each of its O, and probabilities are made to add up to one again.
+
+        scores (ScoresT): The tagger's output.
+        bias (float): Above 0 for fewer entities, below 0 for more.
+        RETURNS (ScoresT): Other scores of the same kind.
+        """
+
+    def temper(self, scores: ScoresT, temperature: float) -> ScoresT:
+        """Flatten the distribution of sequences of tags, or sharpen it: each probability is raised
+        to the power 1 / temperature, and they are made to add up to one again. The order of
+        sequences stays.
+
+        scores (ScoresT): The tagger's output.
+        temperature (float): Above 1 to flatten, below 1 to sharpen.
+        RETURNS (ScoresT): Other scores of the same kind.
+        """
+
     def scale(self, gradient: ScoresT, factor: float) -> ScoresT:
         """RETURNS (ScoresT): The gradient times a factor."""
 
@@ -93,17 +122,20 @@ class SoftmaxHead:
         return decode_bio(logs, lengths, no_begin=no_begin, no_inside=no_inside)
 
     def get_posteriors(self, scores: list[Floats2d]) -> Floats2d:
-        ops = get_array_ops(scores[0])
-        nO = scores[0].shape[1]
-        indifferent = ops.xp.zeros(nO)
-        lattice = Lattice(
-            emissions=_log(ops, ops.flatten(scores)),
-            transitions=ops.xp.zeros((nO, nO)),
-            start=indifferent,
-            end=indifferent,
-            lengths=[len(doc_scores) for doc_scores in scores],
-        )
-        return marginals(lattice)[1].to_numpy().emissions
+        return marginals(_independent(scores))[1].to_numpy().emissions
+
+    def get_lattice(self, scores: list[Floats2d]) -> Lattice:
+        return _independent(scores).to_numpy()
+
+    def weigh_outside(self, scores: list[Floats2d], bias: float) -> list[Floats2d]:
+        def weigh(logs: Floats2d) -> Floats2d:
+            logs[:, 0] += bias
+            return logs
+
+        return _over_logs(scores, weigh)
+
+    def temper(self, scores: list[Floats2d], temperature: float) -> list[Floats2d]:
+        return _over_logs(scores, lambda logs: logs / temperature)
 
     def scale(self, gradient: list[Floats2d], factor: float) -> list[Floats2d]:
         return [doc_gradient * factor for doc_gradient in gradient]
@@ -136,8 +168,39 @@ class CRFHead:
     def get_posteriors(self, scores: Lattice) -> Floats2d:
         return marginals(scores)[1].to_numpy().emissions
 
+    def get_lattice(self, scores: Lattice) -> Lattice:
+        return scores.to_numpy()
+
+    def weigh_outside(self, scores: Lattice, bias: float) -> Lattice:
+        emissions = scores.emissions.copy()
+        emissions[:, 0] += bias
+        return replace(scores, emissions=emissions)
+
+    def temper(self, scores: Lattice, temperature: float) -> Lattice:
+        return scores.scaled(1.0 / temperature)
+
     def scale(self, gradient: Lattice, factor: float) -> Lattice:
         return gradient.scaled(factor)
+
+
+def _independent(scores: list[Floats2d]) -> Lattice:
+    """The lattice of tags that are independent of one another but for the rules of BIO."""
+    ops = get_array_ops(scores[0])
+    nO = scores[0].shape[1]
+    indifferent = ops.xp.zeros(nO)
+    return Lattice(
+        emissions=_log(ops, ops.flatten(scores)),
+        transitions=ops.xp.zeros((nO, nO)),
+        start=indifferent,
+        end=indifferent,
+        lengths=[len(doc_scores) for doc_scores in scores],
+    )
+
+
+def _over_logs(scores: list[Floats2d], function: Callable[[Floats2d], Floats2d]) -> list[Floats2d]:
+    """Change the logarithms of probabilities, and make each token's add up to one again."""
+    ops = get_array_ops(scores[0])
+    return _unflatten(ops, ops.softmax(function(_log(ops, ops.flatten(scores)))), scores)
 
 
 def _pad(counts: Lattice, larger: Lattice) -> Lattice:

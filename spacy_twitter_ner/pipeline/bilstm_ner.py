@@ -50,7 +50,7 @@ _SAMPLE_SIZE = 10
     default_config={
         "model": DEFAULT_MODEL,
         "loss_reduction": "mean",
-        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
+        "scorer": {"@scorers": "spacy-twitter-ner.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
 )
@@ -92,7 +92,8 @@ class TwitterBiLSTMNER(RememberingPipe):
             mean, see layers/heads.py.
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
-        scorer (Optional[Callable]): The scoring method, as spacy.ner_scorer.v1.
+        scorer (Optional[Callable]): The scoring method, as
+            spacy-twitter-ner.entity_scorer.v1.
         RAISES (ValueError): If loss_reduction is neither "mean" nor "sum".
         """
         if loss_reduction not in ("mean", "sum"):

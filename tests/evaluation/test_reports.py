@@ -65,7 +65,8 @@ def test_dict_follows_documented_schema(metrics_dir: Path, tmp_path: Path) -> No
     other = write_metrics(tmp_path / "article", test=scores(0.35))
     data = report_to_dict(make_report(metrics_dir, title="Tweets", against=[other]))
     prf = {"p": 1.0, "r": 0.123456, "f": 0.2}
-    assert list(data) == ["title", "splits", "against"]
+    assert list(data) == ["title", "splits", "raw_text", "against"]
+    assert data["raw_text"] == {}
     assert data["title"] == "Tweets"
     assert list(data["splits"]) == ["train", "validation", "test"]
     assert data["splits"]["test"] == {
@@ -102,6 +103,48 @@ def test_comparison_needs_a_split_to_compare(metrics_dir: Path, tmp_path: Path) 
     other = write_metrics(tmp_path / "other", train=scores())
     with pytest.raises(MetricsError, match="neither validation nor test was evaluated in"):
         make_report(metrics_dir, against=[other])
+
+
+def test_raw_text_stands_beside_gold_tokens(tmp_path: Path) -> None:
+    """With the loss, overall and by type; a score on raw text alone is one as any other."""
+    person, tvshow = ({"p": 0.5, "r": 0.5, "f": f} for f in (0.5, 0.4))
+    own = write_metrics(
+        tmp_path / "crf",
+        validation=scores(0.60),
+        test=scores(0.56, ents_per_type={"person": person, "tvshow": person}),
+        test_raw=scores(0.545, ents_per_type={"person": tvshow}),
+        other_raw=scores(0.3),
+    )
+    cnn = write_metrics(tmp_path / "cnn", test=scores(0.5), test_raw=scores(0.4))
+    report = make_report(own, against=[cnn])
+    assert list(report.splits) == ["validation", "test", "other_raw"]
+    assert list(report.raw) == ["test"]
+    data = report_to_dict(report)["raw_text"]["test"]
+    assert data["overall"] == {"p": 0.75, "r": 0.25, "f": 0.545}
+    assert data["loss"] == pytest.approx(0.015)
+    markdown = report_to_markdown(report)
+    assert "| test | 75.00 | 25.00 | 56.00 | - |\n| test, raw text | 75.00 | 25.00 | 54.50 |" in (
+        markdown
+    )
+    assert (
+        "## F1 on gold tokens and on raw text\n"
+        "\n| Type | test gold | test raw | test loss |"
+        "\n| --- | ---: | ---: | ---: |"
+        "\n| all types | 56.00 | 54.50 | 1.50 |"
+        "\n| person | 50.00 | 40.00 | 10.00 |"
+        "\n| tvshow | 50.00 | - | - |\n"
+    ) in markdown
+    assert markdown.endswith(
+        "\n| Model | validation F1 | test F1 | test, raw text F1 |"
+        "\n| --- | ---: | ---: | ---: |"
+        "\n| crf | 60.00 | 56.00 | 54.50 |"
+        "\n| cnn | - | 50.00 | 40.00 |\n"
+    )
+
+
+def test_a_loss_of_nothing_is_none(tmp_path: Path) -> None:
+    own = write_metrics(tmp_path / "crf", test=scores(0.5), test_raw=scores(None))
+    assert report_to_dict(make_report(own))["raw_text"]["test"]["loss"] is None
 
 
 def test_splits_come_in_order_and_others_by_name(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ..layers.crf_oracle import (
     valid_sequences,
 )
 from ..layers.gradients import OPS, central_differences, relative_error
+from ..layers.spans_oracle import sequence_probabilities
 
 LENGTHS = [2, 0, 1, 3]
 GOLD = numpy.asarray([1, 2, 0, 0, 3, 4])
@@ -89,6 +90,17 @@ def test_softmax_decoding() -> None:
         assert SoftmaxHead().decode(scores, no_begin, no_inside).tolist() == expected.tolist()
 
 
+def test_softmax_lattice() -> None:
+    """Its sequences are as probable as their tags together, among the valid ones."""
+    scores = softmax(make_logits())
+    lattice = SoftmaxHead().get_lattice(scores)
+    assert lattice.lengths == LENGTHS
+    for sequence, scored in zip(scores, valid_sequences(lattice), strict=True):
+        for tags, score in scored:
+            product = numpy.prod(sequence[numpy.arange(len(tags)), list(tags)])
+            assert math.exp(score) == pytest.approx(product)
+
+
 # Conditional random field
 
 
@@ -146,6 +158,11 @@ def test_crf_decoding() -> None:
         assert (tags[no_begin] % 2 == 0).all()
 
 
+def test_crf_lattice() -> None:
+    lattice = make_lattice(LENGTHS, 5)
+    assert_same_lattice(CRFHead().get_lattice(lattice), lattice, 0.0)
+
+
 # Both
 
 
@@ -162,6 +179,40 @@ def test_nothing_is_to_be_learned_from_oneself(head: Any, scores: Any) -> None:
         assert_same_lattice(gradient, scores.scaled(0.0), 1e-12)
     else:
         assert numpy.concatenate(gradient) == pytest.approx(0.0, abs=1e-12)
+
+
+def sequence_distribution(head: Any, scores: Any) -> list[dict[tuple[int, ...], float]]:
+    return [dict(scored) for scored in sequence_probabilities(head.get_lattice(scores))]
+
+
+HEADS: list[tuple[Any, Any]] = [
+    (SoftmaxHead(), softmax(make_logits())),
+    (CRFHead(), make_lattice(LENGTHS, 5)),
+]
+
+
+@pytest.mark.parametrize(("head", "scores"), HEADS, ids=["softmax", "crf"])
+@pytest.mark.parametrize("bias", [-2.0, 0.0, 1.5])
+def test_weight_of_outside(head: Any, scores: Any, bias: float) -> None:
+    before = sequence_distribution(head, scores)
+    weighed = head.weigh_outside(scores, bias)
+    for old, new in zip(before, sequence_distribution(head, weighed), strict=True):
+        weights = {tags: p * math.exp(bias * tags.count(0)) for tags, p in old.items()}
+        total = sum(weights.values())
+        assert new == pytest.approx({tags: w / total for tags, w in weights.items()})
+    assert sequence_distribution(head, scores) == before
+
+
+@pytest.mark.parametrize(("head", "scores"), HEADS, ids=["softmax", "crf"])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_temperature(head: Any, scores: Any, temperature: float) -> None:
+    before = sequence_distribution(head, scores)
+    tempered = head.temper(scores, temperature)
+    for old, new in zip(before, sequence_distribution(head, tempered), strict=True):
+        weights = {tags: p ** (1 / temperature) for tags, p in old.items()}
+        total = sum(weights.values())
+        assert new == pytest.approx({tags: w / total for tags, w in weights.items()})
+    assert sequence_distribution(head, scores) == before
 
 
 def test_scale() -> None:

@@ -1,0 +1,128 @@
+"""What a pipeline finds in an annotated corpus, beside what is there."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
+from thinc.types import Floats2d
+
+from ..iob import TokenSpan
+
+
+class Tweet(NamedTuple):
+    """A tweet, its gold and its predicted entities.
+
+    words (tuple[str, ...]): The nT tokens.
+    gold (list[TokenSpan]): The gold entities, in order.
+    predicted (list[TokenSpan]): The predicted ones, in order.
+    confidence (Optional[list[float]]): How probable each predicted one is, 0..1; None if the
+        pipeline does not tell.
+    probabilities (Optional[Floats2d]): (nT, n_tags) how probable each BIO tag of each token is;
+        None if the pipeline does not tell.
+    """
+
+    words: tuple[str, ...]
+    gold: list[TokenSpan]
+    predicted: list[TokenSpan]
+    confidence: list[float] | None = None
+    probabilities: Floats2d | None = None
+
+
+class Predictions(NamedTuple):
+    """The tweets of a corpus.
+
+    name (str): What to call the corpus, as "test".
+    tweets (list[Tweet]): Its tweets.
+    tags (tuple[str, ...]): The tags that the probabilities are of; none if there are none.
+    n_skipped (int): How many docs were left out since they have no gold annotation.
+    """
+
+    name: str
+    tweets: list[Tweet]
+    tags: tuple[str, ...] = ()
+    n_skipped: int = 0
+
+    @property
+    def pairs(self) -> list[tuple[list[TokenSpan], list[TokenSpan]]]:
+        """RETURNS (list[tuple[list[TokenSpan], list[TokenSpan]]]): Gold and predicted entities."""
+        return [(tweet.gold, tweet.predicted) for tweet in self.tweets]
+
+
+def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
+    """Read an annotated corpus.
+
+    path (Path): A .spacy file.
+    vocab (Vocab): The vocabulary that its docs shall have.
+    RETURNS (list[Doc]): Its docs.
+    RAISES (ValueError): If it is no such file.
+    """
+    if path.suffix != ".spacy":
+        raise ValueError(
+            f"{path} is no .spacy file: make one of it with `spacy-twitter-ner convert`"
+        )
+    try:
+        return list(DocBin().from_disk(path).get_docs(vocab))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a corpus of docs: {error}") from error
+
+
+def predict_corpus(
+    nlp: Language, references: Iterable[Doc], name: str, *, with_probabilities: bool = True
+) -> Predictions:
+    """Run a pipeline on the gold tokens of a corpus.
+
+    nlp (Language): The pipeline.
+    references (Iterable[Doc]): The annotated docs. Those without any annotation of entities are
+        left out; where it is missing at some tokens, nothing predicted there counts, as in
+        spaCy's scorer.
+    name (str): What to call the corpus.
+    with_probabilities (bool): Whether to ask the pipeline for the probabilities of tags.
+    RETURNS (Predictions): The tweets.
+    """
+    references = list(references)
+    annotated = [doc for doc in references if len(doc) and doc.has_annotation("ENT_IOB")]
+    docs = list(nlp.pipe(_bare_copies(annotated, nlp.vocab)))
+    tagger = _find_tagger(nlp) if with_probabilities else None
+    probabilities: Sequence[Any] = [None] * len(docs)
+    if tagger is not None:
+        probabilities = [row for batch in _batches(docs) for row in tagger.predict_proba(batch)]
+    tweets = [
+        Tweet(
+            tuple(token.text for token in doc),
+            doc_spans(reference),
+            [span for span in doc_spans(doc) if _is_known(reference, span)],
+            probabilities=proba,
+        )
+        for reference, doc, proba in zip(annotated, docs, probabilities, strict=True)
+    ]
+    tags = tuple(tagger.tags) if tagger is not None else ()
+    return Predictions(name, tweets, tags, n_skipped=len(references) - len(annotated))
+
+
+def doc_spans(doc: Doc) -> list[TokenSpan]:
+    """RETURNS (list[TokenSpan]): The entities of a doc, in tokens."""
+    return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+
+
+def _bare_copies(docs: Iterable[Doc], vocab: Vocab) -> Iterator[Doc]:
+    for doc in docs:
+        words = [token.text for token in doc]
+        spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+        yield Doc(vocab, words=words, spaces=spaces)
+
+
+def _batches(docs: list[Doc], size: int = 256) -> Iterator[list[Doc]]:
+    for start in range(0, len(docs), size):
+        yield docs[start : start + size]
+
+
+def _find_tagger(nlp: Language) -> Any:
+    pipes = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "predict_proba")]
+    return next((pipe for pipe in pipes if hasattr(pipe, "tags")), None)
+
+
+def _is_known(reference: Doc, span: TokenSpan) -> bool:
+    return all(token.ent_iob for token in reference[span[0] : span[1]])

@@ -1,0 +1,102 @@
+import numpy
+import pytest
+import spacy
+from spacy.scorer import get_ner_prf
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+
+from spacy_twitter_ner.evaluation.predictions import predict_corpus, read_docs
+from spacy_twitter_ner.evaluation.scores import count_spans, prf
+
+from ..pipeline.util import add_fake_ner
+
+
+@pytest.fixture
+def tagger():
+    """Takes every capitalised word for a person."""
+    nlp = spacy.blank("xx")
+    add_fake_ner(
+        nlp, ["person"], lambda token: ["B-person", "O"] if token.text.istitle() else ["O"]
+    )
+    return nlp
+
+
+def tagged_doc(nlp, words, tags):
+    return Doc(nlp.vocab, words=words.split(), ents=tags)
+
+
+def test_gold_and_predicted_entities_stand_side_by_side(tagger):
+    docs = [tagged_doc(tagger, "saw Kim Lee", ["O", "B-person", "I-person"])]
+    predictions = predict_corpus(tagger, docs, "test")
+    tweet = predictions.tweets[0]
+    assert tweet.words == ("saw", "Kim", "Lee")
+    assert tweet.gold == [(1, 3, "person")]
+    assert tweet.predicted == [(1, 2, "person"), (2, 3, "person")]
+    assert predictions.tags == ("O", "B-person", "I-person")
+    assert tweet.probabilities.shape == (3, 3)
+    assert tweet.probabilities.sum(1) == pytest.approx(numpy.ones(3))
+    assert tweet.probabilities[1].argmax() == 1
+
+
+def test_references_are_not_changed(tagger):
+    doc = tagged_doc(tagger, "Kim likes Leeds", ["B-person", "O", "O"])
+    predict_corpus(tagger, [doc], "test")
+    assert [(ent.start, ent.end) for ent in doc.ents] == [(0, 1)]
+
+
+def test_what_is_not_annotated_does_not_count(tagger):
+    docs = [
+        tagged_doc(tagger, "Kim and Lee", ["", "O", "O"]),
+        Doc(tagger.vocab, words=["Kim"]),
+        Doc(tagger.vocab),
+    ]
+    predictions = predict_corpus(tagger, docs, "test")
+    assert predictions.pairs == [([], [(2, 3, "person")])]
+    assert predictions.n_skipped == 2
+
+
+def test_scores_are_those_of_spacy(tagger):
+    generator = numpy.random.default_rng(0)
+    words = ["Kim", "saw", "Lee"]
+    tags = ["O", "", "B-person", "I-person"]
+    docs = [
+        Doc(
+            tagger.vocab,
+            words=words,
+            ents=[*generator.choice(tags[:3], 1), *generator.choice(tags[:3], 2)],
+        )
+        for _ in range(40)
+    ]
+    examples = [Example(tagger(Doc(tagger.vocab, words=words)), doc) for doc in docs]
+    theirs = get_ner_prf(examples)
+    counts = count_spans(predict_corpus(tagger, docs, "test").pairs, ["person"])
+    assert prf(counts.sum((0, 1))) == pytest.approx(
+        [theirs["ents_p"], theirs["ents_r"], theirs["ents_f"]]
+    )
+
+
+def test_pipeline_without_probabilities():
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "person", "pattern": "Kim"}])
+    docs = [tagged_doc(nlp, "saw Kim", ["O", "B-person"])]
+    predictions = predict_corpus(nlp, docs, "test")
+    assert predictions.pairs == [([(1, 2, "person")], [(1, 2, "person")])]
+    assert predictions.tweets[0].probabilities is None
+    assert predictions.tags == ()
+
+
+def test_more_docs_than_a_batch_keep_their_order(tagger):
+    docs = [tagged_doc(tagger, f"{'so ' * (i % 5)}Kim", ["O"] * (i % 5 + 1)) for i in range(300)]
+    tweets = predict_corpus(tagger, docs, "test").tweets
+    assert [tweet.predicted[0][0] for tweet in tweets] == [i % 5 for i in range(300)]
+    assert [len(tweet.probabilities) for tweet in tweets] == [i % 5 + 1 for i in range(300)]
+
+
+def test_file_that_is_no_corpus_is_named(tmp_path, tagger):
+    DocBin(docs=[tagger("Kim")]).to_disk(tmp_path / "good.spacy")
+    assert [doc.text for doc in read_docs(tmp_path / "good.spacy", tagger.vocab)] == ["Kim"]
+    (tmp_path / "bad.spacy").write_bytes(b"no corpus")
+    with pytest.raises(ValueError, match=r"bad\.spacy cannot be read"):
+        read_docs(tmp_path / "bad.spacy", tagger.vocab)
+    with pytest.raises(ValueError, match=r"test\.txt is no \.spacy file.*convert"):
+        read_docs(tmp_path / "test.txt", tagger.vocab)
