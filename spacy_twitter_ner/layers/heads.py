@@ -4,7 +4,7 @@ A tagger carries its head as `model.attrs["head"]`. A head is stateless: all tha
 in the tagger's layers, and reaches the head through the scores they give.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -86,6 +86,15 @@ class Head(Protocol, Generic[ScoresT]):
     def scale(self, gradient: ScoresT, factor: float) -> ScoresT:
         """RETURNS (ScoresT): The gradient times a factor."""
 
+    def join(self, parts: Sequence[ScoresT], rows: Ints1d, lengths: Sequence[int]) -> ScoresT:
+        """Put the scores of a batch together that was scored in parts.
+
+        parts (Sequence[ScoresT]): The tagger's outputs.
+        rows (Ints1d): (N,) each token's place among all tokens of all parts.
+        lengths (Sequence[int]): How many of these N tokens each doc of the batch has.
+        RETURNS (ScoresT): The scores of the batch.
+        """
+
 
 class SoftmaxHead:
     """Each token's tag is independent of the others: scores are (nT, nO) probabilities a doc."""
@@ -140,6 +149,13 @@ class SoftmaxHead:
     def scale(self, gradient: list[Floats2d], factor: float) -> list[Floats2d]:
         return [doc_gradient * factor for doc_gradient in gradient]
 
+    def join(
+        self, parts: Sequence[list[Floats2d]], rows: Ints1d, lengths: Sequence[int]
+    ) -> list[Floats2d]:
+        ops = get_array_ops(parts[0][0])
+        scores = ops.flatten([doc_scores for part in parts for doc_scores in part])
+        return ops.unflatten(scores[ops.asarray1i(rows)], ops.asarray1i(lengths))
+
 
 class CRFHead:
     """Tags depend on their neighbours: scores are the lattice of a conditional random field."""
@@ -181,6 +197,11 @@ class CRFHead:
 
     def scale(self, gradient: Lattice, factor: float) -> Lattice:
         return gradient.scaled(factor)
+
+    def join(self, parts: Sequence[Lattice], rows: Ints1d, lengths: Sequence[int]) -> Lattice:
+        ops = get_array_ops(parts[0].emissions)
+        emissions = ops.xp.concatenate([part.emissions for part in parts])
+        return replace(parts[0], emissions=emissions[ops.asarray1i(rows)], lengths=list(lengths))
 
 
 def _independent(scores: list[Floats2d]) -> Lattice:

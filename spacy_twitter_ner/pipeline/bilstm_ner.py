@@ -9,6 +9,7 @@ from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ints1d
@@ -16,8 +17,10 @@ from thinc.types import Floats2d, Ints1d
 from ..iob import bio_tags
 from ..layers.heads import Head
 from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
+from .fitting import fit_embeddings
 from .gold import MISSING, gold_tags
 from .remembering import RememberingPipe
+from .windows import score_docs, validate_window_length
 
 default_model_config = """
 [model]
@@ -50,6 +53,7 @@ _SAMPLE_SIZE = 10
     default_config={
         "model": DEFAULT_MODEL,
         "loss_reduction": "mean",
+        "window_length": 500,
         "scorer": {"@scorers": "spacy-twitter-ner.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -59,6 +63,7 @@ def make_twitter_bilstm_ner(
     name: str,
     model: Model[list[Doc], Any],
     loss_reduction: str,
+    window_length: int,
     scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
     """Make a named entity recogniser that tags tokens with a BiLSTM.
@@ -68,9 +73,18 @@ def make_twitter_bilstm_ner(
     loss_reduction (str): "mean" divides the loss of a batch and its gradient by the batch's
         tokens, so that clipping and learn rate mean the same for every batch; "sum" does not,
         as in spaCy's own components, and suits one that shares its token vectors with them.
+    window_length (int): In prediction, docs of more tokens are read in windows of so many, which
+        overlap, so that memory does not grow with them; 0 reads every doc in one piece.
     scorer (Optional[Callable]): The scoring method.
     """
-    return TwitterBiLSTMNER(nlp.vocab, model, name, loss_reduction=loss_reduction, scorer=scorer)
+    return TwitterBiLSTMNER(
+        nlp.vocab,
+        model,
+        name,
+        loss_reduction=loss_reduction,
+        window_length=window_length,
+        scorer=scorer,
+    )
 
 
 class TwitterBiLSTMNER(RememberingPipe):
@@ -83,6 +97,7 @@ class TwitterBiLSTMNER(RememberingPipe):
         name: str = "twitter_bilstm_ner",
         *,
         loss_reduction: str = "mean",
+        window_length: int = 500,
         scorer: Callable | None = None,
     ) -> None:
         """Make a named entity recogniser.
@@ -92,20 +107,27 @@ class TwitterBiLSTMNER(RememberingPipe):
             mean, see layers/heads.py.
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
+        window_length (int): How many tokens are read in one piece; 0 for all of a doc.
         scorer (Optional[Callable]): The scoring method, as
             spacy-twitter-ner.entity_scorer.v1.
-        RAISES (ValueError): If loss_reduction is neither "mean" nor "sum".
+        RAISES (ValueError): If loss_reduction is neither "mean" nor "sum", or if windows of that
+            length cannot overlap.
         """
         if loss_reduction not in ("mean", "sum"):
             raise ValueError(
                 f"[components.{name}] loss_reduction must be 'mean' or 'sum', "
                 f"not {loss_reduction!r}"
             )
+        validate_window_length(window_length)
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
-        self.cfg: dict[str, Any] = {"labels": [], "loss_reduction": loss_reduction}
+        self.cfg: dict[str, Any] = {
+            "labels": [],
+            "loss_reduction": loss_reduction,
+            "window_length": window_length,
+        }
         self._rehearsal_model: Model | None = None
 
     @property
@@ -123,6 +145,21 @@ class TwitterBiLSTMNER(RememberingPipe):
         """RETURNS (tuple[str, ...]): The BIO tags, in the order of the model's outputs."""
         return tuple(bio_tags(self.labels))
 
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Set the entities of a stream of docs. Where a batch fails, its docs are tried one by
+        one: only those that fail by themselves go to the error handler, a doc a call.
+
+        stream (Iterable[Doc]): The docs.
+        batch_size (int): How many docs are read at once.
+        YIELDS (Doc): The docs, in order, without those that failed.
+        """
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+            except Exception:
+                docs = [doc for doc in docs if self(doc) is not None]
+            yield from docs
+
     def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
         """Find the most probable valid tags of a batch of docs, without modifying them.
 
@@ -134,7 +171,7 @@ class TwitterBiLSTMNER(RememberingPipe):
         if not any(lengths):
             return [numpy.zeros(0, dtype="int64") for _ in docs]
         no_begin, no_inside, is_space = entity_constraints(docs)
-        tags = self._head.decode(self.model.predict(docs), no_begin, no_inside)
+        tags = self._head.decode(self._score(docs), no_begin, no_inside)
         return numpy.split(trim_white_space(tags, is_space), numpy.cumsum(lengths)[:-1])
 
     def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
@@ -148,7 +185,7 @@ class TwitterBiLSTMNER(RememberingPipe):
         lengths = [len(doc) for doc in docs]
         if not any(lengths):
             return [numpy.zeros((0, len(self.tags))) for _ in docs]
-        posteriors = self._head.get_posteriors(self.model.predict(docs))
+        posteriors = self._head.get_posteriors(self._score(docs))
         return numpy.split(posteriors, numpy.cumsum(lengths)[:-1])
 
     def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
@@ -273,11 +310,7 @@ class TwitterBiLSTMNER(RememberingPipe):
         for label in labels:
             self.add_label(label)
         self._require_labels()
-        embeddings = list(self._embedding_nodes(nlp))
-        for node in embeddings:
-            if "fit_vocabulary" in node.attrs:
-                node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
-        self._fit_gazetteers(embeddings, get_examples, phrases)
+        fit_embeddings(self.name, self.model, nlp, get_examples, phrases)
         # Docs without tokens tell nothing of widths.
         sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))
         if not sample:
@@ -313,6 +346,10 @@ class TwitterBiLSTMNER(RememberingPipe):
     def _head(self) -> Head:
         return self.model.attrs["head"]
 
+    def _score(self, docs: list[Doc]) -> Any:
+        """The model's output for a batch in which not all docs are empty."""
+        return score_docs(self.model.predict, self._head, docs, self.cfg["window_length"])
+
     def _n_outputs(self) -> int | None:
         return self.model.get_ref("output_layer").maybe_get_dim("nO")
 
@@ -325,34 +362,6 @@ class TwitterBiLSTMNER(RememberingPipe):
                 f"cannot add label {label!r} to component {self.name!r}: its model has "
                 f"{self._n_outputs()} outputs and cannot be resized"
             )
-
-    def _embedding_nodes(self, nlp: Language | None) -> Iterator[Model]:
-        """All layers of the model, and of a shared tok2vec that it listens to: what they know of
-        the training data is found here, as the tok2vec itself sees but a sample."""
-        models = [self.model]
-        for node in self.model.walk():
-            upstream = getattr(node, "upstream_name", None)
-            for name, pipe in nlp.pipeline if nlp is not None and upstream else ():
-                if name == upstream or (upstream == "*" and hasattr(pipe, "add_listener")):
-                    models.append(getattr(pipe, "model"))  # noqa: B009 (a Pipe's type has none)
-        for model in models:
-            yield from model.walk()
-
-    def _fit_gazetteers(
-        self,
-        nodes: list[Model],
-        get_examples: Callable[[], Iterable[Example]],
-        phrases: Mapping[str, Iterable[str]] | None,
-    ) -> None:
-        gazetteers = [node for node in nodes if "fit_gazetteer" in node.attrs]
-        if phrases and not gazetteers:
-            raise ValueError(
-                f"[initialize.components.{self.name}.phrases] gives phrases, but the model of "
-                f"component {self.name!r} has no gazetteer: add "
-                "[components.….embed.phrases] with spacy-twitter-ner.GazetteerEmbed.v1"
-            )
-        for node in gazetteers:
-            node.attrs["fit_gazetteer"](node, (eg.reference for eg in get_examples()), phrases)
 
     def _gold_tags(self, example: Example) -> Ints1d:
         type_index = {label: index for index, label in enumerate(self.labels)}

@@ -239,3 +239,24 @@ def test_scores_in_float32() -> None:
         assert type(head.get_distillation_loss(student, other)[0]) is float
     loss, _ = CRFHead().get_loss(in_float64(lattice), GOLD)
     assert CRFHead().get_loss(lattice, GOLD)[0] == pytest.approx(loss)
+
+
+@pytest.mark.parametrize("head", [SoftmaxHead(), CRFHead()], ids=["softmax", "crf"])
+def test_parts_are_joined(head: Any) -> None:
+    lattice, emissions = make_lattice(LENGTHS, 5), numpy.concatenate(softmax(make_logits()))
+
+    def part(*lengths: int, first: int) -> Any:
+        rows = emissions[first : first + sum(lengths)]
+        if isinstance(head, CRFHead):
+            return replace(lattice, emissions=rows, lengths=list(lengths))
+        return OPS.unflatten(rows, OPS.asarray1i(lengths))
+
+    joined = head.join(
+        [part(2, 1, first=0), part(3, first=3)], numpy.asarray([0, 2, 3, 5]), [1, 0, 3]
+    )
+    expected = emissions[[0, 2, 3, 5]]
+    if isinstance(head, CRFHead):
+        assert_same_lattice(joined, replace(lattice, emissions=expected, lengths=[1, 0, 3]))
+    else:
+        assert [len(rows) for rows in joined] == [1, 0, 3]
+        numpy.testing.assert_array_equal(numpy.concatenate(joined), expected)

@@ -168,15 +168,38 @@ def test_weights_that_are_not_finite(nlp, value):
         nlp("in London")
 
 
-def test_an_error_handler(nlp):
-    def fail(doc):
-        raise RuntimeError("no scores")
+@pytest.fixture
+def failing(nlp):
+    """A pipeline that fails at docs with the word "bad", and finds "London" in others."""
+    ner = add_fake_ner(nlp, ["LOC"], lambda token: ["B-LOC"] if token.text == "London" else [])
+    score = ner.model._func
 
-    ner = nlp.add_pipe(NAME)
-    ner.model = fake_model(fail, nO=1)
+    def forward(model, docs, is_train):
+        for doc in docs:
+            if "bad" in doc.text:
+                raise RuntimeError(f"cannot read {doc.text!r}")
+        return score(model, docs, is_train)
+
+    ner.model._func = forward
+    return nlp
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_an_error_costs_no_other_doc(failing, batch_size):
     failed = []
-    ner.set_error_handler(
-        lambda name, pipe, docs, error: failed.append((name, len(docs), str(error)))
+    failing.set_error_handler(
+        lambda name, pipe, docs, error: failed.append((name, [d.text for d in docs], str(error)))
     )
-    assert list(ner.pipe(nlp.make_doc(text) for text in ["a", "b", "c"])) == []
-    assert failed == [(NAME, 3, "no scores")]
+    texts = ["in London", "bad", "", "London", "so bad London", "a London"]
+    docs = list(failing.pipe(texts, batch_size=batch_size))
+    assert [doc.text for doc in docs] == ["in London", "", "London", "a London"]
+    assert entities(docs) == [[(1, 2, "LOC")], [], [(0, 1, "LOC")], [(1, 2, "LOC")]]
+    assert failed == [
+        (NAME, ["bad"], "cannot read 'bad'"),
+        (NAME, ["so bad London"], "cannot read 'so bad London'"),
+    ]
+
+
+def test_an_error_without_a_handler(failing):
+    with pytest.raises(RuntimeError, match="cannot read 'so bad'"):
+        list(failing.pipe(["London", "so bad", "London"]))
