@@ -1,6 +1,7 @@
 import numpy
+
+from ..layers.bilstm import N_GATES, N_SIGMOIDS
 from ..layers.packing import pack_sequences
-from ..layers.bilstm import _run_steps, N_GATES, N_SIGMOIDS
 
 
 def _halve(U):

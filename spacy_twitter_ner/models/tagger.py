@@ -1,7 +1,6 @@
 """The taggers: token vectors to a distribution over tags, each token's or the sequence's."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy
@@ -94,10 +93,8 @@ def forward(model: Model, docs: InT, is_train: bool) -> tuple[Any, Callable]:
     tok2vec, emit, *crf_layers = model.layers
     if is_train or not can_predict_by_lexeme(tok2vec, docs):
         return forward_chain(model, docs, is_train)
-    output_layer = emit.layers[0].layers[-1]
-    emissions = predict_by_lexeme(
-        tok2vec, partial(_dense, output_layer), docs, model.attrs["lexeme_cache"]
-    )
+    vectors = predict_by_lexeme(tok2vec, docs, model.attrs["lexeme_cache"])
+    emissions = _dense(emit.layers[0].layers[-1], vectors)
     lengths = [len(doc) for doc in docs]
     if crf_layers:
         return crf.score_sequences(crf_layers[0], emissions, lengths), _no_backprop

@@ -112,14 +112,6 @@ def test_any_size(cache_size: int) -> None:
         assert remembered(model) <= cache_size
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 30])
-def test_chunks(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(prediction, "CHUNK", chunk)
-    model = make_tagger(EMBEDDINGS["gazetteer"]())
-    for seed in range(3):
-        check_same(model, draw_docs(10, seed=seed))
-
-
 @pytest.mark.parametrize("docs", [make_docs(""), make_docs("", "")], ids=["1", "2"])
 def test_no_tokens(docs: list[Doc]) -> None:
     model = make_tagger(EMBEDDINGS["gazetteer"]())

@@ -252,7 +252,7 @@ def test_threads(nlp: Language) -> None:
 
 @pytest.fixture(scope="module")
 def sample() -> tuple[Language, list[Doc]]:
-    """The default config, smaller and trained for an epoch; and the test split of its corpus."""
+    """The default config, smaller and trained for a while; and the test split of its corpus."""
     settings = {
         f"{MODEL}.tok2vec.encode.hidden_width": 16,
         f"{MODEL}.cache_size": 500,
@@ -270,9 +270,9 @@ def sample() -> tuple[Language, list[Doc]]:
     }
     fix_random_seed(0)
     optimizer = nlp.initialize(lambda: read["train"])
-    optimizer.learn_rate = 0.01
-    for start in range(0, len(read["train"]), 32):
-        nlp.update(read["train"][start : start + 32], sgd=optimizer)
+    optimizer.learn_rate = 0.02
+    for start in range(0, 800, 16):
+        nlp.update(read["train"][start : start + 16], sgd=optimizer)
     return nlp, [example.predicted for example in read["test"]]
 
 
