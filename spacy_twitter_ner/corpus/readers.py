@@ -22,6 +22,7 @@ def create_tag_file_reader(
     limit: int = 0,
     max_length: int = 0,
     augmenter: Augmenter | None = None,
+    raw: bool = False,
 ) -> Callable[[Language], Iterable[Example]]:
     """Create a reader of a token/tag file: "spacy-twitter-ner.TagFileCorpus.v1".
 
@@ -31,6 +32,8 @@ def create_tag_file_reader(
     limit (int): Read no more than so many tweets. Defaults to 0, which is no limit.
     max_length (int): Leave out tweets of more tokens. Defaults to 0, which is no limit.
     augmenter (Augmenter | None): Makes examples of an example, see spaCy's docs.
+    raw (bool): Let the pipeline's tokenizer cut the text that the tokens were probably cut from,
+        instead of taking the file's own tokens.
     RETURNS (Callable[[Language], Iterable[Example]]): The reader.
     RAISES (ValueError): If the path is not set.
     """
@@ -46,11 +49,13 @@ def create_tag_file_reader(
         limit=limit,
         max_length=max_length,
         augmenter=augmenter,
+        raw=raw,
     )
 
 
 class TagFileCorpus:
-    """Yields the examples of a token/tag file. The predicted Docs have the file's own tokens."""
+    """Yields the examples of a token/tag file. The predicted Docs have the file's own tokens, or
+    those that the pipeline's tokenizer finds in raw text."""
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class TagFileCorpus:
         limit: int = 0,
         max_length: int = 0,
         augmenter: Augmenter | None = None,
+        raw: bool = False,
     ) -> None:
         """Initialize the reader; the file is read when examples are first asked for.
 
@@ -71,19 +77,23 @@ class TagFileCorpus:
         self.repair = repair
         self.limit = limit
         self.max_length = max_length
+        self.raw = raw
         self.augmenter: Augmenter = augmenter if augmenter is not None else dont_augment
         self._tweets: list[TaggedTweet] | None = None
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """Yield the examples.
 
-        nlp (Language): The pipeline, of which the vocab is used and the tokenizer is not.
+        nlp (Language): The pipeline, of which the vocab is used, and on raw text the tokenizer.
         YIELDS (Example): The examples.
         RAISES (CorpusError): If the file has problems; with repair only if some cannot be mended.
         RAISES (OSError): If the file cannot be read.
         """
-        for reference in docs_from_tweets(self._read(), nlp.vocab):
-            predicted = Doc(nlp.vocab, words=[token.text for token in reference])
+        for reference in docs_from_tweets(self._read(), nlp.vocab, raw=self.raw):
+            if self.raw:
+                predicted = nlp.make_doc(reference.text)
+            else:
+                predicted = Doc(nlp.vocab, words=[token.text for token in reference])
             yield from self.augmenter(nlp, Example(predicted, reference))
 
     def _read(self) -> list[TaggedTweet]:

@@ -18,7 +18,7 @@ from ..iob import bio_tags
 from ..layers.heads import Head
 from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
 from .fitting import fit_embeddings
-from .gold import MISSING, gold_tags
+from .gold import MISSING, gold_tags, warn_of_cut_entities
 from .remembering import RememberingPipe
 from .windows import score_docs, validate_window_length
 
@@ -310,6 +310,7 @@ class TwitterBiLSTMNER(RememberingPipe):
         for label in labels:
             self.add_label(label)
         self._require_labels()
+        warn_of_cut_entities(self.name, get_examples())
         fit_embeddings(self.name, self.model, nlp, get_examples, phrases)
         # Docs without tokens tell nothing of widths.
         sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))

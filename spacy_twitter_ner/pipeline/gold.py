@@ -1,17 +1,22 @@
 """Gold tags of the tokens a pipeline sees."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy
 from spacy.attrs import ENT_IOB, IS_SPACE, ORTH
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
+from spacy.util import logger
 from thinc.types import Ints1d
 
 from ..iob import split_tag
 
 MISSING = -1
 OUTSIDE = 0
+
+# How many entities a warning lists, and how many characters of the text around each.
+N_LISTED = 10
+AROUND = 20
 
 # The codes of Token.ent_iob.
 IOB_INSIDE, IOB_OUTSIDE, IOB_BEGIN = 1, 2, 3
@@ -33,6 +38,60 @@ def gold_tags(example: Example, type_index: Mapping[str, int]) -> Ints1d:
         return _tags_of_reference(example.reference, type_index)
     tags = [_tag_number(tag, type_index) for tag in example.get_aligned_ner()]
     return numpy.asarray(tags, dtype="int64")
+
+
+def find_cut_entities(example: Example) -> list[Span]:
+    """Find the gold entities that do not begin and end where predicted tokens do. gold_tags leaves
+    their tokens missing.
+
+    example (Example): The predicted doc and its reference.
+    RETURNS (list[Span]): Entities of the reference.
+    """
+    reference = example.reference
+    if not reference.ents or _same_tokens(example.predicted, reference):
+        return []
+    aligned = example.get_aligned_spans_y2x(reference.ents, allow_overlap=False)
+    places = {(entity.start, entity.end, entity.label) for entity in aligned}
+    cut = []
+    for entity in reference.ents:
+        tokens = example.alignment.y2x[entity.start : entity.end].tolist()
+        if not tokens or (tokens[0], tokens[-1] + 1, entity.label) not in places:
+            cut.append(entity)
+    return cut
+
+
+def warn_of_cut_entities(name: str, examples: Iterable[Example]) -> None:
+    """Log how many gold entities tokenization has cut, and which: some of them as a warning, and
+    all of them as debugging information, which `spacy train --verbose` shows.
+
+    name (str): The component's name.
+    examples (Iterable[Example]): The training data.
+    """
+    n_entities, cut = 0, []
+    for example in examples:
+        n_entities += len(example.reference.ents)
+        cut += [_describe_entity(entity) for entity in find_cut_entities(example)]
+    if not cut:
+        return
+    for line in cut:
+        logger.debug("%s: cut by tokenization: %s", name, line)
+    shown = cut[:N_LISTED]
+    if len(cut) > N_LISTED:
+        shown.append(f"and {len(cut) - N_LISTED} more: `spacy train --verbose` lists all")
+    logger.warning(
+        "%s: %d of %d entities of the training data do not begin and end where the pipeline's "
+        "tokens do. They count as missing labels, from which nothing is learned:\n  %s",
+        name,
+        len(cut),
+        n_entities,
+        "\n  ".join(shown),
+    )
+
+
+def _describe_entity(entity: Span) -> str:
+    text = entity.doc.text
+    around = text[max(entity.start_char - AROUND, 0) : entity.end_char + AROUND]
+    return f"{entity.text!r} ({entity.label_}) in {around!r}"
 
 
 def _same_tokens(predicted: Doc, reference: Doc) -> bool:

@@ -48,6 +48,16 @@ def test_the_same_examples_as_from_a_converted_file(path, nlp, tmp_path):
     assert [example.to_dict() for example in ours] == [example.to_dict() for example in spacys]
 
 
+def test_raw_text(path, nlp, tmp_path):
+    """The pipeline's tokenizer cuts it, as with the file that `convert --raw` writes."""
+    (raw,) = convert([path], tmp_path / "train.spacy", raw=True).raw_outputs
+    ours = list(create_tag_file_reader(path, raw=True)(nlp))
+    spacys = list(Corpus(raw)(nlp))
+    assert tokens(ours) == [["RT", "#", "Arsenal", "wo", "n't"], ["Justin", "Bieber"], ["ok"]]
+    assert ours[0].get_aligned_ner() == ["O", "B-team", "L-team", "O", "O"]
+    assert [example.to_dict() for example in ours] == [example.to_dict() for example in spacys]
+
+
 def test_each_call_gives_new_examples(path, nlp):
     reader = create_tag_file_reader(path)
     first, second = list(reader(nlp)), list(reader(nlp))

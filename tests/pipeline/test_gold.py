@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy
 import pytest
 import spacy
@@ -8,7 +10,7 @@ from spacy.training import Example
 
 from spacy_twitter_ner.iob import bio_tags, tags_to_spans
 from spacy_twitter_ner.pipeline import gold
-from spacy_twitter_ner.pipeline.gold import MISSING, gold_tags
+from spacy_twitter_ner.pipeline.gold import MISSING, find_cut_entities, gold_tags
 
 TYPES = ["LOC", "geo-loc", "PERSON"]
 TYPE_INDEX = {label: index for index, label in enumerate(TYPES)}
@@ -159,3 +161,83 @@ def test_an_unknown_type_is_a_key_error(form):
 def test_empty_doc():
     example = Example(Doc(VOCAB), Doc(VOCAB))
     assert gold_tags(example, TYPE_INDEX).tolist() == []
+
+
+def cut_entities(reference: Doc, *predicted: str) -> list[str]:
+    """The entities of a doc that are cut by other tokens, which stand with "_" where there is no
+    space after them."""
+    words, spaces = split_words(list(predicted))
+    example = Example(Doc(VOCAB, words=words, spaces=spaces), reference)
+    assert example.text == reference.text
+    return [entity.text for entity in find_cut_entities(example)]
+
+
+def test_cut_entities():
+    words, spaces = split_words(["to_", "New", "York_", "-", "A_", "/_", "B"])
+    reference = Doc(VOCAB, words=words, spaces=spaces)
+    ents = [
+        Span(reference, 1, 3, "LOC"),
+        Span(reference, 4, 5, "LOC"),
+        Span(reference, 6, 7, "PER"),
+    ]
+    reference.set_ents(ents)
+    assert cut_entities(reference, "to_", "New", "York_", "-", "A_", "/_", "B") == []
+    assert cut_entities(reference, "to_", "New", "Yo_", "rk_", "-", "A_", "/_", "B") == []
+    assert cut_entities(reference, "toNew", "York_", "-", "A_", "/_", "B") == ["New York"]
+    assert cut_entities(reference, "to_", "New", "York-", "A/B") == ["New York", "A", "B"]
+    assert find_cut_entities(Example(Doc(VOCAB), Doc(VOCAB))) == []
+
+
+@given(ANNOTATED_WORDS, st.data())
+def test_an_entity_is_cut_or_learned(annotated_words, data):
+    """Of each entity either all tokens are learned, or none of them is, and none as O."""
+    reference = annotated_doc(annotated_words)
+    text = reference.text
+    cuts = data.draw(st.sets(st.integers(1, max(len(text) - 1, 1))))
+    borders = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
+    pieces = [text[a:b] for a, b in pairwise(borders) if a < b]
+    predicted = Doc(VOCAB, words=pieces, spaces=[False] * len(pieces))
+    example = Example(predicted, reference)
+    tags = gold_tags(example, TYPE_INDEX)
+    cut = find_cut_entities(example)
+    for entity in reference.ents:
+        begin = 2 * TYPE_INDEX[entity.label_] + 1
+        tokens = sorted({*example.alignment.y2x[entity.start : entity.end].tolist()})
+        visible = [tags[i] for i in tokens if not predicted[i].is_space]
+        if entity in cut:
+            assert not {begin, begin + 1} & {*tags[tokens]} or len(reference.ents) > 1
+            assert gold.OUTSIDE not in visible
+        else:
+            assert tags[tokens].tolist() == [begin] + [begin + 1] * (len(tokens) - 1)
+
+
+def test_cut_entities_are_listed(nlp, caplog):
+    """When training begins: ten as a warning, all of them for those who want to know."""
+    ner = nlp.add_pipe("twitter_bilstm_ner")
+    examples = []
+    for number in range(12):
+        words, spaces = split_words([f"in_{number}", "“_", f"Drake{number}_", "”", "now_"])
+        reference = Doc(VOCAB, words=words, spaces=spaces, ents=["O", "O", "B-band", "O", "O"])
+        # The first quotation mark stays with the name.
+        words, spaces = split_words([f"in_{number}", f"“Drake{number}_", "”", "now_"])
+        examples.append(Example(Doc(nlp.vocab, words=words, spaces=spaces), reference))
+    fine = Example.from_dict(nlp.make_doc("Drake now"), {"entities": [(0, 5, "band")]})
+    nlp.initialize(lambda: [fine])
+    assert not caplog.records
+    with caplog.at_level("DEBUG", logger="spacy"):
+        nlp.initialize(lambda: [*examples, fine])
+    (warning,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "twitter_bilstm_ner: 12 of 13 entities of the training data do not begin" in warning
+    assert "\n  'Drake9' (band) in 'in_9 “Drake9” now'\n  and 2 more: " in warning
+    listed = [r.getMessage() for r in caplog.records if "cut by tokenization" in r.getMessage()]
+    assert len(listed) == 12
+    assert "Drake11" in listed[-1]
+    # They teach nothing, least of all that there is no entity.
+    losses = nlp.update(examples[:1], losses={})
+    assert losses[ner.name] > 0
+    tags = gold_tags(examples[0], {"band": 0})
+    assert named_in(tags, examples[0].predicted) == {"in_0": 0, "“Drake0": -1, "”": 0, "now": 0}
+
+
+def named_in(tags: numpy.ndarray, doc: Doc) -> dict[str, int]:
+    return {token.text: int(tag) for token, tag in zip(doc, tags, strict=True)}
