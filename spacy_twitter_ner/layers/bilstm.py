@@ -6,32 +6,31 @@
     h       = o * tanh(c)
 
 with h', c' the state one step before (Hochreiter & Schmidhuber 1997, forget gate of Gers et al.
-2000). The gates are stored in the order o, i, f, g: the three sigmoids lie side by side, and so
-do the three that get their gradient through the cell.
+2000). While training, what the steps come to is kept. A prediction reads blocks of sequences of
+like length, small enough for a cache, and keeps nothing else than their hidden states.
 """
 
 from collections.abc import Callable
 from typing import TypeAlias
 
-from thinc.api import Model, Ops, get_width
-from thinc.types import Floats2d, Floats3d, Floats4d, Ragged
+from thinc.api import Model, get_width
+from thinc.types import Floats1d, Floats2d, Floats3d, Ints1d, Ragged
 
-from .packing import Packing, pack_sequences
+from .lstm import FORGET_GATE, N_GATES, GateWeights, Steps, backprop_steps, run_steps
+from .packing import pack_for_prediction, pack_sequences
 from .recurrent import (
     drop_inputs,
+    for_both_directions,
     glorot_gates,
     orthogonal_gates,
     recurrent_dropout_mask,
     stack_layers,
+    validate_threads,
     validate_width,
 )
 
 InT: TypeAlias = Ragged
 OutT: TypeAlias = Ragged
-
-N_GATES = 4
-N_SIGMOIDS = 3
-FORGET_GATE = 2
 
 
 def BiLSTM(
@@ -41,6 +40,7 @@ def BiLSTM(
     depth: int = 1,
     dropout: float = 0.0,
     recurrent_dropout: float = 0.0,
+    threads: int = 1,
 ) -> Model[InT, OutT]:
     """Read each sequence from both ends with an LSTM.
 
@@ -51,10 +51,12 @@ def BiLSTM(
         with its own [training] dropout.
     recurrent_dropout (float): Rate on the hidden state that enters the next step, a new mask
         for every token. The training loop leaves it alone.
+    threads (int): 2 to read from both ends at the same time, see recurrent.set_threads.
     RETURNS (Model[Ragged, Ragged]): (N, nI) -> (N, nO); the left half of the columns is read
         from the left.
     """
     validate_width("BiLSTM", nO)
+    validate_threads(threads)
 
     def make_layer(nI: int | None) -> Model[InT, OutT]:
         return Model(
@@ -63,7 +65,11 @@ def BiLSTM(
             init=init,
             dims={"nO": nO, "nI": nI},
             params={"W": None, "U": None, "b": None},
-            attrs={"dropout_rate": dropout, "recurrent_dropout_rate": recurrent_dropout},
+            attrs={
+                "dropout_rate": dropout,
+                "recurrent_dropout_rate": recurrent_dropout,
+                "threads": threads,
+            },
         )
 
     return stack_layers(make_layer, nO, nI, depth)
@@ -85,125 +91,169 @@ def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable]:
+    if not is_train:
+        return Ragged(predict(model, X.dataXd, X.lengths), X.lengths), _no_backprop
     ops = model.ops
-    W, U, b = model.get_param("W"), model.get_param("U"), model.get_param("b")
+    W, U = model.get_param("W"), model.get_param("U")
+    weights = GateWeights.of(model)
     packing = pack_sequences(ops, X.lengths)
     rows, backprop_dropout = drop_inputs(model, X.dataXd, is_train)
-    inputs = packing.pack(ops, rows)
     mask = recurrent_dropout_mask(model, (2, len(rows), U.shape[2]), is_train)
-    gates, cells, squashed, hidden = _run_steps(ops, packing, inputs, W, U, b, mask)
+
+    def read(direction: int) -> tuple[Floats2d, Steps, Floats2d | None]:
+        inputs = rows[packing.orders[direction]]
+        gates = ops.xp.matmul(inputs, weights.W[direction])
+        gates += weights.b[direction]
+        factors = None if mask is None else mask[direction]
+        U_t = weights.U[direction]
+        steps = run_steps(ops, packing.bounds, gates, U_t, factors, keep_cells=True)
+        return inputs, steps, factors
+
+    results = for_both_directions(model, read, len(rows))
 
     def backprop(dY: OutT) -> InT:
         d_hidden = packing.pack_halves(ops, dY.dataXd)
-        d_gates = _backprop_steps(ops, packing, d_hidden, gates, cells, squashed, U, mask)
-        recurrent = hidden if mask is None else hidden * mask
-        later = d_gates[:, packing.first_step :]
-        model.inc_grad("W", ops.xp.matmul(d_gates.transpose(0, 2, 1), inputs))
-        model.inc_grad("U", ops.xp.matmul(later.transpose(0, 2, 1), recurrent[:, packing.previous]))
-        model.inc_grad("b", d_gates.sum(axis=1))
-        d_rows = packing.unpack_sum(ops, ops.xp.matmul(d_gates, W))
-        return Ragged(backprop_dropout(d_rows), dY.lengths)
+        recurrent_rows = slice(packing.first_step, None)
 
+        def read_back(direction: int) -> tuple[Floats2d, Floats2d, Floats2d, Floats1d]:
+            inputs, steps, factors = results[direction]
+            d_gates = backprop_steps(
+                ops, packing.bounds, d_hidden[direction], steps, U[direction], factors
+            )
+            states = steps.hidden[packing.previous]
+            if factors is not None:
+                states *= factors[packing.previous]
+            return (
+                d_gates @ W[direction],
+                d_gates.T @ inputs,
+                d_gates[recurrent_rows].T @ states,
+                d_gates.sum(axis=0),
+            )
+
+        d_rows, *d_weights = zip(*for_both_directions(model, read_back, len(rows)), strict=True)
+        for name, gradients in zip("WUb", d_weights, strict=True):
+            model.inc_grad(name, ops.xp.stack(gradients))
+        return Ragged(backprop_dropout(packing.unpack_sum(ops, d_rows)), dY.lengths)
+
+    hidden = [steps.hidden for _, steps, _ in results]
     return Ragged(packing.unpack_concat(ops, hidden), X.lengths), backprop
 
 
-def _run_steps(
-    ops: Ops,
-    packing: Packing,
-    inputs: Floats3d,
-    W: Floats3d,
-    U: Floats3d,
-    b: Floats2d,
-    mask: Floats3d | None,
-) -> tuple[Floats4d, Floats3d, Floats3d, Floats3d]:
-    """Visit the steps of both directions at once.
+def predict(model: Model[InT, OutT], X: Floats2d, lengths: Ints1d) -> Floats2d:
+    """Find the hidden states, without keeping what backpropagation would need.
 
-    RETURNS (tuple): The gates' values (2, N, 4, nH); cells, tanh(cells) and hidden states, each
-        (2, N, nH).
+    X (Floats2d): (N, nI) the rows of all sequences, one after another.
+    lengths (Ints1d): (B,) the sequences' lengths.
+    RETURNS (Floats2d): (N, nO)
     """
-    xp = ops.xp
-    n_rows, nH = inputs.shape[1], U.shape[2]
-    # sigmoid(x) = (tanh(x / 2) + 1) / 2: with the sigmoids' weights halved, one call of tanh
-    # serves all four gates.
-    halve = xp.ones((N_GATES, nH), dtype=W.dtype)
-    halve[:N_SIGMOIDS] = 0.5
-    halve = halve.reshape(1, -1)
-    U_t = (U * halve[:, :, None]).transpose(0, 2, 1)
-    gates = xp.matmul(inputs, (W * halve[:, :, None]).transpose(0, 2, 1))
-    gates += (b * halve)[:, None]
-    cells, squashed, hidden = (xp.empty((2, n_rows, nH), dtype=gates.dtype) for _ in range(3))
-    from_hidden = xp.empty((2, packing.first_step, N_GATES * nH), dtype=gates.dtype)
-    before = 0
-    for start, end in packing.bounds:
-        size = end - start
-        step_gates = gates[:, start:end]
-        if start:
-            state = hidden[:, before : before + size]
-            if mask is not None:
-                state = state * mask[:, before : before + size]
-            step_gates += xp.matmul(state, U_t, out=from_hidden[:, :size])
-        xp.tanh(step_gates, out=step_gates)
-        step_gates[..., : N_SIGMOIDS * nH] *= 0.5
-        step_gates[..., : N_SIGMOIDS * nH] += 0.5
-        o, i, f, g = (step_gates[..., k * nH : (k + 1) * nH] for k in range(N_GATES))
-        cell = xp.multiply(i, g, out=cells[:, start:end])
-        if start:
-            cell += f * cells[:, before : before + size]
-        tanh_cell = xp.tanh(cell, out=squashed[:, start:end])
-        xp.multiply(o, tanh_cell, out=hidden[:, start:end])
-        before = start
-    return gates.reshape(2, n_rows, N_GATES, nH), cells, squashed, hidden
+    weights = GateWeights.of(model)
+
+    def project(direction: int, tokens: Ints1d) -> Floats2d:
+        gates = model.ops.xp.matmul(X[tokens], weights.W[direction])
+        gates += weights.b[direction]
+        return gates
+
+    return _predict(model, weights, project, len(X), lengths)
 
 
-def _backprop_steps(
-    ops: Ops,
-    packing: Packing,
-    d_hidden: Floats3d,
-    gates: Floats4d,
-    cells: Floats3d,
-    squashed: Floats3d,
-    U: Floats3d,
-    mask: Floats3d | None,
+def input_projection(
+    model: Model[InT, OutT],
+    X: Floats2d,
+    *,
+    columns: slice = slice(None),
+    bias: bool = True,
+    weights: GateWeights | None = None,
 ) -> Floats3d:
-    """Back-propagate through time.
+    """Find what the gates get from inputs: W x + b, the sigmoids halved. It depends on nothing
+    but the input, so where inputs repeat it can be kept, until the weights change.
 
-    d_hidden (Floats3d): (2, N, nH) the gradient of the hidden states, overwritten.
-    RETURNS (Floats3d): (2, N, 4 * nH) the gradient of the gates before their nonlinearity.
+    model (Model[Ragged, Ragged]): A BiLSTM of depth 1.
+    X (Floats2d): (n, nI) inputs, or as many of their columns as are asked for.
+    columns (slice): Which columns of the input X has. The projections of all columns, one of
+        them with the bias, add up to that of the whole input.
+    bias (bool): Whether to add b.
+    weights (Optional[GateWeights]): The model's weights, if they have been made ready before.
+    RETURNS (Floats3d): (2, n, 4 * nH) for predict_projected.
     """
-    xp = ops.xp
-    _, n_rows, n_gates, nH = gates.shape
-    d_gates = _gate_derivatives(ops, packing, gates, cells, squashed)
-    d_cell_by_hidden = gates[:, :, 0] * (1 - squashed * squashed)
-    d_hidden_later = d_cell_later = d_hidden[:, :0]
-    befores = [0, *(start for start, _ in packing.bounds)]
-    for before, (start, end) in reversed(list(zip(befores, packing.bounds, strict=False))):
-        size, size_later = end - start, d_cell_later.shape[1]
-        dh = d_hidden[:, start:end]
-        dh[:, :size_later] += d_hidden_later
-        dc = dh * d_cell_by_hidden[:, start:end]
-        dc[:, :size_later] += d_cell_later
-        step = d_gates[:, start:end]
-        step[:, :, 0] *= dh
-        step[:, :, 1:] *= dc[:, :, None]
-        if start:
-            d_cell_later = dc * gates[:, start:end, FORGET_GATE]
-            d_hidden_later = xp.matmul(step.reshape(2, size, n_gates * nH), U)
-            if mask is not None:
-                d_hidden_later *= mask[:, before : before + size]
-    return d_gates.reshape(2, n_rows, n_gates * nH)
+    weights = weights or GateWeights.of(model)
+    projected = model.ops.xp.matmul(X, weights.W[:, columns])
+    if bias:
+        projected += weights.b
+    return projected
 
 
-def _gate_derivatives(
-    ops: Ops, packing: Packing, gates: Floats4d, cells: Floats3d, squashed: Floats3d
-) -> Floats4d:
-    """The derivative of the hidden state by the output gate, and of the cell by the other three,
-    each before its nonlinearity: (2, N, 4, nH)."""
-    i, g = gates[:, :, 1], gates[:, :, 3]
-    derivatives = ops.xp.empty_like(gates)
-    derivatives[:, :, :N_SIGMOIDS] = gates[:, :, :N_SIGMOIDS] * (1 - gates[:, :, :N_SIGMOIDS])
-    derivatives[:, :, 0] *= squashed
-    derivatives[:, :, 1] *= g
-    derivatives[:, : packing.first_step, 2] = 0.0
-    derivatives[:, packing.first_step :, 2] *= cells[:, packing.previous]
-    derivatives[:, :, 3] = i * (1 - g * g)
-    return derivatives
+def predict_projected(
+    model: Model[InT, OutT],
+    projected: Floats3d,
+    rows: Ints1d,
+    lengths: Ints1d,
+    *,
+    extra_tokens: Ints1d | None = None,
+    extra: Floats3d | None = None,
+    weights: GateWeights | None = None,
+) -> Floats2d:
+    """Find the hidden states of tokens whose inputs were projected before: what the model's
+    predict gives for those inputs.
+
+    model (Model[Ragged, Ragged]): A BiLSTM of depth 1.
+    projected (Floats3d): (2, n, 4 * nH) as of input_projection.
+    rows (Ints1d): (N,) the projection of each token, all sequences one after another.
+    lengths (Ints1d): (B,) the sequences' lengths.
+    extra_tokens (Optional[Ints1d]): (M,) distinct tokens, from 0 to N - 1, whose projection is
+        that of their row and another one.
+    extra (Optional[Floats3d]): (2, M, 4 * nH) the other ones.
+    weights (Optional[GateWeights]): The model's weights, if they have been made ready before.
+    RETURNS (Floats2d): (N, nO)
+    RAISES (ValueError): If only one of extra_tokens and extra is given.
+    """
+    xp = model.ops.xp
+    if (extra_tokens is None) != (extra is None):
+        raise ValueError("predict_projected: give both of extra_tokens and extra, or none")
+    place = xp.full(len(rows), -1, dtype="int64")
+    if extra_tokens is not None:
+        place[extra_tokens] = xp.arange(len(extra_tokens))
+
+    def project(direction: int, tokens: Ints1d) -> Floats2d:
+        gates = projected[direction][rows[tokens]]
+        if extra is not None:
+            places = place[tokens]
+            found = xp.flatnonzero(places >= 0)
+            gates[found] += extra[direction][places[found]]
+        return gates
+
+    return _predict(model, weights or GateWeights.of(model), project, len(rows), lengths)
+
+
+def _predict(
+    model: Model[InT, OutT],
+    weights: GateWeights,
+    project: Callable[[int, Ints1d], Floats2d],
+    n_rows: int,
+    lengths: Ints1d,
+) -> Floats2d:
+    """Read the sequences block by block.
+
+    project (Callable): Gives the inputs' part of the gates of a direction for some tokens, as an
+        array that may be written over.
+    """
+    ops = model.ops
+    nH = weights.U.shape[1]
+    blocks = list(pack_for_prediction(ops, lengths))
+    Y = ops.xp.empty((n_rows, 2 * nH), dtype=weights.U.dtype)
+    # Each half of a row of Y on its own, so that a direction's outputs are whole rows.
+    halves = Y.reshape(2 * n_rows, nH)
+
+    def read(direction: int) -> None:
+        U = weights.U[direction]
+        for block in blocks:
+            tokens = block.orders[direction]
+            gates = project(direction, tokens)
+            steps = run_steps(ops, block.bounds, gates, U, keep_cells=False)
+            halves[2 * tokens + direction] = steps.hidden
+
+    for_both_directions(model, read, n_rows)
+    return Y
+
+
+def _no_backprop(dY: OutT) -> InT:
+    raise ValueError("BiLSTM: a prediction cannot be backpropagated; call it with is_train=True")

@@ -7,17 +7,26 @@ padding is stored or computed. A layer of two directions visits the rows in two 
 from the left and one from the right, whose steps have the same sizes.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy
 from thinc.api import Ops
 from thinc.types import Floats2d, Floats3d, Ints1d
 
+Bounds: TypeAlias = list[tuple[int, int]]
+Directions: TypeAlias = Sequence[Floats2d] | Floats3d
+
+# Of the sizes tried, the fastest for 100 and 200 hidden units; half of it is nearly as fast.
+BLOCK_SEQUENCES = 256
+# The most that one direction holds of a block: with 200 hidden units, 200 MiB of gates.
+BLOCK_ROWS = 2**16
+
 
 @dataclass(frozen=True)
 class Packing:
-    """Where each row of a batch stands in the two packed orders.
+    """Where each row of a batch, or of a block of it, stands in the two packed orders.
 
     left_to_right (Ints1d): (N,) the batch's row at each packed place, read from the left.
     right_to_left (Ints1d): (N,) the same, read from the right.
@@ -29,7 +38,12 @@ class Packing:
     left_to_right: Ints1d
     right_to_left: Ints1d
     previous: Ints1d
-    bounds: list[tuple[int, int]]
+    bounds: Bounds
+
+    @property
+    def orders(self) -> tuple[Ints1d, Ints1d]:
+        """RETURNS (tuple[Ints1d, Ints1d]): The two orders, as directions are numbered."""
+        return self.left_to_right, self.right_to_left
 
     @property
     def first_step(self) -> int:
@@ -44,11 +58,11 @@ class Packing:
         """
         return ops.xp.stack((X[self.left_to_right], X[self.right_to_left]))
 
-    def unpack_sum(self, ops: Ops, packed: Floats3d) -> Floats2d:
+    def unpack_sum(self, ops: Ops, packed: Directions) -> Floats2d:
         """Bring both directions' rows back into the batch's order and add them: the transpose
         of pack.
 
-        packed (Floats3d): (2, N, nI)
+        packed (Sequence[Floats2d]): The two directions' rows, (N, nI) each.
         RETURNS (Floats2d): (N, nI)
         """
         X = ops.xp.empty_like(packed[0])
@@ -56,14 +70,14 @@ class Packing:
         X[self.right_to_left] += packed[1]
         return X
 
-    def unpack_concat(self, ops: Ops, packed: Floats3d) -> Floats2d:
+    def unpack_concat(self, ops: Ops, packed: Directions) -> Floats2d:
         """Bring both directions' rows back into the batch's order, side by side.
 
-        packed (Floats3d): (2, N, nH)
+        packed (Sequence[Floats2d]): The two directions' rows, (N, nH) each.
         RETURNS (Floats2d): (N, 2 * nH)
         """
-        _, n_rows, width = packed.shape
-        X = ops.xp.empty((n_rows, 2 * width), dtype=packed.dtype)
+        n_rows, width = packed[0].shape
+        X = ops.xp.empty((n_rows, 2 * width), dtype=packed[0].dtype)
         X[self.left_to_right, :width] = packed[0]
         X[self.right_to_left, width:] = packed[1]
         return X
@@ -86,10 +100,42 @@ def pack_sequences(ops: Ops, lengths: Any) -> Packing:
     lengths (Ints1d): (B,) the sequences' lengths; zeros are allowed.
     RETURNS (Packing): The packed orders of the sum(lengths) rows.
     """
-    lengths = numpy.asarray(ops.to_numpy(ops.xp.asarray(lengths)), dtype="int64")
+    lengths = _to_numpy(ops, lengths)
     starts = numpy.cumsum(lengths) - lengths
     longest_first = numpy.argsort(-lengths, kind="stable")
-    lengths, starts = lengths[longest_first], starts[longest_first]
+    return _pack(ops, starts[longest_first], lengths[longest_first])
+
+
+def pack_for_prediction(ops: Ops, lengths: Any) -> Iterator[Packing]:
+    """Cut a batch into blocks of sequences of like length, longest first, and find the packed
+    orders of each. A layer that keeps nothing of a block but its output works in a cache then. On
+    a GPU, which is fastest with large steps, a block is as large as memory should allow.
+
+    ops (Ops): Where the index arrays shall lie.
+    lengths (Ints1d): (B,) the sequences' lengths; zeros are allowed.
+    YIELDS (Packing): The packed orders of a block's rows: their places in the whole batch.
+    """
+    lengths = _to_numpy(ops, lengths)
+    starts = numpy.cumsum(lengths) - lengths
+    longest_first = numpy.argsort(-lengths, kind="stable")
+    row_ends = numpy.cumsum(lengths[longest_first])
+    block_size = BLOCK_SEQUENCES if ops.device_type == "cpu" else len(lengths)
+    begin, n_rows = 0, 0
+    while begin < len(lengths):
+        # A sequence that is too long has a block of its own.
+        fitting = int(numpy.searchsorted(row_ends, n_rows + BLOCK_ROWS, side="right"))
+        end = min(begin + block_size, max(fitting, begin + 1))
+        block = longest_first[begin:end]
+        yield _pack(ops, starts[block], lengths[block])
+        begin, n_rows = end, int(row_ends[end - 1])
+
+
+def _to_numpy(ops: Ops, lengths: Any) -> Ints1d:
+    return numpy.asarray(ops.to_numpy(ops.xp.asarray(lengths)), dtype="int64")
+
+
+def _pack(ops: Ops, starts: Ints1d, lengths: Ints1d) -> Packing:
+    """Pack sequences that stand in order, longest first."""
     n_steps = int(lengths[0]) if len(lengths) else 0
     # How many sequences reach step t: those whose length is more than t.
     step_sizes = numpy.searchsorted(-lengths, -numpy.arange(n_steps), side="left")

@@ -1,10 +1,20 @@
-"""What the recurrent layers share: depth, dropout and initial weights."""
+"""What the recurrent layers share: depth, directions, dropout and initial weights."""
 
+import multiprocessing
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
 
 import numpy
 from thinc.api import Model, Ops, chain
 from thinc.types import Floats2d, Floats3d, Ragged
+
+ResultT = TypeVar("ResultT")
+
+# Below that many rows a second thread takes longer to start than it saves.
+MIN_ROWS_FOR_THREADS = 256
 
 
 def stack_layers(
@@ -34,6 +44,60 @@ def validate_width(name: str, nO: int | None) -> None:
         raise ValueError(
             f"{name}: the output width nO = {nO} must be even, half of it for each direction"
         )
+
+
+def validate_threads(threads: int) -> None:
+    """RAISES (ValueError): If there are not one or two threads."""
+    if threads not in (1, 2):
+        raise ValueError(
+            f"a recurrent layer has two directions, so threads must be 1 or 2, not {threads}"
+        )
+
+
+def set_threads(model: Model, threads: int) -> None:
+    """Let the recurrent layers of a model read from the left and from the right one after the
+    other, or at the same time, in two threads.
+
+    Two threads are faster where two cores are free and matrix products run in one thread: set
+    OPENBLAS_NUM_THREADS=1 (or MKL_NUM_THREADS=1) before Python starts, as otherwise products
+    wait for each other. Processes that were started by multiprocessing, as those of nlp.pipe
+    with n_process, and threads other than the main one never use two, nor does a GPU.
+
+    model (Model): Any model; its layers that know the setting are changed.
+    threads (int): 1 or 2.
+    RAISES (ValueError): If there are not one or two threads.
+    """
+    validate_threads(threads)
+    for node in model.walk():
+        if "threads" in node.attrs:
+            node.attrs["threads"] = threads
+
+
+def for_both_directions(
+    model: Model, read: Callable[[int], ResultT], n_rows: int
+) -> tuple[ResultT, ResultT]:
+    """Call a function for the direction from the left (0) and that from the right (1).
+
+    model (Model): The layer, with the setting "threads".
+    read (Callable[[int], Any]): The function. It may run in two threads at the same time.
+    n_rows (int): How many rows are read.
+    RETURNS (tuple[Any, Any]): Its two results.
+    """
+    if n_rows < MIN_ROWS_FOR_THREADS or not _may_use_threads(model):
+        return read(0), read(1)
+    with ThreadPoolExecutor(1) as pool:
+        # NumPy keeps its handling of floating-point errors in a context.
+        right = pool.submit(copy_context().run, read, 1)
+        return read(0), right.result()
+
+
+def _may_use_threads(model: Model) -> bool:
+    return (
+        model.attrs["threads"] > 1
+        and model.ops.device_type == "cpu"
+        and threading.current_thread() is threading.main_thread()
+        and multiprocessing.parent_process() is None
+    )
 
 
 def drop_inputs(model: Model, X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable]:

@@ -2,8 +2,13 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from thinc.api import NumpyOps
 
-from spacy_twitter_ner.layers.packing import pack_sequences
+from spacy_twitter_ner.layers.packing import (
+    BLOCK_SEQUENCES,
+    pack_for_prediction,
+    pack_sequences,
+)
 
 from .gradients import OPS
 
@@ -118,3 +123,28 @@ def test_dtype_stays() -> None:
     assert packing.unpack_sum(OPS, packed).dtype == "float32"
     assert packing.unpack_concat(OPS, packed).dtype == "float32"
     assert packing.pack_halves(OPS, X).dtype == "float32"
+
+
+@given(any_lengths, st.integers(1, 4), st.integers(1, 9))
+def test_blocks_for_prediction(lengths: list[int], n_sequences: int, n_rows: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{pack_for_prediction.__module__}.BLOCK_SEQUENCES", n_sequences)
+        patch.setattr(f"{pack_for_prediction.__module__}.BLOCK_ROWS", n_rows)
+        blocks = list(pack_for_prediction(OPS, lengths))
+    for direction in (0, 1):
+        rows = [row for block in blocks for row in block.orders[direction].tolist()]
+        assert sorted(rows) == list(range(sum(lengths)))
+    sizes = [block.first_step for block in blocks]
+    assert max(sizes, default=0) <= n_sequences
+    assert sum(sizes) == sum(length > 0 for length in lengths)
+    for block, size in zip(blocks, sizes, strict=True):
+        assert len(block.left_to_right) <= n_rows or size == 1
+    # Each sequence stands in one block, among others of like length.
+    longest = [len(block.bounds) for block in blocks]
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_a_block_on_a_gpu_is_as_large_as_it_gets() -> None:
+    n_sequences = 3 * BLOCK_SEQUENCES
+    (block,) = pack_for_prediction(NumpyOps(device_type="gpu"), [2] * n_sequences)
+    assert block.bounds == [(0, n_sequences), (n_sequences, 2 * n_sequences)]

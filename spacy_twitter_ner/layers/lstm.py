@@ -1,0 +1,179 @@
+"""One direction of an LSTM over packed rows: weights as the steps want them, the steps, and their
+backpropagation. See bilstm.py for the formulas.
+
+The gates are stored in the order o, i, f, g: the three sigmoids lie side by side, and so do the
+three that get their gradient through the cell.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from thinc.api import Model, Ops
+from thinc.types import Floats2d, Floats3d
+
+from .packing import Bounds
+
+N_GATES = 4
+N_SIGMOIDS = 3
+FORGET_GATE = 2
+
+
+@dataclass(frozen=True)
+class GateWeights:
+    """The weights of both directions, transposed, and halved where a gate is a sigmoid.
+
+    sigmoid(x) = (tanh(x / 2) + 1) / 2, so that one call of tanh then serves all four gates.
+    Products with matrices that are stored by input are several times faster for few rows.
+
+    W (Floats3d): (2, nI, 4 * nH) of the input.
+    U (Floats3d): (2, nH, 4 * nH) of the hidden state.
+    b (Floats3d): (2, 1, 4 * nH) the biases.
+    """
+
+    W: Floats3d
+    U: Floats3d
+    b: Floats3d
+
+    @classmethod
+    def of(cls, model: Model) -> "GateWeights":
+        """RETURNS (GateWeights): A copy of a BiLSTM's weights, as they are now."""
+        xp = model.ops.xp
+        W, U, b = (model.get_param(name) for name in "WUb")
+        halve = xp.ones((N_GATES, U.shape[2]), dtype=U.dtype)
+        halve[:N_SIGMOIDS] = 0.5
+        halve = halve.reshape(1, 1, -1)
+        W_t, U_t = (xp.ascontiguousarray(weights.transpose(0, 2, 1)) for weights in (W, U))
+        W_t *= halve
+        U_t *= halve
+        return cls(W_t, U_t, b[:, None] * halve)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the steps of one direction came to.
+
+    gates (Floats2d): (N, 4 * nH) the values of the gates.
+    hidden (Floats2d): (N, nH) the hidden states.
+    cells (Floats2d): (N, nH) the cells.
+    squashed (Floats2d): (N, nH) tanh of the cells.
+    """
+
+    gates: Floats2d
+    hidden: Floats2d
+    cells: Floats2d
+    squashed: Floats2d
+
+
+def run_steps(
+    ops: Ops,
+    bounds: Bounds,
+    gates: Floats2d,
+    U: Floats2d,
+    mask: Floats2d | None = None,
+    *,
+    keep_cells: bool,
+) -> Steps:
+    """Visit the steps of one direction.
+
+    ops (Ops): The arrays' backend.
+    bounds (list[tuple[int, int]]): Where each step begins and ends.
+    gates (Floats2d): (N, 4 * nH) the inputs' part of the gates, sigmoids halved. Overwritten with
+        the gates' values.
+    U (Floats2d): (nH, 4 * nH) recurrent weights, as in GateWeights.
+    mask (Optional[Floats2d]): (N, nH) factors of the hidden states that enter the next step.
+    keep_cells (bool): Whether the cells of all steps are needed. If not, only those of the last
+        steps stay, in arrays that are small enough for a cache.
+    RETURNS (Steps): The results.
+    """
+    xp = ops.xp
+    nH = len(U)
+    n_first = bounds[0][1] if bounds else 0
+    hidden = xp.empty((len(gates), nH), dtype=gates.dtype)
+    n_cells = len(gates) if keep_cells else n_first
+    cells, squashed = (xp.empty((n_cells, nH), dtype=gates.dtype) for _ in range(2))
+    from_hidden = xp.empty((n_first, N_GATES * nH), dtype=gates.dtype)
+    before = 0
+    for start, end in bounds:
+        size = end - start
+        step = gates[start:end]
+        if start:
+            state = hidden[before : before + size]
+            if mask is not None:
+                state = state * mask[before : before + size]
+            step += xp.matmul(state, U, out=from_hidden[:size])
+        xp.tanh(step, out=step)
+        sigmoids = step[:, : N_SIGMOIDS * nH]
+        sigmoids *= 0.5
+        sigmoids += 0.5
+        o, i, f, g = (step[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
+        here = slice(start, end) if keep_cells else slice(size)
+        cell, tanh_cell = cells[here], squashed[here]
+        if start:
+            earlier = slice(before, before + size) if keep_cells else here
+            xp.multiply(f, cells[earlier], out=cell)
+            cell += xp.multiply(i, g, out=tanh_cell)
+        else:
+            xp.multiply(i, g, out=cell)
+        xp.tanh(cell, out=tanh_cell)
+        xp.multiply(o, tanh_cell, out=hidden[start:end])
+        before = start
+    return Steps(gates, hidden, cells, squashed)
+
+
+def backprop_steps(
+    ops: Ops,
+    bounds: Bounds,
+    d_hidden: Floats2d,
+    steps: Steps,
+    U: Floats2d,
+    mask: Floats2d | None = None,
+) -> Floats2d:
+    """Back-propagate through time.
+
+    d_hidden (Floats2d): (N, nH) the gradient of the hidden states, overwritten.
+    steps (Steps): What run_steps returned, with all cells.
+    U (Floats2d): (4 * nH, nH) recurrent weights, neither transposed nor halved.
+    RETURNS (Floats2d): (N, 4 * nH) the gradient of the gates before their nonlinearity.
+    """
+    xp = ops.xp
+    nH = d_hidden.shape[1]
+    d_gates = xp.empty_like(steps.gates)
+    scratch = xp.empty((bounds[0][1] if bounds else 0, nH), dtype=d_hidden.dtype)
+    d_hidden_later = d_cell_later = scratch[:0]
+    befores = [0, *(start for start, _ in bounds)]
+    for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
+        size, size_later = end - start, len(d_cell_later)
+        dh, d_step, tanh_cell = d_hidden[start:end], d_gates[start:end], steps.squashed[start:end]
+        dh[:size_later] += d_hidden_later
+        o, i, f, g = (steps.gates[start:end, k * nH : (k + 1) * nH] for k in range(N_GATES))
+        d_o, d_i, d_f, d_g = (d_step[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
+        dc = scratch[:size]
+        _tanh_derivative(xp, tanh_cell, out=dc)
+        dc *= o
+        dc *= dh
+        dc[:size_later] += d_cell_later
+        sigmoids, d_sigmoids = (
+            array[:, : N_SIGMOIDS * nH] for array in (steps.gates[start:end], d_step)
+        )
+        xp.subtract(1.0, sigmoids, out=d_sigmoids)
+        d_sigmoids *= sigmoids
+        d_o *= tanh_cell
+        d_o *= dh
+        d_i *= g
+        d_f *= steps.cells[before : before + size] if start else 0.0
+        _tanh_derivative(xp, g, out=d_g)
+        d_g *= i
+        by_cell = d_step.reshape(size, N_GATES, nH)[:, 1:]
+        by_cell *= dc[:, None]
+        if start:
+            d_cell_later = dc * f
+            d_hidden_later = xp.matmul(d_step, U)
+            if mask is not None:
+                d_hidden_later *= mask[before : before + size]
+    return d_gates
+
+
+def _tanh_derivative(xp: Any, values: Floats2d, out: Floats2d) -> None:
+    """1 - y * y for the values y of a tanh."""
+    xp.multiply(values, values, out=out)
+    xp.subtract(1.0, out, out=out)

@@ -1,0 +1,216 @@
+"""Every fast path of prediction gives what training's forward pass gives."""
+
+import multiprocessing
+import threading
+from collections.abc import Sequence
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from thinc.api import Model
+from thinc.types import Ragged
+
+from spacy_twitter_ner.layers import packing, recurrent
+from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict_projected
+from spacy_twitter_ner.layers.lstm import GateWeights
+from spacy_twitter_ner.layers.recurrent import for_both_directions, set_threads
+
+from .gradients import make_batch, randomise
+
+BATCHES = [[], [0], [0, 0], [1], [1, 1, 0, 1], [3, 1, 5, 0, 2], [40, *range(12), 33, 1, 1, 7]]
+any_batch = pytest.mark.parametrize("lengths", BATCHES, ids=str)
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+both_dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
+
+
+def make_model(dtype: str = "float32", *, depth: int = 1) -> Model[Ragged, Ragged]:
+    model = BiLSTM(12, 4, depth=depth).initialize()
+    randomise(model, dtype=dtype)
+    return model
+
+
+def train_forward(model: Model[Ragged, Ragged], X: Ragged) -> numpy.ndarray:
+    return model(X, is_train=True)[0].dataXd
+
+
+def tweet_lengths(n_tweets: int) -> list[int]:
+    """Lengths as those of tweets: 18 tokens in the mean, 1 at least."""
+    return (1 + numpy.random.RandomState(2).negative_binomial(4, 0.19, size=n_tweets)).tolist()
+
+
+@any_batch
+@both_dtypes
+@pytest.mark.parametrize("depth", [1, 2])
+def test_predict(lengths: list[int], dtype: str, depth: int) -> None:
+    model, X = make_model(dtype, depth=depth), make_batch(lengths, 4, dtype=dtype)
+    Y = model.predict(X)
+    assert Y.lengths.tolist() == lengths
+    assert Y.dataXd.dtype == dtype
+    assert Y.dataXd.shape == (sum(lengths), 12)
+    assert Y.dataXd == pytest.approx(train_forward(model, X), abs=TOLERANCE[dtype])
+
+
+@given(st.lists(st.integers(0, 6), max_size=7), st.integers(1, 4), st.integers(1, 9))
+def test_predict_in_blocks(lengths: list[int], n_sequences: int, n_rows: int) -> None:
+    model, X = make_model("float64"), make_batch(lengths, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "BLOCK_SEQUENCES", n_sequences)
+        patch.setattr(packing, "BLOCK_ROWS", n_rows)
+        Y = model.predict(X)
+    assert Y.dataXd == pytest.approx(train_forward(model, X), abs=1e-12)
+
+
+def test_predict_tweets_in_several_blocks() -> None:
+    lengths = tweet_lengths(3 * packing.BLOCK_SEQUENCES // 2)
+    model, X = make_model(), make_batch(lengths, 4, dtype="float32")
+    assert model.predict(X).dataXd == pytest.approx(train_forward(model, X), abs=1e-5)
+
+
+def test_predict_does_not_change_its_input() -> None:
+    model, X = make_model(), make_batch([3, 2], 4, dtype="float32")
+    before = X.dataXd.copy()
+    model.predict(X)
+    assert (X.dataXd == before).all()
+
+
+def test_prediction_cannot_be_backpropagated() -> None:
+    Y, backprop = make_model()(make_batch([2], 4, dtype="float32"), is_train=False)
+    with pytest.raises(ValueError, match="is_train=True"):
+        backprop(Y)
+
+
+def make_repeating(lengths: Sequence[int], dtype: str) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Inputs, and the input of each token, many of which have the same."""
+    distinct = make_batch([5], 4, dtype=dtype).dataXd
+    return distinct, numpy.random.RandomState(4).randint(5, size=sum(lengths))
+
+
+@any_batch
+@both_dtypes
+def test_predict_projected(lengths: list[int], dtype: str) -> None:
+    model = make_model(dtype)
+    distinct, rows = make_repeating(lengths, dtype)
+    projected = input_projection(model, distinct)
+    assert projected.shape == (2, 5, 24)
+    kept = projected.copy()
+    X = Ragged(distinct[rows], model.ops.asarray1i(lengths))
+    expected = pytest.approx(train_forward(model, X), abs=TOLERANCE[dtype])
+    assert predict_projected(model, projected, rows, X.lengths) == expected
+    # The projections may be a cache, which must stay as it is.
+    assert (projected == kept).all()
+
+
+@any_batch
+@both_dtypes
+def test_predict_projected_with_extra_columns(lengths: list[int], dtype: str) -> None:
+    model = make_model(dtype)
+    distinct, rows = make_repeating(lengths, dtype)
+    random = numpy.random.RandomState(6)
+    extra_tokens = random.permutation(sum(lengths))[: sum(lengths) // 3]
+    columns = random.normal(size=(len(extra_tokens), 1)).astype(dtype)
+    data = distinct[rows]
+    data[:, 3] = 0.0
+    data[extra_tokens, 3:] = columns
+    X = Ragged(data, model.ops.asarray1i(lengths))
+    projected = input_projection(model, distinct[:, :3], columns=slice(0, 3))
+    extra = input_projection(model, columns, columns=slice(3, 4), bias=False)
+    kept = projected.copy(), extra.copy()
+    Y = predict_projected(model, projected, rows, X.lengths, extra_tokens=extra_tokens, extra=extra)
+    assert pytest.approx(train_forward(model, X), abs=TOLERANCE[dtype]) == Y
+    assert (projected == kept[0]).all()
+    assert (extra == kept[1]).all()
+
+
+def test_extra_needs_its_tokens() -> None:
+    model = make_model()
+    projected = input_projection(model, make_batch([2], 4, dtype="float32").dataXd)
+    with pytest.raises(ValueError, match="both of extra_tokens and extra"):
+        predict_projected(model, projected, numpy.arange(2), [2], extra=projected)
+
+
+def test_weights_made_ready_beforehand() -> None:
+    model, X = make_model(), make_batch([3, 1], 4, dtype="float32")
+    weights, expected = GateWeights.of(model), model.predict(X).dataXd
+    rows = numpy.arange(4)
+    for name in model.param_names:
+        model.get_param(name)[:] = 0.0
+    projected = input_projection(model, X.dataXd, weights=weights)
+    Y = predict_projected(model, projected, rows, X.lengths, weights=weights)
+    assert pytest.approx(expected, abs=1e-6) == Y
+    # Nobody else remembers weights that have changed in place.
+    assert not model.predict(X).dataXd.any()
+    assert not predict_projected(model, input_projection(model, X.dataXd), rows, X.lengths).any()
+
+
+@pytest.fixture
+def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the threads in which directions are read."""
+    names: list[str] = []
+    run_steps = recurrent.for_both_directions
+
+    def watch(model, read, n_rows):
+        def named(direction: int):
+            names.append(threading.current_thread().name)
+            return read(direction)
+
+        return run_steps(model, named, n_rows)
+
+    monkeypatch.setattr("spacy_twitter_ner.layers.bilstm.for_both_directions", watch)
+    return names
+
+
+@pytest.mark.parametrize("is_train", [False, True])
+def test_two_threads(readers: list[str], is_train: bool) -> None:
+    X = make_batch(tweet_lengths(40), 4, dtype="float32")
+    results = []
+    for threads in (1, 2):
+        model = make_model(depth=2)
+        set_threads(model, threads)
+        Y, backprop = model(X, is_train=is_train)
+        arrays = [Y.dataXd]
+        if is_train:
+            arrays.append(backprop(Y).dataXd)
+            arrays += [node.get_grad(name) for node in model.walk() for name in node.param_names]
+        results.append(arrays)
+        in_main = readers.count("MainThread")
+        assert in_main == len(readers) // threads
+        readers.clear()
+    assert len(results[0]) == (8 if is_train else 1)
+    for one, two in zip(*results, strict=True):
+        assert (one == two).all()
+
+
+def test_threads_keep_the_handling_of_floating_point_errors() -> None:
+    model = BiLSTM(2, 2, threads=2)
+
+    def overflow(direction: int) -> numpy.ndarray:
+        return numpy.exp(numpy.full(1, 1000.0 * direction))
+
+    with numpy.errstate(over="ignore"):
+        for_both_directions(model, overflow, 1000)
+    with numpy.errstate(over="raise"), pytest.raises(FloatingPointError):
+        for_both_directions(model, overflow, 1000)
+
+
+def test_no_second_thread_where_it_could_hurt(
+    readers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, X = BiLSTM(4, 4, threads=2).initialize(), make_batch([400], 4, dtype="float32")
+    few = make_batch([9], 4, dtype="float32")
+    model.predict(few)
+    thread = threading.Thread(target=model.predict, args=(X,), name="worker of a server")
+    thread.start()
+    thread.join()
+    assert set(readers) == {"MainThread", "worker of a server"}
+    readers.clear()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "of nlp.pipe(n_process=2)")
+    model.predict(X)
+    assert set(readers) == {"MainThread"}
+
+
+@pytest.mark.parametrize("threads", [0, 3, -1])
+def test_one_or_two_threads(threads: int) -> None:
+    for call in (lambda: BiLSTM(4, 2, threads=threads), lambda: set_threads(BiLSTM(4, 2), threads)):
+        with pytest.raises(ValueError, match=f"threads must be 1 or 2, not {threads}"):
+            call()
