@@ -6,8 +6,8 @@ from thinc.api import Model
 from thinc.types import Floats2d, Floats3d, Ints1d, Ragged
 
 from ..layers.bigru import BiGRU
-from ..layers.bilstm import BiLSTM
-from ._standin import input_projection, predict_projected
+from ..layers.bilstm import BiLSTM, input_projection, predict_projected
+from ..layers.lstm import GateWeights
 
 InT = list[Floats2d]
 OutT = list[Floats2d]
@@ -28,8 +28,7 @@ def BiLSTMEncoder(
         "bilstm_encoder",
         BiLSTM(2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout),
     )
-    model.attrs["project"] = project
-    model.attrs["encode_projected"] = encode_projected
+    model.attrs["prepare"] = ProjectedEncoder
     return model
 
 
@@ -80,56 +79,57 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
     return model.ops.unflatten(Y.dataXd, Y.lengths), backprop
 
 
-def project(model: Model[InT, OutT], X: Floats2d) -> Floats3d:
-    """Predict the part of the lowest layer's gates that depends on its input alone.
+class ProjectedEncoder:
+    """Predicts in two steps, of which the first depends on nothing but the input. Weights are made
+    ready once: it is of no use when they have changed.
 
-    X (Floats2d): (n, nI)
-    RETURNS (Floats3d): (2, n, width) for both directions.
+    model (Model[list[Floats2d], list[Floats2d]]): An encoder of LSTMs.
     """
-    lowest, *_ = _recurrent_layers(model)
-    return input_projection(lowest, X)
 
+    def __init__(self, model: Model[InT, OutT]) -> None:
+        layer = model.layers[0]
+        self._lowest, *self._others = layer.layers or [layer]
+        self._width = model.get_dim("nI")
+        self._weights = GateWeights.of(self._lowest)
 
-def encode_projected(
-    model: Model[InT, OutT],
-    projected: Floats3d,
-    rows: Ints1d,
-    lengths: Sequence[int],
-    tokens: Ints1d,
-    columns: Floats2d,
-) -> Floats2d:
-    """Predict, of input that is projected already.
+    def project(self, X: Floats2d) -> Floats3d:
+        """Find what input adds to the gates of the lowest layer.
 
-    projected (Floats3d): (2, n, width) of project, of distinct inputs with zeros in some last
-        columns.
-    rows (Ints1d): (N,) each token's row among them.
-    lengths (Sequence[int]): The sequences' lengths.
-    tokens (Ints1d): (k,) the tokens that have something else than zeros in the last columns.
-    columns (Floats2d): (k, m) what they have there.
-    RETURNS (Floats2d): (N, nO) all sequences one after another.
-    """
-    lowest, *others = _recurrent_layers(model)
-    added = _project_columns(model, columns) if len(tokens) else None
-    Y = predict_projected(lowest, projected, rows, lengths, tokens, added)
-    for layer in others:
-        Y = layer.predict(Ragged(Y, model.ops.asarray1i(lengths))).dataXd
-    return Y
+        X (Floats2d): (n, nI)
+        RETURNS (Floats3d): (2, n, width) for both directions.
+        """
+        return input_projection(self._lowest, X, weights=self._weights)
 
+    def encode(
+        self,
+        projected: Floats3d,
+        rows: Ints1d,
+        lengths: Sequence[int],
+        tokens: Ints1d,
+        last_columns: Floats2d,
+    ) -> Floats2d:
+        """Predict the tokens' vectors in context.
 
-def _recurrent_layers(model: Model[InT, OutT]) -> list[Model[Ragged, Ragged]]:
-    layer = model.layers[0]
-    return layer.layers or [layer]
-
-
-def _project_columns(model: Model[InT, OutT], columns: Floats2d) -> Floats3d:
-    """RETURNS (Floats3d): (2, k, width) what contents of the last columns add to projections of
-    zeros there."""
-    xp, m = model.ops.xp, columns.shape[1]
-    # The projection is affine: that of the columns' unit vectors tells their weights.
-    units = xp.zeros((1 + m, model.get_dim("nI")), dtype=columns.dtype)
-    units[1:, -m:] = xp.eye(m)
-    projected = project(model, units)
-    return xp.matmul(columns, projected[:, 1:] - projected[:, :1])
+        projected (Floats3d): (2, n, width) of project, with zeros in some last columns of input.
+        rows (Ints1d): (N,) each token's row among them.
+        lengths (Sequence[int]): The sequences' lengths.
+        tokens (Ints1d): (k,) the tokens that have something else in the last columns.
+        last_columns (Floats2d): (k, m) what they have there.
+        RETURNS (Floats2d): (N, nO) all sequences, one after another.
+        """
+        lowest, weights = self._lowest, self._weights
+        lengths = lowest.ops.asarray1i(lengths)
+        extra = {}
+        if len(tokens):
+            columns = slice(self._width - last_columns.shape[1], self._width)
+            extra["extra_tokens"] = tokens
+            extra["extra"] = input_projection(
+                lowest, last_columns, columns=columns, bias=False, weights=weights
+            )
+        Y = predict_projected(lowest, projected, rows, lengths, weights=weights, **extra)
+        for layer in self._others:
+            Y = layer.predict(Ragged(Y, lengths)).dataXd
+        return Y
 
 
 def _flatten(model: Model[InT, OutT], Xs: list[Floats2d], dim: str) -> Ragged:

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy
 from thinc.types import Floats3d, Ints1d
@@ -27,7 +28,7 @@ class KnownLexemes(NamedTuple):
     words: Ints1d
 
 
-Compute = Callable[[Hashes1d], KnownLexemes]
+PreparedT = TypeVar("PreparedT")
 
 
 class LexemeCache:
@@ -40,6 +41,10 @@ class LexemeCache:
     size (int): How many lexemes at most; 0 remembers nothing.
     RAISES (ValueError): If it is negative.
     """
+
+    _state: Any
+    _prepared: Any
+    _known: KnownLexemes
 
     def __init__(self, size: int) -> None:
         if size < 0:
@@ -58,36 +63,43 @@ class LexemeCache:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._forget(None)
+            self._forget()
 
     @contextmanager
     def look_up(
-        self, hashes: Hashes1d, made_of: Any, compute: Compute
-    ) -> Iterator[tuple[KnownLexemes, Ints1d]]:
+        self,
+        hashes: Hashes1d,
+        state: Any,
+        prepare: Callable[[], PreparedT],
+        compute: Callable[[PreparedT, Hashes1d], KnownLexemes],
+    ) -> Iterator[tuple[PreparedT, KnownLexemes, Ints1d]]:
         """Find what is known of the lexemes of a batch; compute it of those that are new.
 
         hashes (Hashes1d): (N,) the hash of each token's lexeme.
-        made_of (Any): What is known depends on this; if it differs from the last call's, everything
+        state (Any): What is known depends on this; if it differs from the last call's, everything
             is forgotten.
+        prepare (Callable): Makes what is needed to compute, once for each state.
         compute (Callable): Computes what is to be known of distinct lexemes, by their hashes.
-        YIELDS (tuple[KnownLexemes, Ints1d]): Lexemes, and (N,) each token's row among them. Within
-            the context they do not change.
+        YIELDS (tuple[PreparedT, KnownLexemes, Ints1d]): What prepare made; lexemes; and (N,) each
+            token's row among them. Within the context they do not change.
         """
         if os.getpid() != self._process:
             # A fork may have copied a lock that another thread held.
             self._reset()
         with self._lock:
-            if made_of != self._made_of:
-                self._forget(made_of)
+            if state != self._state:
+                self._forget()
+                self._prepared, self._state = prepare(), state
             self._time += 1
-            now, rows = self._time, self._rows_of(hashes, compute)
+            prepared, now = self._prepared, self._time
+            rows = self._rows_of(hashes, partial(compute, prepared))
             known = self._known
             self._readers.add(now)
         try:
             if rows is None:
                 distinct, rows = numpy.unique(hashes, return_inverse=True)
-                known = compute(distinct)
-            yield known, rows
+                known = compute(prepared, distinct)
+            yield prepared, known, rows
         finally:
             with self._lock:
                 self._readers.discard(now)
@@ -97,11 +109,11 @@ class LexemeCache:
         self._process = os.getpid()
         self._time = 0
         self._readers: set[int] = set()
-        self._forget(None)
+        self._forget()
 
-    def _forget(self, made_of: Any) -> None:
+    def _forget(self) -> None:
         """Start anew with new arrays: others may still read the old ones."""
-        self._made_of = made_of
+        self._state = self._prepared = None
         self._known = KnownLexemes(numpy.zeros((2, 0, 0)), numpy.zeros(0, dtype="int64"))
         # The hashes are sorted; each has its row.
         self._hashes = numpy.zeros(0, dtype="uint64")
@@ -110,7 +122,9 @@ class LexemeCache:
         # When each row was last asked for.
         self._last_used = numpy.zeros(0, dtype="int64")
 
-    def _rows_of(self, hashes: Hashes1d, compute: Compute) -> Ints1d | None:
+    def _rows_of(
+        self, hashes: Hashes1d, compute: Callable[[Hashes1d], KnownLexemes]
+    ) -> Ints1d | None:
         """RETURNS (Optional[Ints1d]): (N,) each token's row; None if there is no room."""
         if self.size == 0:
             return None

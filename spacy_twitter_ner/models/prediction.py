@@ -2,8 +2,8 @@
 projection of its encoder, is computed once and remembered.
 
 An embedding takes part if its attributes have "embed_lexemes" and "embed_phrases", an encoder if
-they have "project" and "encode_projected". Token vectors of any other making, such as those of a
-shared tok2vec, are left to their own layers.
+they have "prepare", which makes a ProjectedEncoder. Token vectors of any other making, such as
+those of a shared tok2vec, are left to their own layers.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps
 from thinc.types import Floats2d
 
+from .encoder import ProjectedEncoder
 from .features import Lexemes
 from .fingerprint import Fingerprint
 from .lexeme_cache import Hashes1d, KnownLexemes, LexemeCache
@@ -30,7 +31,7 @@ def can_predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc]) -> bool:
     if len(tok2vec.layers) != 2 or not isinstance(tok2vec.ops, NumpyOps):
         return False
     embed, encode = tok2vec.layers
-    if "embed_lexemes" not in embed.attrs or "project" not in encode.attrs:
+    if "embed_lexemes" not in embed.attrs or "prepare" not in encode.attrs:
         return False
     vocab = docs[0].vocab if docs else None
     return any(map(len, docs)) and all(doc.vocab is vocab for doc in docs)
@@ -47,17 +48,18 @@ def predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc], cache: LexemeCache)
     embed, encode = tok2vec.layers
     vocab, lengths = docs[0].vocab, [len(doc) for doc in docs]
     hashes = numpy.concatenate([doc.to_array(ORTH) for doc in docs])
-    compute = partial(_compute, embed, encode, vocab)
-    with cache.look_up(hashes, Fingerprint(tok2vec, vocab), compute) as (known, rows):
+
+    def compute(encoder: ProjectedEncoder, distinct: Hashes1d) -> KnownLexemes:
+        vectors, words = embed.attrs["embed_lexemes"](embed, _lexemes(distinct, vocab))
+        return KnownLexemes(encoder.project(vectors), words)
+
+    state, prepare = Fingerprint(tok2vec, vocab), partial(encode.attrs["prepare"], encode)
+    with cache.look_up(hashes, state, prepare, compute) as (encoder, known, rows):
         tokens, by_phrase = embed.attrs["embed_phrases"](embed, docs, known.words[rows], lengths)
-        return encode.attrs["encode_projected"](
-            encode, known.projected, rows, lengths, tokens, by_phrase
-        )
+        return encoder.encode(known.projected, rows, lengths, tokens, by_phrase)
 
 
-def _compute(embed: Model, encode: Model, vocab: Vocab, hashes: Hashes1d) -> KnownLexemes:
+def _lexemes(hashes: Hashes1d, vocab: Vocab) -> Lexemes:
     texts = [vocab.strings[orth] for orth in hashes.tolist()]
     n_lexemes = len(texts)
-    lexemes = Lexemes(texts, numpy.arange(n_lexemes), [n_lexemes], [vocab] * n_lexemes)
-    vectors, words = embed.attrs["embed_lexemes"](embed, lexemes)
-    return KnownLexemes(encode.attrs["project"](encode, vectors), words)
+    return Lexemes(texts, numpy.arange(n_lexemes), [n_lexemes], [vocab] * n_lexemes)

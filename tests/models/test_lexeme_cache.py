@@ -19,8 +19,14 @@ class Computer:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
+        self.n_prepared = 0
 
-    def __call__(self, hashes: Hashes1d) -> KnownLexemes:
+    def prepare(self) -> str:
+        self.n_prepared += 1
+        return "prepared"
+
+    def __call__(self, prepared: str, hashes: Hashes1d) -> KnownLexemes:
+        assert prepared == "prepared"
         self.asked.append(hashes.tolist())
         projected = numpy.zeros((2, len(hashes), WIDTH), dtype="float32")
         projected += hashes.astype("float32")[:, None]
@@ -31,12 +37,10 @@ def hashes_of(numbers: Iterable[int]) -> Hashes1d:
     return numpy.asarray(list(numbers), dtype="uint64")
 
 
-def check(
-    cache: LexemeCache, numbers: Iterable[int], compute: Computer, made_of: object = 0
-) -> None:
+def check(cache: LexemeCache, numbers: Iterable[int], compute: Computer, state: object = 0) -> None:
     """Look lexemes up, and see whether what is found is theirs."""
     hashes = hashes_of(numbers)
-    with cache.look_up(hashes, made_of, compute) as (known, rows):
+    with cache.look_up(hashes, state, compute.prepare, compute) as (_, known, rows):
         assert known.words[rows].tolist() == hashes.tolist()
         assert (known.projected[:, rows] == hashes[:, None]).all()
     assert len(cache) <= cache.size
@@ -93,26 +97,26 @@ def test_many_lexemes():
 
 def test_another_state_forgets():
     cache, compute = LexemeCache(10), Computer()
-    for made_of in ("a", "a", "b", "a"):
-        check(cache, [1], compute, made_of)
-    assert len(compute.asked) == 3
+    for state in ("a", "a", "b", "a"):
+        check(cache, [1], compute, state)
+    assert len(compute.asked) == compute.n_prepared == 3
     cache.clear()
     assert len(cache) == 0
     check(cache, [1], compute, "a")
-    assert len(compute.asked) == 4
+    assert len(compute.asked) == compute.n_prepared == 4
 
 
 def test_an_error_leaves_the_cache_usable():
     cache, compute = LexemeCache(2), Computer()
     check(cache, [1, 2], compute)
 
-    def fail(hashes: Hashes1d) -> KnownLexemes:
+    def fail(prepared: str, hashes: Hashes1d) -> KnownLexemes:
         raise ValueError("no clusters")
 
     for numbers in ([1, 9], [7, 8, 9]):
         with (
             pytest.raises(ValueError, match="no clusters"),
-            cache.look_up(hashes_of(numbers), 0, fail),
+            cache.look_up(hashes_of(numbers), 0, compute.prepare, fail),
         ):
             pass
     check(cache, [1, 9], compute)
@@ -121,7 +125,7 @@ def test_an_error_leaves_the_cache_usable():
 
 def test_what_is_being_read_is_not_overwritten():
     cache, compute = LexemeCache(2), Computer()
-    with cache.look_up(hashes_of([1, 2]), 0, compute) as (known, rows):
+    with cache.look_up(hashes_of([1, 2]), 0, compute.prepare, compute) as (_, known, rows):
         check(cache, [3], compute)
         check(cache, [4], compute, "other weights")
         assert known.words[rows].tolist() == [1, 2]
