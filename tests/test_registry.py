@@ -81,6 +81,9 @@ def test_entry_point(looked_up, group, name, target):
 def test_nothing_is_registered_by_an_import(looked_up):
     """The look-ups above have to find things by themselves."""
     loaded = set(looked_up["loaded_before"])
+    # spaCy looks the logger of its default config up, which is an old one, and imports all others
+    # on the way.
+    loaded -= {"spacy_twitter_ner.training", "spacy_twitter_ner.training.logger"}
     # spaCy imports a factory's module for spacy.blank(), and that what it is made of.
     assert not {name for name in loaded if name.split(".")[1] in ("models", "cli", "training")}
 

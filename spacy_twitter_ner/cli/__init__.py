@@ -2,18 +2,21 @@
 
 import sys
 
-from . import check, convert, facts, lexical, merge_vectors, report, silver
+from . import check, convert, curves, draw, facts, lexical, merge_vectors, report, show, silver
 from .app import NAME, app
 
 __all__ = [
     "app",
     "check",
     "convert",
+    "curves",
+    "draw",
     "facts",
     "lexical",
     "main",
     "merge_vectors",
     "report",
+    "show",
     "silver",
 ]
 

@@ -72,7 +72,8 @@ def errors_as_messages(msg: Printer, hint: str = "") -> Iterator[None]:
         if hint and any(problem.repair for problem in error.problems):
             lines.append(hint)
         fail(msg, f"Found {count_of(error.problems, 'problem')}", lines)
-    except (OSError, ValueError) as error:
+    # An ImportError is that of a library of an extra, and names it.
+    except (ImportError, OSError, ValueError) as error:
         fail(msg, str(error))
 
 

@@ -1,0 +1,71 @@
+"""The command `show`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from wasabi import msg
+
+from .app import app, errors_as_messages
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from spacy.tokens import Doc
+
+
+@app.command("show")
+def show_cli(
+    model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Tweets; without any, lines of standard input"),
+    ] = None,
+) -> None:
+    """
+    Print tweets with their entities in colour, each with its type; where output is no terminal,
+    in brackets: [Drake musicartist]. For example:
+    spacy-twitter-ner show training/sample/bilstm_crf/model-best "saw Drake in Chicago"
+    """
+    import spacy
+    from rich.console import Console
+
+    with errors_as_messages(msg):
+        if not texts and sys.stdin.isatty():
+            raise ValueError('give a tweet: spacy-twitter-ner show MODEL "saw Drake in Chicago"')
+        nlp = spacy.load(model)
+        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        lines = texts or (line.rstrip("\n") for line in sys.stdin)
+        for doc in nlp.pipe(line for line in lines if line.strip()):
+            console.print(colour_entities(doc, in_colour=console.color_system is not None))
+
+
+def colour_entities(doc: "Doc", *, in_colour: bool = True) -> "Text":
+    """Make a text for a terminal.
+
+    doc (Doc): A doc with entities.
+    in_colour (bool): Whether the terminal has colours.
+    RETURNS (Text): Its text, each entity followed by its type.
+    """
+    from rich.text import Text
+
+    from ..viz.colors import type_colors
+
+    colors = type_colors(doc.vocab.strings[ent.label] for ent in doc.ents)
+    text, end = Text(), 0
+    for ent in doc.ents:
+        text.append(_printable(doc.text[end : ent.start_char]))
+        words, label = _printable(ent.text), _printable(ent.label_)
+        if in_colour:
+            color = colors[ent.label_]
+            text.append(f" {words} ", f"#16181d on {color}")
+            text.append(f"{label} ", f"bold #16181d on {color}")
+        else:
+            text.append(f"[{words} {label}]")
+        end = ent.end_char
+    text.append(_printable(doc.text[end:]))
+    return text
+
+
+def _printable(text: str) -> str:
+    """Tweets may hold what would command the terminal."""
+    return "".join(char if char.isprintable() or char == "\u200d" else " " for char in text)
