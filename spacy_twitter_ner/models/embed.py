@@ -118,15 +118,11 @@ def embed_lexemes(model: Model[InT, OutT], lexemes: Lexemes) -> tuple[Floats2d, 
     """Predict what depends on the lexeme alone.
 
     lexemes (Lexemes): The lexemes.
-    RETURNS (tuple[Floats2d, Ints1d]): (nU, nO) the lexemes' vectors, with zeros in the columns of
-        phrases; and (nU,) what embed_phrases has to know of each.
+    RETURNS (tuple[Floats2d, Ints1d]): (nU, width of all parts) the lexemes' vectors, without the
+        columns of phrases; and (nU,) what embed_phrases has to know of each.
     """
     parts, phrases = _parts(model)
-    Y = model.ops.alloc2f(len(lexemes.texts), model.get_dim("nO"))
-    end = 0
-    for part in parts:
-        start, end = end, end + part.get_dim("nO")
-        Y[:, start:end] = part.predict(lexemes)
+    Y = model.ops.xp.concatenate([part.predict(lexemes) for part in parts], axis=1)
     if phrases is not None and "number_words" in phrases.attrs:
         return Y, phrases.attrs["number_words"](phrases, lexemes)
     return Y, numpy.zeros(len(lexemes.texts), dtype="int64")

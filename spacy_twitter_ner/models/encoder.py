@@ -95,10 +95,10 @@ class ProjectedEncoder:
     def project(self, X: Floats2d) -> Floats3d:
         """Find what input adds to the gates of the lowest layer.
 
-        X (Floats2d): (n, nI)
+        X (Floats2d): (n, m) the first columns of input.
         RETURNS (Floats3d): (2, n, width) for both directions.
         """
-        return input_projection(self._lowest, X, weights=self._weights)
+        return input_projection(self._lowest, X, columns=slice(X.shape[1]), weights=self._weights)
 
     def encode(
         self,
@@ -110,10 +110,10 @@ class ProjectedEncoder:
     ) -> Floats2d:
         """Predict the tokens' vectors in context.
 
-        projected (Floats3d): (2, n, width) of project, with zeros in some last columns of input.
+        projected (Floats3d): (2, n, width) of project.
         rows (Ints1d): (N,) each token's row among them.
         lengths (Sequence[int]): The sequences' lengths.
-        tokens (Ints1d): (k,) the tokens that have something else in the last columns.
+        tokens (Ints1d): (k,) the tokens that have something else than zeros in the last columns.
         last_columns (Floats2d): (k, m) what they have there.
         RETURNS (Floats2d): (N, nO) all sequences, one after another.
         """
