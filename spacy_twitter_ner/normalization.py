@@ -202,13 +202,17 @@ def segment_words(
         return []
     # For each place, the best score of what follows, and where the first of its words ends.
     best = [(_IMPOSSIBLE, len(body))] * len(body) + [(0.0, len(body))]
+    # From where words lead to the end, the last place first: few places in a long name.
+    reachable = [len(body)]
     for start in reversed(range(len(body))):
-        for end in range(min(start + max_word_length, len(body)), start, -1):
-            if best[end][0] == _IMPOSSIBLE:  # what follows makes no words: usual in a long name
+        for end in reachable:
+            if end - start > max_word_length:
                 continue
             score = log_probability(body[start:end]) + best[end][0]
             if score > best[start][0]:
                 best[start] = (score, end)
+        if best[start][0] > _IMPOSSIBLE:
+            reachable.append(start)
     if best[0][0] <= log_probability(body):
         return [body]
     words, start = [], 0

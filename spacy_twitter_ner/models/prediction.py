@@ -33,6 +33,8 @@ def can_predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc]) -> bool:
     embed, encode = tok2vec.layers
     if "embed_lexemes" not in embed.attrs or "prepare" not in encode.attrs:
         return False
+    if not encode.has_dim("nI"):  # not initialised: the layers know best what to say then
+        return False
     vocab = docs[0].vocab if docs else None
     return any(map(len, docs)) and all(doc.vocab is vocab for doc in docs)
 
