@@ -112,7 +112,7 @@ def teach(
     rehearsal: Sequence[Doc],
     *,
     epochs: int,
-    learn_rate: float = 0.001,
+    learn_rate: float | None = None,
     seed: int = 0,
 ) -> None:
     """Teach a trained pipeline a new type.
@@ -122,12 +122,13 @@ def teach(
     label (str): The type.
     rehearsal (Sequence[Doc]): Tweets to rehearse on, a batch after each update; none, if empty.
     epochs (int): How often to go through the examples.
-    learn_rate (float): The learn rate.
+    learn_rate (Optional[float]): The learn rate; that of the pipeline's config, if not given.
     seed (int): Seed of the order of the examples.
     """
     fix_random_seed(seed)
     optimizer = nlp.resume_training()
-    optimizer.learn_rate = learn_rate
+    if learn_rate is not None:
+        optimizer.learn_rate = learn_rate
     nlp.get_pipe(COMPONENT).add_label(label)
     batches = cycle(minibatch(rehearsal, 64)) if rehearsal else None
     shuffled = list(examples)
