@@ -7,18 +7,22 @@ from spacy.attrs import ENT_IOB, IS_SPACE, SENT_START
 from spacy.tokens import Doc, Span
 from thinc.types import Ints1d
 
+from ..layers.spans import TypedSpans
 from .gold import IOB_BEGIN, IOB_INSIDE, OUTSIDE
 
 Bools1d = numpy.ndarray
 
 
-def entity_constraints(docs: Sequence[Doc]) -> tuple[Bools1d, Bools1d, Bools1d]:
+def entity_constraints(
+    docs: Sequence[Doc], *, keep_ents: bool = True
+) -> tuple[Bools1d, Bools1d, Bools1d]:
     """Find where in a batch entities may not stand.
 
     Entities that are there already and blocked tokens are left alone, no entity begins or ends
     on white space, and none crosses a sentence start that is set.
 
     docs (Sequence[Doc]): The batch.
+    keep_ents (bool): Whether entities and blocked tokens are left alone, or as if there were none.
     RETURNS (tuple[Bools1d, Bools1d, Bools1d]): Three (N,) masks over all tokens: no entity may
         begin here; none may continue here; here is white space.
     """
@@ -26,7 +30,7 @@ def entity_constraints(docs: Sequence[Doc]) -> tuple[Bools1d, Bools1d, Bools1d]:
     attributes = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
     is_space, iob, sent_start = numpy.concatenate([numpy.zeros((0, 3), "uint64"), *attributes]).T
     is_space = is_space == 1
-    preset = (iob == IOB_BEGIN) | (iob == IOB_INSIDE)
+    preset = ((iob == IOB_BEGIN) | (iob == IOB_INSIDE)) & keep_ents
     return preset | is_space, preset | (sent_start == 1), is_space
 
 
@@ -56,21 +60,31 @@ def tags_to_entities(
     types (Sequence[str]): The entity types.
     RETURNS (list[list[Span]]): Each doc's entities, in order.
     """
-    tags = numpy.concatenate([numpy.zeros(0, "int64"), *batch_tags])
+    spans = find_spans(numpy.concatenate([numpy.zeros(0, "int64"), *batch_tags]))
     doc_ends = numpy.cumsum([len(doc) for doc in docs])
+    owners = numpy.searchsorted(doc_ends, spans.starts, side="right")
+    entities: list[list[Span]] = [[] for _ in docs]
+    columns = (column.tolist() for column in (*spans, owners))
+    for start, end, type_index, owner in zip(*columns, strict=True):
+        doc = docs[owner]
+        offset = int(doc_ends[owner]) - len(doc)
+        span = Span(doc, start - offset, end - offset, label=types[type_index])
+        entities[owner].append(span)
+    return entities
+
+
+def find_spans(tags: Ints1d) -> TypedSpans:
+    """Find the spans that tags of a batch stand for.
+
+    tags (Ints1d): (N,) valid BIO tags; no sequence begins with an I.
+    RETURNS (TypedSpans): The spans, in order.
+    """
     is_begin = tags % 2 == 1
     starts = numpy.flatnonzero(is_begin)
     # An entity ends before the next token that does not continue one, or where the batch does.
     ends_before = numpy.append(numpy.flatnonzero(is_begin | (tags == OUTSIDE)), len(tags))
     ends = ends_before[numpy.searchsorted(ends_before, starts, side="right")]
-    owners = numpy.searchsorted(doc_ends, starts, side="right")
-    entities: list[list[Span]] = [[] for _ in docs]
-    for start, end, owner in zip(starts.tolist(), ends.tolist(), owners.tolist(), strict=True):
-        doc = docs[owner]
-        offset = int(doc_ends[owner]) - len(doc)
-        label = types[int(tags[start]) // 2]
-        entities[owner].append(Span(doc, start - offset, end - offset, label=label))
-    return entities
+    return TypedSpans(starts, ends, tags[starts] // 2)
 
 
 def set_entities(doc: Doc, entities: list[Span]) -> None:

@@ -13,14 +13,16 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
-from thinc.types import Floats2d, Ints1d
+from thinc.types import Ints1d
 
 from ..iob import bio_tags
-from ..layers.heads import Head
-from .annotation import entity_constraints, set_entities, tags_to_entities, trim_white_space
+from .annotation import set_entities, tags_to_entities
+from .confidence import ScoredTags
 from .fitting import fit_embeddings
 from .gold import MISSING, gold_tags, warn_of_cut_entities
-from .windows import score_docs, validate_window_length
+from .prediction import SequencePredictor, validate_settings
+from .scores import register_confidence, set_scores
+from .windows import validate_window_length
 
 default_model_config = """
 [model]
@@ -54,6 +56,11 @@ _SAMPLE_SIZE = 10
         "model": DEFAULT_MODEL,
         "loss_reduction": "mean",
         "window_length": 500,
+        "threshold": 0.0,
+        "outside_bias": 0.0,
+        "temperature": 1.0,
+        "spans_key": None,
+        "extension": None,
         "scorer": {"@scorers": "spacy-twitter-ner.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -64,6 +71,11 @@ def make_twitter_bilstm_ner(
     model: Model[list[Doc], Any],
     loss_reduction: str,
     window_length: int,
+    threshold: float,
+    outside_bias: float,
+    temperature: float,
+    spans_key: str | None,
+    extension: str | None,
     scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
     """Make a named entity recogniser that tags tokens with a BiLSTM.
@@ -75,6 +87,14 @@ def make_twitter_bilstm_ner(
         as in spaCy's own components, and suits one that shares its token vectors with them.
     window_length (int): In prediction, docs of more tokens are read in windows of so many, which
         overlap, so that memory does not grow with them; 0 reads every doc in one piece.
+    threshold (float): Entities whose probability is below it are not set.
+    outside_bias (float): What is added to the score of O at each token: exp(outside_bias) is what
+        its odds are multiplied by. Above 0 for precision, below 0 for recall.
+    temperature (float): What the scores are divided by to find probabilities; above 1 makes them
+        more cautious. `spacy-twitter-ner calibrate` finds it; entities do not depend on it.
+    spans_key (Optional[str]): The key of the span group in doc.spans where entities are stored
+        with their probabilities in attrs["scores"]; none if not given.
+    extension (Optional[str]): The name of an extension attribute of spans that has their score.
     scorer (Optional[Callable]): The scoring method.
     """
     return TwitterBiLSTMNER(
@@ -83,11 +103,16 @@ def make_twitter_bilstm_ner(
         name,
         loss_reduction=loss_reduction,
         window_length=window_length,
+        threshold=threshold,
+        outside_bias=outside_bias,
+        temperature=temperature,
+        spans_key=spans_key,
+        extension=extension,
         scorer=scorer,
     )
 
 
-class TwitterBiLSTMNER(TrainablePipe):
+class TwitterBiLSTMNER(SequencePredictor, TrainablePipe):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
@@ -98,6 +123,11 @@ class TwitterBiLSTMNER(TrainablePipe):
         *,
         loss_reduction: str = "mean",
         window_length: int = 500,
+        threshold: float = 0.0,
+        outside_bias: float = 0.0,
+        temperature: float = 1.0,
+        spans_key: str | None = None,
+        extension: str | None = None,
         scorer: Callable | None = None,
     ) -> None:
         """Make a named entity recogniser.
@@ -108,10 +138,14 @@ class TwitterBiLSTMNER(TrainablePipe):
         name (str): The component's name, under which its loss is recorded.
         loss_reduction (str): "mean" or "sum", over the tokens of a batch.
         window_length (int): How many tokens are read in one piece; 0 for all of a doc.
+        threshold (float): The least probability of an entity that is set.
+        outside_bias (float): What is added to the score of O at each token.
+        temperature (float): What scores are divided by to find probabilities.
+        spans_key (Optional[str]): Where in doc.spans entities and their probabilities are stored.
+        extension (Optional[str]): The extension attribute of spans that has their probability.
         scorer (Optional[Callable]): The scoring method, as
             spacy-twitter-ner.entity_scorer.v1.
-        RAISES (ValueError): If loss_reduction is neither "mean" nor "sum", or if windows of that
-            length cannot overlap.
+        RAISES (ValueError): If a setting cannot be meant, or the extension attribute is another's.
         """
         if loss_reduction not in ("mean", "sum"):
             raise ValueError(
@@ -123,11 +157,20 @@ class TwitterBiLSTMNER(TrainablePipe):
         self.model = model
         self.name = name
         self.scorer = scorer
+        self.spans_key = spans_key
+        self.extension = extension
+        # What is learned and tuned is stored with the model; where to write is the config's.
         self.cfg: dict[str, Any] = {
             "labels": [],
             "loss_reduction": loss_reduction,
             "window_length": window_length,
+            "threshold": threshold,
+            "outside_bias": outside_bias,
+            "temperature": temperature,
         }
+        validate_settings(name, self.cfg, spans_key, extension)
+        if spans_key and extension:
+            register_confidence(extension, spans_key)
         self._rehearsal_model: Model | None = None
 
     @property
@@ -160,34 +203,6 @@ class TwitterBiLSTMNER(TrainablePipe):
                 docs = [doc for doc in docs if self(doc) is not None]
             yield from docs
 
-    def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
-        """Find the most probable valid tags of a batch of docs, without modifying them.
-
-        docs (Iterable[Doc]): The docs.
-        RETURNS (list[Ints1d]): Each doc's tags, (nT,), as indices of `tags`.
-        """
-        docs = list(docs)
-        lengths = [len(doc) for doc in docs]
-        if not any(lengths):
-            return [numpy.zeros(0, dtype="int64") for _ in docs]
-        no_begin, no_inside, is_space = entity_constraints(docs)
-        tags = self._head.decode(self._score(docs), no_begin, no_inside)
-        return numpy.split(trim_white_space(tags, is_space), numpy.cumsum(lengths)[:-1])
-
-    def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
-        """Find how probable each tag of each token is, given that the tags of a doc are valid
-        BIO: the posterior marginals.
-
-        docs (Iterable[Doc]): The docs.
-        RETURNS (list[Floats2d]): One (nT, n_tags) array a doc, in the order of `tags`.
-        """
-        docs = list(docs)
-        lengths = [len(doc) for doc in docs]
-        if not any(lengths):
-            return [numpy.zeros((0, len(self.tags))) for _ in docs]
-        posteriors = self._head.get_posteriors(self._score(docs))
-        return numpy.split(posteriors, numpy.cumsum(lengths)[:-1])
-
     def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
         """Set the entities of a batch of docs. Entities and blocked tokens that are there stay.
 
@@ -195,10 +210,17 @@ class TwitterBiLSTMNER(TrainablePipe):
         batch_tags (list[Ints1d]): Each doc's tags, as predict returns them.
         """
         docs = list(docs)
-        for doc, entities in zip(
-            docs, tags_to_entities(docs, batch_tags, self.labels), strict=True
-        ):
+        batch_entities = tags_to_entities(docs, batch_tags, self.labels)
+        for doc, entities in zip(docs, batch_entities, strict=True):
             set_entities(doc, entities)
+        if not self.spans_key or not isinstance(batch_tags, ScoredTags):
+            return
+        if self.extension:
+            register_confidence(self.extension, self.spans_key)
+        for doc, entities, confidences in zip(
+            docs, batch_entities, batch_tags.confidences, strict=True
+        ):
+            set_scores(doc, self.spans_key, entities, confidences)
 
     def update(
         self,
@@ -341,14 +363,6 @@ class TwitterBiLSTMNER(TrainablePipe):
         if self._n_outputs() is not None:
             self._resize_output()
         return 1
-
-    @property
-    def _head(self) -> Head:
-        return self.model.attrs["head"]
-
-    def _score(self, docs: list[Doc]) -> Any:
-        """The model's output for a batch in which not all docs are empty."""
-        return score_docs(self.model.predict, self._head, docs, self.cfg["window_length"])
 
     def _n_outputs(self) -> int | None:
         return self.model.get_ref("output_layer").maybe_get_dim("nO")

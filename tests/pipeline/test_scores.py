@@ -1,0 +1,175 @@
+"""Where confidences are found, and what they survive."""
+
+import subprocess
+import sys
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span, SpanGroup
+
+from .test_prediction import safe_start_method  # noqa: F401 (a fixture)
+from .util import NAME, TEST_TEXTS, add_small_ner, entities, make_examples, train, trained_ner
+
+
+@pytest.fixture(scope="module")
+def scored(small):
+    """A trained pipeline that stores how sure it is."""
+    return trained_ner(**small, spans_key="sure", extension="sureness")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_traces():
+    yield
+    for name in ("sureness", "taken"):
+        if Span.has_extension(name):
+            Span.remove_extension(name)
+
+
+def scores(docs) -> list[list[float]]:
+    return [doc.spans["sure"].attrs["scores"].tolist() for doc in docs]
+
+
+def by_attribute(docs) -> list[list[float | None]]:
+    return [[ent._.sureness for ent in doc.ents] for doc in docs]
+
+
+def test_where_they_are(scored):
+    docs = list(scored.pipe(TEST_TEXTS))
+    for doc in docs:
+        group = doc.spans["sure"]
+        assert [(s.start, s.end, s.label) for s in group] == [
+            (e.start, e.end, e.label) for e in doc.ents
+        ]
+        assert len(group.attrs["scores"]) == len(group)
+        assert all(0.0 < score <= 1.0 for score in group.attrs["scores"])
+    assert any(scores(docs))
+    assert by_attribute(docs) == scores(docs)
+
+
+def test_other_spans_have_none(scored):
+    doc = scored("Shaka Khan sings in London")
+    assert doc[0:1]._.sureness is None
+    assert Span(doc, 4, 5, label="PERSON")._.sureness is None
+    assert Span(doc, 4, 5, label="LOC")._.sureness > 0.5
+    assert Doc(scored.vocab, words=["London"])[0:1]._.sureness is None
+
+
+def test_batches_do_not_matter(scored):
+    expected = scores(scored(text) for text in TEST_TEXTS)
+    for size in (1, 3, 100):
+        found = scores(scored.pipe(TEST_TEXTS, batch_size=size))
+        for doc_scores, doc_expected in zip(found, expected, strict=True):
+            assert doc_scores == pytest.approx(doc_expected, abs=1e-5)
+
+
+def test_bytes_and_doc_bin(scored):
+    docs = list(scored.pipe(TEST_TEXTS))
+    doc_bin = DocBin(docs=docs)
+    vocab = spacy.blank("xx").vocab
+    from_bin = list(DocBin().from_bytes(doc_bin.to_bytes()).get_docs(vocab))
+    from_bytes = [Doc(vocab).from_bytes(doc.to_bytes()) for doc in docs]
+    for loaded in (from_bin, from_bytes):
+        assert entities(loaded) == entities(docs)
+        assert scores(loaded) == scores(docs)
+        assert by_attribute(loaded) == scores(docs)
+
+
+def test_two_processes(scored, safe_start_method):  # noqa: F811
+    docs = list(scored.pipe(TEST_TEXTS, n_process=2, batch_size=3))
+    expected = list(scored.pipe(TEST_TEXTS, batch_size=3))
+    assert scores(docs) == scores(expected)
+    assert by_attribute(docs) == scores(expected)
+
+
+def test_apply(scored, tmp_path):
+    """The command, in a process of its own."""
+    scored.to_disk(tmp_path / "model")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("Shaka Khan sings in London", encoding="utf8")
+    arguments = [tmp_path / "model", tmp_path / "texts", tmp_path / "out.spacy"]
+    result = subprocess.run(
+        [sys.executable, "-m", "spacy", "apply", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    (doc,) = DocBin().from_disk(tmp_path / "out.spacy").get_docs(scored.vocab)
+    expected = scored("Shaka Khan sings in London")
+    assert entities([doc]) == entities([expected]) == [[(0, 2, "PERSON"), (4, 5, "LOC")]]
+    assert scores([doc])[0] == pytest.approx(scores([expected])[0], abs=1e-6)
+
+
+def test_find_threshold(trained, tmp_path):
+    """The command, on a pipeline whose confidence has been made moderate."""
+    component = trained.get_pipe(NAME)
+    component.cfg["temperature"] = 8.0
+    trained.to_disk(tmp_path / "model")
+    component.cfg["temperature"] = 1.0
+    gold = DocBin(docs=[example.reference for example in make_examples(trained)])
+    gold.to_disk(tmp_path / "gold.spacy")
+    arguments = [tmp_path / "model", tmp_path / "gold.spacy", NAME, "threshold", "ents_f"]
+    result = subprocess.run(
+        [sys.executable, "-m", "spacy", "find-threshold", *map(str, arguments), "--n_trials", "3"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    rows = [line.split() for line in result.stdout.splitlines()]
+    trials = {row[0]: float(row[1]) for row in rows if len(row) == 2 and row[0][0].isdigit()}
+    assert trials["0.0"] == 1.0
+    assert trials["1.0"] == 0.0
+    assert "Best threshold: 0.0 with ents_f value of 1.0" in result.stdout
+
+
+def test_a_config_can_turn_it_on_for_a_trained_pipeline(trained, tmp_path):
+    trained.to_disk(tmp_path)
+    assert "sure" not in spacy.load(tmp_path)("London").spans
+    nlp = spacy.load(tmp_path, config={f"components.{NAME}.spans_key": "sure"})
+    assert len(nlp("London").spans["sure"]) == 1
+
+
+def test_what_is_tuned_is_stored(nlp, small, tmp_path):
+    ner = add_small_ner(nlp, **small, spans_key="sure", outside_bias=-0.25)
+    train(nlp, make_examples(nlp), steps=2)
+    ner.cfg["temperature"], ner.cfg["threshold"] = 1.5, 0.25
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path).get_pipe(NAME)
+    assert loaded.spans_key == "sure"
+    assert {key: loaded.cfg[key] for key in ("temperature", "threshold", "outside_bias")} == {
+        "temperature": 1.5,
+        "threshold": 0.25,
+        "outside_bias": -0.25,
+    }
+
+
+def test_a_second_run_keeps_what_is_known(scored):
+    doc = scored("Shaka Khan sings in London")
+    before = scores([doc])
+    assert len(before[0]) == 2
+    scored.get_pipe(NAME)(doc)
+    assert scores([doc]) == before
+    # Of entities that somebody took away, their scores go too.
+    doc.ents = [ent for ent in doc.ents if ent.label_ != "LOC"]
+    doc.set_ents([], blocked=[doc[4:5]], default="unmodified")
+    scored.get_pipe(NAME)(doc)
+    assert scores([doc]) == [before[0][:1]]
+
+
+def test_a_group_of_somebody_else_is_replaced(scored):
+    doc = scored.make_doc("Shaka Khan sings in London")
+    doc.spans["sure"] = SpanGroup(doc, spans=[doc[1:3]])
+    assert len(scored.get_pipe(NAME)(doc).spans["sure"]) == 2
+
+
+def test_an_extension_of_somebody_else_is_left_alone(nlp):
+    Span.set_extension("taken", default=7)
+    with pytest.raises(ValueError, match=r"Span._.taken exists already"):
+        nlp.add_pipe(NAME, config={"spans_key": "sure", "extension": "taken"})
+    assert nlp.make_doc("London")[0:1]._.taken == 7
+
+
+def test_two_components_need_two_names(nlp):
+    nlp.add_pipe(NAME, config={"spans_key": "sure", "extension": "sureness"})
+    nlp.add_pipe(NAME, name="same", config={"spans_key": "sure", "extension": "sureness"})
+    with pytest.raises(ValueError, match="give the extension attribute another name"):
+        nlp.add_pipe(NAME, name="b", config={"spans_key": "other", "extension": "sureness"})
