@@ -1,7 +1,7 @@
 """The HTML report in a browser: Chromium of the system, or Playwright's own."""
 
 import shutil
-import warnings
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ def browser():
         try:
             chromium = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
         except playwright_api.Error as error:
-            warnings.warn(f"NO BROWSER, the HTML report is not tested: {error}", stacklevel=1)
+            print(f"\nNO BROWSER, THE HTML REPORT IS NOT TESTED: {error}", file=sys.__stderr__)
             pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
         yield chromium
         chromium.close()
