@@ -69,12 +69,11 @@ def test_faults_are_counted(model, monkeypatch):
     assert ": odd" in result.output
 
 
-def test_failures_are_counted(tweet_nlp):
+def test_failures_are_counted(model):
     def fail(docs):
         raise RuntimeError("no")
 
-    nlp = spacy.blank("xx")
-    nlp.add_pipe(fuzz.COMPONENT, source=tweet_nlp)
+    nlp = spacy.load(model)
     nlp.get_pipe(fuzz.COMPONENT).predict = fail
     counts, faults = fuzz.run(nlp, iter(TWEETS), 2, 0)
     assert (counts["docs"], counts["failed"]) == (0, 2)
