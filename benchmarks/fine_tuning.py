@@ -181,6 +181,7 @@ def fine_tuning_cli(
     epochs: Annotated[int, typer.Option(min=1, help="How often to go through them")] = 10,
     max_steps: Annotated[int, typer.Option(min=1, help="Updates of the first training")] = 1800,
     split: Annotated[str, typer.Option(help="Split to score")] = "test",
+    seed: Annotated[int, typer.Option(help="Seed of the order of what is learned later")] = 0,
 ) -> None:
     """Teach a trained pipeline a new type, with and without rehearsal, and score all types."""
     folder = ROOT / "corpus" / corpus
@@ -194,7 +195,8 @@ def fine_tuning_cli(
         )
         if name != BEFORE:
             examples = list(annotate_new_type(nlp, docs, new_type))
-            teach(nlp, examples, new_type, others if name == REHEARSED else [], epochs=epochs)
+            rehearsal = others if name == REHEARSED else []
+            teach(nlp, examples, new_type, rehearsal, epochs=epochs, seed=seed)
         columns[name] = f1_by_type(nlp, read_docs(folder / f"{split}.spacy", nlp.vocab), new_type)
     msg.good(f"{corpus}, {split}: {new_type} learned from {len(docs)} tweets in {epochs} epochs")
     print(to_markdown(columns, new_type))
