@@ -2,11 +2,25 @@
 
 import sys
 
-from . import check, convert, curves, draw, facts, lexical, merge_vectors, report, show, silver
+from . import (
+    calibrate,
+    check,
+    convert,
+    curves,
+    draw,
+    facts,
+    lexical,
+    merge_vectors,
+    reliability,
+    report,
+    show,
+    silver,
+)
 from .app import NAME, app
 
 __all__ = [
     "app",
+    "calibrate",
     "check",
     "convert",
     "curves",
@@ -15,6 +29,7 @@ __all__ = [
     "lexical",
     "main",
     "merge_vectors",
+    "reliability",
     "report",
     "show",
     "silver",

@@ -15,6 +15,8 @@ from ..evaluation.reports import (
 )
 from .app import app, errors_as_messages
 
+PLOT_NAME = "reliability.png"
+
 
 @app.command("report")
 def report_cli(
@@ -38,6 +40,9 @@ def report_cli(
             "--against", "-a", help="Folder of another model's metrics to compare with; repeatable"
         ),
     ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", "-p", help="Draw reliability.png too (extra `viz`)")
+    ] = False,
     silent: Annotated[bool, typer.Option("--silent", "-S", help="Print errors only")] = False,
 ) -> None:
     """
@@ -45,14 +50,31 @@ def report_cli(
     MODEL SPLIT.spacy --output METRICS_DIR/SPLIT.json` writes, for example of train,
     validation and test, and writes report.md and report.json with the scores
     overall and by entity type. Scores of SPLIT_raw.json, the same tweets on raw text
-    (see `convert --raw`), stand beside those of SPLIT.json, with the loss.
+    (see `convert --raw`), stand beside those of SPLIT.json, with the loss; and so
+    do the figures of confidence.json, which `reliability` writes.
     """
     printer = Printer(no_print=silent)
     with errors_as_messages(printer):
         report = make_report(metrics_dir, title=title, against=against or [])
-        paths = write_report(report, output_dir or metrics_dir)
+        paths = list(write_report(report, output_dir or metrics_dir))
+        if plot:
+            paths.append(_draw(report, output_dir or metrics_dir))
     print_report(report, printer)
-    printer.good(f"Saved the report to {paths[0]} and {paths[1].name}")
+    names = " and ".join(path.name for path in paths[1:])
+    printer.good(f"Saved the report to {paths[0]} and {names}")
+
+
+def _draw(report: Report, folder: Path) -> Path:
+    from ..viz.reliability import draw_reliability
+
+    if report.confidence is None:
+        raise ValueError(
+            "nothing to plot: measure confidence with `spacy-twitter-ner reliability MODEL "
+            f"SPLIT.spacy --output {folder}` first"
+        )
+    path = folder / PLOT_NAME
+    draw_reliability(report.confidence, [path], title=report.title)
+    return path
 
 
 def print_report(report: Report, printer: Printer) -> None:

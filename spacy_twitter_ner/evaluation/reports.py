@@ -9,7 +9,8 @@ of this form:
       "title": str,
       "splits": {split: SCORES},
       "raw_text": {split: {**SCORES, "loss": F1 on gold tokens minus F1 on raw text, or null}},
-      "against": {folder: {split or split_raw: PRF}}
+      "against": {folder: {split or split_raw: PRF}},
+      "confidence": as in confidence.json, or null
     }
 
 SCORES is {"overall": PRF, "per_type": {type: PRF}, "speed": words/s or null}.
@@ -24,6 +25,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from .reliability import FILE_NAME as CONFIDENCE_NAME
+from .reliability import Reliability, read_reliability, reliability_tables, reliability_to_dict
 
 SPLITS = ("train", "validation", "test")
 COMPARED_SPLITS = ("validation", "test")
@@ -72,6 +76,7 @@ class Report(NamedTuple):
     raw (dict[str, SplitScores]): Those of some of the splits on raw text.
     against (dict[str, dict[str, PRF]]): The overall scores of other models, by name and split;
         on raw text the split's name ends in "_raw".
+    confidence (Optional[Reliability]): How far its confidence can be trusted, if measured.
     """
 
     title: str
@@ -79,6 +84,7 @@ class Report(NamedTuple):
     splits: dict[str, SplitScores]
     raw: dict[str, SplitScores]
     against: dict[str, dict[str, PRF]]
+    confidence: Reliability | None = None
 
 
 class Table(NamedTuple):
@@ -110,7 +116,9 @@ def make_report(
             f"nothing to compare with: neither {' nor '.join(COMPARED_SPLITS)} was evaluated in "
             f"{', '.join(str(path) for path in against)}"
         )
-    return Report(title, names[0], splits, raw, others)
+    path = metrics_dir / CONFIDENCE_NAME
+    confidence = read_reliability(path) if path.exists() else None
+    return Report(title, names[0], splits, raw, others, confidence)
 
 
 def _part_raw(
@@ -225,6 +233,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             name: {split: prf._asdict() for split, prf in scores.items()}
             for name, scores in report.against.items()
         },
+        "confidence": report.confidence and reliability_to_dict(report.confidence),
     }
 
 
@@ -246,7 +255,7 @@ def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list
     report (Report): The report.
     type_columns (Sequence[str]): Which of P, R and F1 to show of each entity type and split.
     RETURNS (list[Table]): The overall scores; those by type, where there are any; F1 on raw text
-        beside that on gold tokens, and the comparison, where there are such.
+        beside that on gold tokens, the comparison, and confidence, where there are such.
     """
     tables = [_overall_table(report)]
     if any(scores.per_type for scores in report.splits.values()):
@@ -255,6 +264,8 @@ def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list
         tables.append(_raw_table(report))
     if report.against:
         tables.append(_comparison_table(report))
+    if report.confidence:
+        tables += [Table(*parts) for parts in reliability_tables(report.confidence)]
     return tables
 
 

@@ -1,7 +1,7 @@
 """What the component predicts: tags, their probabilities, other analyses, other entities."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -149,6 +149,16 @@ class SequencePredictor:
         types = self.cfg["labels"]
         return find_alternatives(docs, lattice, min_probability, types, self.name)
 
+    def predict_lattice(self, docs: Sequence[Doc], *, keep_ents: bool = True) -> DocLattice:
+        """Find the distribution that is decoded, at temperature 1.
+
+        docs (Sequence[Doc]): The docs, not all of which may be empty.
+        keep_ents (bool): As for predict_kbest.
+        RETURNS (DocLattice): The distribution.
+        """
+        lattice = self._head.get_lattice(self._score(list(docs)))
+        return DocLattice(lattice, *entity_constraints(docs, keep_ents=keep_ents))
+
     @property
     def _head(self) -> Head:
         return self.model.attrs["head"]
@@ -160,6 +170,5 @@ class SequencePredictor:
         return self._head.weigh_outside(scores, bias) if bias else scores
 
     def _tempered_lattice(self, docs: list[Doc], keep_ents: bool) -> DocLattice:
-        lattice = self._head.get_lattice(self._score(docs))
-        untempered = DocLattice(lattice, *entity_constraints(docs, keep_ents=keep_ents))
-        return untempered.tempered(self.cfg["temperature"])
+        lattice = self.predict_lattice(docs, keep_ents=keep_ents)
+        return lattice.tempered(self.cfg["temperature"])
