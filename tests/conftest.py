@@ -5,7 +5,13 @@ import hypothesis
 import pytest
 import spacy
 from spacy.language import Language
+from spacy.util import load_config, load_model_from_config, minibatch
 from thinc.api import fix_random_seed
+
+from spacy_twitter_ner.corpus.readers import create_tag_file_reader
+
+ROOT = Path(__file__).parents[1]
+TOK2VEC = "components.twitter_bilstm_ner.model.tok2vec"
 
 # How long an example takes says more of what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -18,6 +24,25 @@ def nlp() -> Language:
     numbers begin anew, so that no test depends on those that ran before it."""
     fix_random_seed(0)
     return spacy.blank("xx")
+
+
+@pytest.fixture(scope="session")
+def tweet_nlp() -> Language:
+    """A pipeline of the default config, smaller, that has learned a little from the sample; of
+    seed 0. Tests only read it."""
+    fix_random_seed(0)
+    overrides = {f"{TOK2VEC}.encode.hidden_width": 16, f"{TOK2VEC}.embed.*.words.unknown_rate": 0.1}
+    nlp = load_model_from_config(
+        load_config(ROOT / "configs" / "bilstm_crf.cfg", overrides), auto_fill=True
+    )
+    corpus = create_tag_file_reader(ROOT / "assets" / "sample" / "train.txt", limit=400)
+    examples = list(corpus(nlp))
+    sgd = nlp.initialize(lambda: examples)
+    sgd.learn_rate = 0.01
+    for _ in range(6):
+        for batch in minibatch(examples, 40):
+            nlp.update(batch, sgd=sgd, drop=0.1)
+    return nlp
 
 
 @pytest.fixture

@@ -15,21 +15,11 @@ from spacy.vocab import Vocab
 from spacy_twitter_ner.corpus.converting import convert
 from spacy_twitter_ner.tokenizer import CACHE_SIZE, MAX_CACHED_LENGTH, TweetTokenizer
 
+from .tweets import TEXTS
+
 BILSTM = Path(__file__).parents[1] / "configs" / "bilstm.cfg"
 NAME = "spacy-twitter-ner.TweetTokenizer.v1"
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": NAME}}}
-
-# What tweets are made of, so that drawn texts hold more of it than chance would put there.
-PIECES = """
-@kim #tag $AAPL http://t.co/x www.x.com x.com/y me@x.com :) :-( <3 ^_^ (: D: don't I'm Kim's NASA’s
-&amp; &#39;s &lt; 😂 👍🏽 👨\u200d👩\u200d👧 🇺🇸 1️⃣ ... !!! ?! … -- -> 7:30pm 1,000.50 $5 10% U.S.
-w/ RT via . , ' " “ ” ( ) [ ] - _ / \\ * ~ | = + % é e\u0301 हिन्दी 東京 \u200b \u200d \ufe0f \u2066
-\x00
-"""
-SPACES = [" ", "  ", "\n", "\t", "\x85", "\u00a0", "\u3000"]
-TEXTS = st.lists(
-    st.sampled_from(PIECES.split()) | st.text(max_size=3) | st.sampled_from(SPACES)
-).map("".join)
 
 UNITS = """
 ! a a. ' ([ :( a@b. http://a( www. &a -= n't 😂 e\u0301 <t~t )://" "(_) 1, $a ^. 😂\u200d a- @ #

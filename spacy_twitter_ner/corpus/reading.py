@@ -250,6 +250,8 @@ def _read_row(text: str, number: int, report: _Report) -> _Row:
         report(number, MISSING_TAG, f"no tag after the token {token!r}", "label left missing")
         return _Row(token, None, number)
     error = _tag_error(tag)
+    if any("\r" in column for column in columns[1:]):
+        error = "carriage returns after the token: end the lines of the file with line feeds"
     if error:
         report(number, UNKNOWN_TAG, error, "label left missing")
         return _Row(token, None, number)
@@ -259,6 +261,8 @@ def _read_row(text: str, number: int, report: _Report) -> _Row:
 @lru_cache(maxsize=1024)
 def _tag_error(tag: str) -> str:
     """Say what is wrong with a tag; nothing, if its scheme is known."""
+    if not tag.isprintable():
+        return f"the tag {tag!r} has characters that cannot be seen"
     try:
         split_tag(tag)
     except ValueError as error:

@@ -288,3 +288,50 @@ def test_the_same_input_gives_the_same_bytes(write, tmp_path):
     for name in ("a.spacy", "b.spacy"):
         convert([path], tmp_path / name)
     assert (tmp_path / "a.spacy").read_bytes() == (tmp_path / "b.spacy").read_bytes()
+
+
+# Lines that make sense, and bytes that make none, between line feeds of all kinds.
+LINES = st.sampled_from(
+    [b"a O", b"b B-x", b"c I-x", b"d U-y", b"e L-y", b"\tO", b"f", b"", b" ", b"-DOCSTART-"]
+)
+CONTENTS = st.lists(
+    st.tuples(LINES | st.binary(max_size=8), st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n"]))
+).map(lambda pairs: b"".join(part for pair in pairs for part in pair))
+
+
+@given(content=CONTENTS | st.binary(max_size=60), repair=st.booleans())
+@settings(max_examples=150)
+def test_any_bytes_are_converted_or_refused(tmp_path_factory, content, repair):
+    """Refused with the numbers of lines that there are; or converted, and what was written then
+    gives the same again."""
+    folder = tmp_path_factory.mktemp("bytes")
+    path, output = folder / "tweets.txt", folder / "tweets.spacy"
+    path.write_bytes(content)
+    problems = []
+    try:
+        convert([path], output, repair=repair)
+    except CorpusError as error:
+        problems = error.problems
+    assert output.exists() != bool(problems)
+    for problem in problems:
+        assert 1 <= problem.line <= content.count(b"\n") + 1
+        assert str(problem).startswith(f"{path}:{problem.line}: ")
+    if problems:
+        return
+    docs = list(DocBin().from_disk(output).get_docs(Vocab()))
+    assert docs
+    again, second = folder / "again.txt", folder / "again.spacy"
+    again.write_bytes(as_tag_file(docs))
+    # Missing labels are what is left to mend.
+    convert([again], second, scheme="BIO", repair=True)
+    assert second.read_bytes() == output.read_bytes()
+
+
+def as_tag_file(docs):
+    tweets = []
+    for doc in docs:
+        # A missing label is one that cannot be read: without any, a space would be a blank line.
+        tags = [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else t.ent_iob_ or "?" for t in doc]
+        rows = zip(doc, tags, strict=True)
+        tweets.append("".join(f"{token.text} {tag}\r\n" for token, tag in rows))
+    return ("-DOCSTART-\n" + "\n".join(tweets)).encode("utf-8")

@@ -133,6 +133,9 @@ PROBLEMS = [
     ("a O\n\nb Q-x\n", [(3, "unknown tag", "label left missing")], [["O"], [None]]),
     ("a o\nb O\n", [(1, "unknown tag", "label left missing")], [[None, "O"]]),
     ("a B-\nb O\n", [(1, "unknown tag", "label left missing")], [[None, "O"]]),
+    # A file of an old Macintosh, whose lines end in carriage returns.
+    ("a O\rb B-x\rc I-x\r", [(1, "unknown tag", "label left missing")], [[None]]),
+    ("a B-x\u200b\n", [(1, "unknown tag", "label left missing")], [[None]]),
     ("a B-x\n\nb I-x\n", [(3, "invalid sequence", "read as B-x")], [["B-x"], ["B-x"]]),
     ("a B-x\nb I-y\n", [(2, "invalid sequence", "read as B-y")], [["B-x", "B-y"]]),
     ("a U-x\nb B-x\nc O\n", [(3, "invalid sequence", "entity ends before")], [["B-x", "B-x", "O"]]),

@@ -1,3 +1,5 @@
+import multiprocessing
+
 import pytest
 from spacy.language import Language
 from thinc.api import fix_random_seed
@@ -16,3 +18,16 @@ def trained(small: dict) -> Language:
     """A trained pipeline of that config. Tests only read it."""
     fix_random_seed(0)
     return trained_ner(**small)
+
+
+@pytest.fixture
+def safe_start_method():
+    """BLAS has threads, and a process that has some must not be forked. A fork server has none;
+    it also imports spaCy but once."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    available = multiprocessing.get_all_start_methods()
+    method = "forkserver" if "forkserver" in available else "spawn"
+    multiprocessing.set_start_method(method, force=True)
+    multiprocessing.set_forkserver_preload(["spacy"])
+    yield
+    multiprocessing.set_start_method(before, force=True)

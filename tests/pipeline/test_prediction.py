@@ -1,5 +1,3 @@
-import multiprocessing
-
 import numpy
 import pytest
 import spacy
@@ -60,19 +58,6 @@ def test_generators(trained):
     assert entities(docs) == predicted_entities(trained, TEXTS)
     assert ner.update(iter(make_examples(trained)))[NAME] > 0.0
     clear_gradients(ner.model)
-
-
-@pytest.fixture
-def safe_start_method():
-    """BLAS has threads, and a process that has some must not be forked. A fork server has none;
-    it also imports spaCy but once."""
-    before = multiprocessing.get_start_method(allow_none=True)
-    available = multiprocessing.get_all_start_methods()
-    method = "forkserver" if "forkserver" in available else "spawn"
-    multiprocessing.set_start_method(method, force=True)
-    multiprocessing.set_forkserver_preload(["spacy"])
-    yield
-    multiprocessing.set_start_method(before, force=True)
 
 
 def test_two_processes(trained, safe_start_method):

@@ -1,0 +1,29 @@
+"""What the entities of any doc have to be, whatever its text."""
+
+from collections.abc import Iterable
+
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from spacy_twitter_ner.iob import find_violations
+
+
+def assert_legal(doc: Doc, labels: Iterable[str]) -> None:
+    """The entities of an annotated doc are sorted, apart, of known types, inside the text and not
+    begun or ended by white space; every token is annotated; and all survives the disk."""
+    text, end = doc.text, 0
+    for ent in doc.ents:
+        assert end <= ent.start < ent.end <= len(doc)
+        end = ent.end
+        assert ent.label_ in labels
+        assert ent.text == text[ent.start_char : ent.end_char]
+        assert not ent[0].is_space
+        assert not ent[-1].is_space
+        assert not any(token.is_sent_start for token in ent[1:])
+    tags = [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else t.ent_iob_ for t in doc]
+    assert not find_violations(tags)
+    # Vocab and StringStore of its own: nothing is referred to that is not written.
+    loaded = Doc(Vocab(strings=list(doc.vocab.strings))).from_bytes(doc.to_bytes())
+    assert [(e.start, e.end, e.label_) for e in loaded.ents] == [
+        (e.start, e.end, e.label_) for e in doc.ents
+    ]
