@@ -80,9 +80,7 @@ def test_written_and_read(tmp_path: Path) -> None:
 def test_another_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "confidence.json"
     path.write_text(text, encoding="utf8")
-    with pytest.raises(
-        ValueError, match=r"confidence\.json is no file of reliability"
-    ):
+    with pytest.raises(ValueError, match=r"confidence\.json is no file of reliability"):
         read_reliability(path)
 
 
