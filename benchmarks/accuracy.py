@@ -3,10 +3,11 @@
     python benchmarks/accuracy.py --corpus hse --seeds 3 --jobs 1 --threads 1
 
 needs corpus/<corpus>/{train,validation,test}.spacy, as `python -m spacy project run convert`
-makes them. What a run predicted goes to metrics/<corpus>/accuracy/<contestant>-<seed>.json, with
+makes them. What a run predicted goes to benchmarks/results/<corpus>/<contestant>-<seed>.json, with
 digests of all that decided it: a run whose digests still fit is not repeated, so an interrupted
-command continues where it stopped. The tables go to docs/accuracy.md. They always show all
-contestants that have results; --only says which may be trained.
+command continues where it stopped. Results of hse are committed: they have scores and the indices
+of spans, no text. The tables go to docs/accuracy.md. They always show all contestants that have
+results, --table-only nothing but those; --only says which may be trained.
 """
 
 import statistics
@@ -22,7 +23,7 @@ from contest.contestants import REFERENCE, all_contestants
 from contest.corpus import Gold, read_gold
 from contest.document import make_block, write_block
 from contest.project import BenchmarkError, write_json
-from contest.results import Result, Run, make_runs, missing_files, read_result
+from contest.results import STALE, Result, Run, make_runs, missing_files, read_result
 from contest.running import run_all
 from contest.scores import compare, score_splits
 from contest.tables import accuracy_table, type_table
@@ -42,31 +43,34 @@ def collect(
     remarks = {}
     for contestant in all_contestants():
         own = [run for run in runs if run.contestant.name == contestant.name]
-        if missing := missing_files(own[0]):
-            remarks[contestant.name] = f"not run: there is no {', '.join(missing)}"
-            continue
         read = [read_result(run, accept_stale=accept_stale) for run in own]
         found = results[contestant.name] = [result for result in read if result is not None]
         for result in found:
             result["scores"] = score_splits(result["predictions"], gold)
-        notes = ["not run"] if not found else []
-        if 0 < len(found) < len(own):
-            notes.append(f"{len(found)} of {len(own)} seeds")
-        if any(result["stale"] for result in found):
-            notes.append("trained by earlier source")
-        if notes:
+        if notes := _remarks(own, found):
             remarks[contestant.name] = "; ".join(notes)
     return results, remarks
+
+
+def _remarks(runs: Sequence[Run], found: Sequence[Result]) -> list[str]:
+    if not found:
+        missing = missing_files(runs[0])
+        return [f"not run: there is no {', '.join(missing)}" if missing else "not run"]
+    remarks = [f"{len(found)} of {len(runs)} seeds"] if len(found) < len(runs) else []
+    stale = {key for result in found for key in result["stale"]}
+    if reasons := [reason for key, reason in STALE.items() if key in stale]:
+        remarks.append(f"trained with {', '.join(reasons)}")
+    return remarks
 
 
 def runs_to_train(runs: Sequence[Run], *, force: bool, accept_stale: bool) -> list[Run]:
     """RETURNS (list[Run]): The runs that lack a result. Says of the others why they do not run."""
     chosen = []
     for run in runs:
-        if missing := missing_files(run):
-            msg.warn(f"{run.name}: skipped, there is no {', '.join(missing)}")
-        elif not force and read_result(run, accept_stale=accept_stale) is not None:
+        if not force and read_result(run, accept_stale=accept_stale) is not None:
             msg.text(f"{run.name}: has its result")
+        elif missing := missing_files(run):
+            msg.warn(f"{run.name}: skipped, there is no {', '.join(missing)}")
         else:
             chosen.append(run)
     return chosen
@@ -123,7 +127,10 @@ def accuracy_cli(
     force: Annotated[bool, typer.Option("--force", help="Train even what has a result")] = False,
     accept_stale: Annotated[
         bool,
-        typer.Option("--accept-stale", help="Take results of earlier source of the package"),
+        typer.Option(
+            "--accept-stale",
+            help="Take results of earlier source of the package, other lexical files or versions",
+        ),
     ] = False,
     json_path: Annotated[
         Path | None, typer.Option("--json", dir_okay=False, help="File for all figures")

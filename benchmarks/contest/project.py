@@ -31,5 +31,6 @@ def write_json(path: Path, data: Any) -> None:
     """Write a file whole or not at all, so that an interrupted run leaves nothing half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf8")
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    temporary.write_text(text + "\n", encoding="utf8")
     os.replace(temporary, path)

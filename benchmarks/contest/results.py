@@ -1,14 +1,17 @@
 """Runs of contestants, and their results: kept as long as all that decided them is the same."""
 
+import hashlib
 import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from thinc.api import Config
+
 from . import contestants, project
 from .contestants import Contestant, all_contestants
 from .corpus import SPLITS
-from .project import digest, write_json
+from .project import digest
 
 # What of the package decides a model; the rest reads corpora and reports.
 SOURCES = (
@@ -17,6 +20,9 @@ SOURCES = (
     "spacy_twitter_ner/iob.py",
     "spacy_twitter_ner/normalization.py",
 )
+
+# What of these has changed makes a result stale, but not that of something else.
+STALE = {"package": "earlier source", "needs": "other lexical files", "versions": "other versions"}
 
 Result = dict[str, Any]
 
@@ -46,7 +52,7 @@ class Run(NamedTuple):
 
     @property
     def path(self) -> Path:
-        return project.ROOT / "metrics" / self.corpus / "accuracy" / f"{self.name}.json"
+        return project.ROOT / "benchmarks" / "results" / self.corpus / f"{self.name}.json"
 
 
 def make_runs(corpus: str, seeds: int) -> list[Run]:
@@ -60,19 +66,32 @@ def make_runs(corpus: str, seeds: int) -> list[Run]:
 
 def decisive_inputs(run: Run) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): All that decides a run's result: digests, versions, settings. Our
-    models depend on the package's source too, the baselines do not."""
+    models depend on the package's source too, the baselines do not. The digest of a file that is
+    not there is None."""
     contestant = run.contestant
     corpus = {split: digest([f"corpus/{run.corpus}/{split}.spacy"]) for split in ("train", *SPLITS)}
     return {
-        "source": digest([contestant.source]),
+        "source": digest([contestant.source]) if contestant.is_script else _settings(contestant),
         "overrides": run.overrides,
         "without": list(contestant.without),
         "seed": run.seed,
         "corpus": corpus,
-        "needs": {name: digest([name]) for name in run.needs},
+        "needs": {name: digest([name]) if _exists(name) else None for name in run.needs},
         "versions": {name: version(name) for name in contestant.packages},
         "package": digest(SOURCES) if contestant in contestants.LADDER else None,
     }
+
+
+def _settings(contestant: Contestant) -> str:
+    """RETURNS (str): Digest of what a config says of the model and its training: comments, scorers
+    and loggers do not decide."""
+    path = project.ROOT / contestant.source
+    config = Config().from_disk(path, interpolate=False) if path.exists() else Config()
+    for component in config.get("components", {}).values():
+        component.pop("scorer", None)
+    config.get("training", {}).pop("logger", None)
+    text = json.dumps(config, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def version(package: str) -> str | None:
@@ -85,24 +104,32 @@ def version(package: str) -> str | None:
 def missing_files(run: Run) -> list[str]:
     """RETURNS (list[str]): Those of the files a run needs that do not exist."""
     names = (run.contestant.source, *run.needs)
-    return [name for name in names if not (project.ROOT / name).exists()]
+    return [name for name in names if not _exists(name)]
+
+
+def _exists(name: str) -> bool:
+    return (project.ROOT / name).exists()
 
 
 def read_result(run: Run, *, accept_stale: bool = False) -> Result | None:
-    """Read the result of a run if what decided it is still the same.
+    """Read the result of a run if what decided it is still the same. A file that it needed and
+    that is not here counts as the same: lexical files are never committed.
 
     run (Run): The run.
-    accept_stale (bool): Take a result of earlier source of the package, and mark it as stale.
-    RETURNS (dict[str, Any] | None): The result, None if it has to be made anew.
+    accept_stale (bool): Take a stale result too, see `STALE`.
+    RETURNS (dict[str, Any] | None): The result, None if it has to be made anew. Its "stale" lists
+        what has changed.
     """
     if not run.path.exists():
         return None
     result: Result = json.loads(run.path.read_text(encoding="utf8"))
-    inputs = decisive_inputs(run)
-    changed = [key for key, value in inputs.items() if result["inputs"].get(key) != value]
-    if changed and not (accept_stale and changed == ["package"]):
+    inputs, stored = decisive_inputs(run), result["inputs"]
+    if inputs["needs"].keys() != stored["needs"].keys():
         return None
-    if result["stale"] != bool(changed):
-        result["stale"] = bool(changed)
-        write_json(run.path, result)
+    inputs["needs"] = {
+        name: found or stored["needs"][name] for name, found in inputs["needs"].items()
+    }
+    result["stale"] = [key for key, value in inputs.items() if stored.get(key) != value]
+    if result["stale"] and not (accept_stale and STALE.keys() >= set(result["stale"])):
+        return None
     return result

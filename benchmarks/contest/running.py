@@ -14,6 +14,9 @@ from .scores import score_splits
 from .tables import percent
 from .training import Trained, train
 
+# Of the scores that are stored; those of the tables are made anew of the predictions.
+N_DIGITS = 6
+
 
 def run_all(runs: Sequence[Run], gold: Gold, jobs: int, threads: int) -> list[str]:
     """Train, predict and store, each run as it ends.
@@ -63,15 +66,20 @@ def store(run: Run, inputs: dict[str, Any], trained: Trained, gold: Gold, thread
         "contestant": run.contestant.name,
         "corpus": run.corpus,
         "seed": run.seed,
-        "stale": False,
         "inputs": inputs,
         "threads": threads,
-        "train_seconds": round(trained.seconds, 1),
+        "processor_seconds": round(trained.seconds, 1),
         "n_bytes": trained.n_bytes,
         "notes": trained.notes,
-        "scores": scores,
+        "scores": _rounded(scores),
         "predictions": predictions,
     }
     write_json(run.path, result)
     figures = ", ".join(f"{split} {percent(scores[split]['all']['f'])}" for split in SPLITS)
-    msg.good(f"{run.name}: F1 {figures}, {trained.seconds:.0f} s")
+    msg.good(f"{run.name}: F1 {figures}, {trained.seconds:.0f} processor s")
+
+
+def _rounded(scores: Any) -> Any:
+    if isinstance(scores, dict):
+        return {key: _rounded(value) for key, value in scores.items()}
+    return round(scores, N_DIGITS)

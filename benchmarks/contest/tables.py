@@ -27,7 +27,7 @@ def accuracy_table(results: dict[str, list[Result]], remarks: dict[str, str]) ->
     """
     lines = [
         "| contestant | what it adds | validation F1 | test F1 | test P / R | test span-only F1 "
-        "| training, s | MB |",
+        "| training, CPU s | MB |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, adds, *_ in all_contestants():
@@ -48,7 +48,7 @@ def _score_cells(runs: Sequence[Result]) -> list[str]:
         mean_and_deviation(values("test", "all", "f")),
         f"{precision} / {recall}",
         mean_and_deviation(values("test", "span_only", "f")),
-        f"{statistics.mean(run['train_seconds'] for run in runs):.0f}",
+        f"{statistics.mean(run['processor_seconds'] for run in runs):.0f}",
         f"{statistics.mean(n_bytes) / 1e6:.1f}" if n_bytes else "-",
     ]
 

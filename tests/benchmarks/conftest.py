@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with all that decides a result, and two contestants: a baseline and a rung."""
     write_corpus(tmp_path / "corpus" / "tiny")
-    files = {"configs/a.cfg": "[nlp]", "configs/b.cfg": "[nlp]", "assets/words.txt": "words"}
+    config = "[nlp]\n\n[components]\n\n[components.ner]\n\n[training]\n"
+    files = {"configs/a.cfg": config, "configs/b.cfg": config, "assets/words.txt": "words"}
     sources = [name if name.endswith(".py") else f"{name}/x/y.py" for name in results.SOURCES]
     for name, text in (files | dict.fromkeys(sources, "source")).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

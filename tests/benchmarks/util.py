@@ -70,7 +70,7 @@ def make_result(predictions: Any, **values: Any) -> dict[str, Any]:
     """The result of a run whose predictions are the same for each split."""
     predictions = {split: predictions for split in SPLITS}
     scores = score_splits(predictions, GOLD)
-    costs = {"train_seconds": 10.0, "n_bytes": 2_500_000, "stale": False, "notes": {}}
+    costs = {"processor_seconds": 10.0, "n_bytes": 2_500_000, "stale": [], "notes": {}}
     return {"predictions": predictions, "scores": scores, **costs, **values}
 
 

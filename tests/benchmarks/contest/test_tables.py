@@ -9,7 +9,7 @@ def test_table_has_means_deviations_and_remarks() -> None:
     perfect, nothing = make_result(gold_spans(DOCS)), make_result([[] for _ in DOCS])
     results = {
         "gazetteer": [{**perfect, "n_bytes": None}],
-        "bilstm": [perfect, {**nothing, "train_seconds": 20.0}],
+        "bilstm": [perfect, {**nothing, "processor_seconds": 20.0}],
     }
     lines = accuracy_table(results, {"bilstm_crf": "not run"}).splitlines()
     rows = {line.split("`")[1]: line.split(" | ") for line in lines[2:]}

@@ -9,7 +9,7 @@ from contest.contestants import Contestant
 from contest.project import BenchmarkError
 from contest.results import Run
 from contest.scores import score
-from contest.training import train, train_command, write_config
+from contest.training import run_timed, train, train_command, write_config
 
 from ..util import DOCS, GOLD, LABELS
 
@@ -20,6 +20,17 @@ def test_failed_training_shows_its_log(real_root: Path) -> None:
         train(run, None, 1)
     # The config is not a whole one.
     assert "Error parsing config overrides" in str(info.value)
+
+
+def test_seconds_are_those_of_the_processor(root: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass\nprint('done')"
+    for code, low, high in [(busy, 0.3, 1.5), ("import time; time.sleep(1)", 0.0, 0.3)]:
+        with (root / "log.txt").open("w") as log:
+            status, seconds = run_timed([sys.executable, "-c", code], {}, log)
+        assert (status, low <= seconds < high) == (0, True)
+    with (root / "log.txt").open("a") as log:
+        assert run_timed([sys.executable, "-c", "print('no'); exit(3)"], {}, log)[0] == 3
+    assert (root / "log.txt").read_text() == "no\n"
 
 
 def test_config_is_written_without_what_a_rung_leaves_out(root: Path, tmp_path: Path) -> None:
