@@ -21,7 +21,6 @@ from thinc.api import Model, NumpyOps
 from thinc.backends import get_array_ops
 from thinc.types import Floats1d, Floats2d, Ints1d
 
-from .decoding import backtrack, forbid_tags
 from .packing import Packing, pack_sequences
 
 Bools1d: TypeAlias = numpy.ndarray
@@ -123,7 +122,6 @@ def _validate_n_tags(nO: int) -> None:
 def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Callable]:
     lengths = [len(X) for X in Xs]
     emissions = model.ops.flatten(Xs) if Xs else model.ops.alloc2f(0, model.get_dim("nO"))
-    transitions, start, end = (model.get_param(name) for name in model.param_names)
 
     def backprop(d_lattice: OutT) -> InT:
         for name in model.param_names:
@@ -132,7 +130,18 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
         dX = d_lattice.emissions.astype(emissions.dtype)
         return model.ops.unflatten(dX, model.ops.asarray1i(lengths))
 
-    return Lattice(emissions, transitions, start, end, lengths), backprop
+    return score_sequences(model, emissions, lengths), backprop
+
+
+def score_sequences(model: Model[InT, OutT], emissions: Floats2d, lengths: list[int]) -> OutT:
+    """Add the scores of transitions to those of tokens.
+
+    emissions (Floats2d): (N, nO) each token's scores, all sequences one after another.
+    lengths (list[int]): The sequences' lengths.
+    RETURNS (Lattice): The scores of all tag sequences.
+    """
+    transitions, start, end = (model.get_param(name) for name in model.param_names)
+    return Lattice(emissions, transitions, start, end, lengths)
 
 
 def resize(crf: Model[InT, OutT], nO: int, margin: float) -> Model[InT, OutT]:
@@ -361,43 +370,3 @@ def _backward_pass(
 def _nonzero(xp: Any, divisors: Floats2d) -> Floats2d:
     """Where no sequence is possible all probabilities are zero, and are left so."""
     return xp.where(divisors > 0, divisors, 1.0)
-
-
-# Sums that are not finite are an error at the end, not warnings on the way.
-@numpy.errstate(invalid="ignore", over="ignore")
-def viterbi(
-    lattice: Lattice, *, no_begin: Bools1d | None = None, no_inside: Bools1d | None = None
-) -> Ints1d:
-    """Find each sequence's most probable valid tags (Viterbi 1967).
-
-    lattice (Lattice): The scores, in ordinary memory.
-    no_begin (Optional[Bools1d]): (N,) where no entity may begin.
-    no_inside (Optional[Bools1d]): (N,) where no entity may continue.
-    RETURNS (Ints1d): (N,) the tags.
-    RAISES (ValueError): If scores are NaN or add up to infinity.
-    """
-    packing = pack_sequences(_CPU, lattice.lengths)
-    emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
-    allowed = bio_transitions(emissions.shape[1])
-    # Rows are the tags that are stepped to, so that the search for the best origin reads memory
-    # in order.
-    steps = numpy.where(allowed, lattice.transitions, -numpy.inf).T.copy()
-    best = emissions[packing.left_to_right]
-    best[: packing.first_step] += numpy.where(allowed[0], lattice.start, -numpy.inf)
-    origins = numpy.zeros(best.shape, dtype="int64")
-    before = 0
-    for start, end in packing.bounds[1:]:
-        paths = best[before : before + end - start, None, :] + steps
-        origins[start:end] = paths.argmax(axis=2)
-        best[start:end] += numpy.take_along_axis(paths, origins[start:end, :, None], axis=2)[..., 0]
-        before = start
-    best += lattice.end  # counts for last tokens, the only ones whose best tag is read off here
-    # NaN wins every comparison and so reaches steps that BIO rules out, as +inf - inf is NaN too.
-    if not best.max(initial=-numpy.inf) < numpy.inf:
-        row = packing.left_to_right[(best < numpy.inf).all(axis=1).argmin()]
-        sequence = numpy.searchsorted(numpy.cumsum(lattice.lengths), row, side="right")
-        raise ValueError(
-            f"cannot decode sequence {sequence} of the batch: its scores are NaN or infinite. Look "
-            "for such values in the model's weights: a training that diverged leaves them"
-        )
-    return backtrack(packing, best, origins)
