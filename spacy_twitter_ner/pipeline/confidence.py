@@ -13,9 +13,10 @@ import numpy
 from spacy.tokens import Doc, Span, SpanGroup
 from thinc.types import Floats1d, Ints1d
 
-from ..layers.crf import Lattice, viterbi
+from ..layers.crf import Lattice
 from ..layers.kbest import kbest
 from ..layers.spans import SpanChart, TypedSpans, make_chart, probable_spans, span_posteriors
+from ..layers.viterbi import viterbi
 from .annotation import find_spans, tags_to_entities, trim_white_space
 from .gold import OUTSIDE
 
