@@ -187,7 +187,7 @@ def _measure(model: str, corpus: str, limit: int, n_turns: int, write_docs: bool
     blocks["bias"] = [vary_bias(nlp, validation)]
     paths = [ROOT / "corpus" / corpus / f"{split}.spacy" for split in ("validation", "test")]
     reliability = measure_reliability(nlp, paths)
-    tables = [Table(*parts) for parts in reliability_tables(reliability)]
+    tables = [Table(*table[:2], list(table.rows)) for table in reliability_tables(reliability)]
     blocks["ece"] = tables[:1]
     blocks["test"] = tables[3:]
     blocks["cost"] = [time_confidence(nlp, read_texts(corpus, limit), n_turns)]

@@ -7,13 +7,9 @@ from typing import Annotated
 import typer
 from wasabi import Printer
 
-from ..evaluation.reliability import (
-    FILE_NAME,
-    Reliability,
-    reliability_tables,
-    reliability_to_dict,
-)
+from ..evaluation.reliability import FILE_NAME, reliability_tables, reliability_to_dict
 from .app import app, errors_as_messages
+from .report import print_tables
 
 
 @app.command("reliability")
@@ -48,17 +44,7 @@ def reliability_cli(
             output.mkdir(parents=True, exist_ok=True)
             text = json.dumps(reliability_to_dict(reliability), indent=2) + "\n"
             (output / FILE_NAME).write_text(text, encoding="utf8")
-    print_reliability(reliability, printer)
+    if not silent:
+        print_tables(reliability_tables(reliability))
     if output is not None:
         printer.good(f"Saved the figures to {output / FILE_NAME}")
-
-
-def print_reliability(reliability: Reliability, printer: Printer) -> None:
-    """Print the tables of reliability.
-
-    reliability (Reliability): The figures.
-    printer (Printer): Where to.
-    """
-    for title, header, rows in reliability_tables(reliability):
-        aligns = ("l", *("r" for _ in header[1:]))
-        printer.table(rows, header=header, aligns=aligns, title=title)

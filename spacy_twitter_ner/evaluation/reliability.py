@@ -18,10 +18,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
+from .tables import Table, figure
+
 Floats1d: TypeAlias = numpy.ndarray
 Bools1d: TypeAlias = numpy.ndarray
 Ints1d: TypeAlias = numpy.ndarray
-TableParts: TypeAlias = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 FILE_NAME = "confidence.json"
 N_BINS = 10
@@ -226,12 +227,11 @@ def read_reliability(path: Path) -> Reliability:
         ) from None
 
 
-def reliability_tables(reliability: Reliability) -> list[TableParts]:
+def reliability_tables(reliability: Reliability) -> list[Table]:
     """Lay reliability out in tables.
 
     reliability (Reliability): The reliability.
-    RETURNS (list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]): Title, header and rows of
-        each: calibration errors; a diagram of each split; what thresholds do on each.
+    RETURNS (list[Table]): Calibration errors; a diagram of each split and what thresholds do on it.
     """
     header = ("Split", "Entities", "ECE before", "ECE after", "by chance")
     errors: list[tuple[str, ...]] = []
@@ -239,14 +239,14 @@ def reliability_tables(reliability: Reliability) -> list[TableParts]:
         figures = (split.before.ece, split.after.ece, split.after.chance)
         errors.append((name, str(split.after.entities), *map(_fraction, figures)))
     title = f"Expected calibration error, temperature {reliability.temperature:.3f}"
-    tables: list[TableParts] = [(title, header, errors)]
+    tables = [Table(title, header, errors)]
     for name, split in reliability.splits.items():
         tables.append(_diagram(name, split.after))
         tables.append(_threshold_table(name, split.thresholds))
     return tables
 
 
-def _diagram(name: str, calibration: Calibration) -> TableParts:
+def _diagram(name: str, calibration: Calibration) -> Table:
     rows: list[tuple[str, ...]] = [
         (
             f"{each.low:.1f}–{each.high:.1f}",
@@ -258,7 +258,7 @@ def _diagram(name: str, calibration: Calibration) -> TableParts:
         for each in calibration.bins
     ]
     header = ("Confidence", "Entities", "Mean", "Precision", "█ precision, ┃ confidence")
-    return f"Reliability on {name}", header, rows
+    return Table(f"Reliability on {name}", header, rows)
 
 
 def _bar(each: Bin) -> str:
@@ -270,13 +270,13 @@ def _bar(each: Bin) -> str:
     return "".join(cells)
 
 
-def _threshold_table(name: str, points: Sequence[Point]) -> TableParts:
+def _threshold_table(name: str, points: Sequence[Point]) -> Table:
     rows: list[tuple[str, ...]] = [
         (f"{point.threshold:.2f}", str(point.n), *map(_fraction, point[2:])) for point in points
     ]
     header = ("Threshold", "Entities", "Coverage", "Precision", "Recall", "F1")
-    return f"Thresholds on {name}", header, rows
+    return Table(f"Thresholds on {name}", header, rows)
 
 
 def _fraction(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return figure(value, ".3f")

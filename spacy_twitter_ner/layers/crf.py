@@ -205,15 +205,42 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     xp = ops.xp
     packing = pack_sequences(ops, lattice.lengths)
     log_partition, expected = _marginals(lattice, packing)
-    tags = xp.asarray(tags)
+    tags = xp.asarray(tags, dtype="int64")
     nO = lattice.emissions.shape[1]
-    possible = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
-    log_mass, observed = _marginals(lattice, packing, possible)
+    if (tags >= 0).all() and (tags < nO).all():
+        log_mass, observed = _one_path(lattice, tags)
+    else:
+        possible = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
+        log_mass, observed = _marginals(lattice, packing, possible)
     impossible = xp.flatnonzero(xp.isneginf(log_mass))
     if len(impossible):
         first = int(impossible[0])
         raise ValueError(f"the gold tags of sequence {first} of the batch are no valid BIO tags")
     return log_mass - log_partition, observed.minus(expected)
+
+
+def _one_path(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
+    """As _marginals where each token may have one tag only."""
+    xp = get_array_ops(lattice.emissions).xp
+    owner, is_last = _owners(xp, lattice.lengths)
+    is_first = xp.concatenate((xp.ones_like(is_last[:1]), is_last[:-1]))
+    nO, rows = lattice.emissions.shape[1], xp.arange(len(tags))
+    last, first, later = tags[is_last], tags[is_first], xp.flatnonzero(~is_first)
+    pair = tags[later - 1], tags[later]
+    allowed = xp.asarray(bio_transitions(nO))
+    emissions = lattice.emissions.astype("float64")
+    scores = xp.maximum(emissions[rows, tags], emissions.max(axis=1) - MAX_GAP)
+    scores[later] += xp.where(allowed[pair], lattice.transitions[pair], -xp.inf)
+    scores[is_first] += xp.where(allowed[0, first], lattice.start[first], -xp.inf)
+    scores[is_last] += lattice.end[last]
+    observed = Lattice(
+        emissions=(tags[:, None] == xp.arange(nO)).astype("float64"),
+        transitions=xp.bincount(pair[0] * nO + pair[1], minlength=nO * nO).reshape(nO, nO),
+        start=xp.bincount(first, minlength=nO),
+        end=xp.bincount(last, minlength=nO),
+        lengths=lattice.lengths,
+    )
+    return xp.bincount(owner, weights=scores, minlength=len(lattice.lengths)), observed
 
 
 def marginals(lattice: Lattice) -> tuple[Floats1d, Lattice]:

@@ -20,7 +20,7 @@ Directions: TypeAlias = Sequence[Floats2d] | Floats3d
 
 # Of the sizes tried, the fastest for 100 and 200 hidden units; half of it is nearly as fast.
 BLOCK_SEQUENCES = 256
-# The most that one direction holds of a block: with 200 hidden units, 200 MiB of gates.
+# With 200 hidden units, 200 MiB of gates for each direction.
 BLOCK_ROWS = 2**16
 
 

@@ -22,6 +22,7 @@ from .gold import MISSING, gold_tags, warn_of_cut_entities
 from .prediction import SequencePredictor, validate_settings
 from .remembering import RememberingPipe
 from .scores import register_confidence, set_scores
+from .serialization import CheckedSerialization
 from .windows import validate_window_length
 
 default_model_config = """
@@ -112,7 +113,7 @@ def make_twitter_bilstm_ner(
     )
 
 
-class TwitterBiLSTMNER(SequencePredictor, RememberingPipe):
+class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(

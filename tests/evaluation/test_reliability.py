@@ -86,14 +86,14 @@ def test_another_file(tmp_path: Path, text: str) -> None:
 
 def test_tables() -> None:
     tables = reliability_tables(make_reliability())
-    titles = [title for title, _, _ in tables]
+    titles = [table.title for table in tables]
     assert titles[0] == "Expected calibration error, temperature 1.500"
     assert "Reliability on validation" in titles
     assert "Thresholds on empty" in titles
-    for _, header, rows in tables:
-        assert rows
-        assert {len(row) for row in rows} == {len(header)}
-    diagram = tables[1][2]
+    for table in tables:
+        assert table.rows
+        assert {len(row) for row in table.rows} == {len(table.header)}
+    diagram = tables[1].rows
     # Precision 1 and confidence 0.95: a full bar, and the mark before its end.
     assert diagram[-1] == ("0.9–1.0", "2", "0.951", "1.000", "█" * 19 + "┃" + "·")
     assert diagram[1][1:4] == ("0", "-", "-")
