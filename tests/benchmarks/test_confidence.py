@@ -28,7 +28,7 @@ def root(tmp_path, monkeypatch):
     docs.write_text("\n".join(lines), encoding="utf8")
     monkeypatch.setattr(confidence, "ROOT", tmp_path)
     monkeypatch.setattr(confidence, "DOCS", docs)
-    monkeypatch.setattr(confidence, "PICTURE", docs.parent / "images" / "reliability.png")
+    monkeypatch.setattr(confidence, "PICTURE", docs.parent / "img" / "reliability.png")
     return tmp_path
 
 
@@ -42,7 +42,7 @@ def test_tables_and_picture(root):
     pytest.importorskip("matplotlib")
     result = run(root, "--corpus", "tiny", "--write-docs")
     assert result.exit_code == 0, result.output
-    assert (root / "docs" / "images" / "reliability.png").exists()
+    assert (root / "docs" / "img" / "reliability.png").exists()
     written = (root / "docs" / "confidence.md").read_text(encoding="utf8")
     rows = [line.strip("| ").split(" | ") for line in written.splitlines() if line[:1] == "|"]
     by_name = {row[0]: row[1:] for row in rows}
