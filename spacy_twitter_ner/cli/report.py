@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..evaluation.analysis import Analysis
+    from ..evaluation.reports import Report
     from ..evaluation.tables import Table
 
-HTML_NAME = "report.html"
+HTML_NAME, PLOT_NAME = "report.html", "reliability.png"
 # Where output is no terminal its width is nobody's; wide tables shall not be broken.
 _WIDTH = 240
 
@@ -65,6 +66,9 @@ def report_cli(
             "pipeline, compared tweet by tweet; repeatable",
         ),
     ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", "-p", help="Draw reliability.png too (extra `viz`)")
+    ] = False,
     gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU")] = -1,
     silent: Annotated[bool, typer.Option("--silent", "-S", help="Print errors only")] = False,
 ) -> None:
@@ -73,7 +77,8 @@ def report_cli(
     MODEL SPLIT.spacy --output METRICS_DIR/SPLIT.json` writes, for example of train,
     validation and test, and writes report.md and report.json with the scores
     overall and by entity type. Scores of SPLIT_raw.json, the same tweets on raw text
-    (see `convert --raw`), stand beside those of SPLIT.json, with the loss.
+    (see `convert --raw`), stand beside those of SPLIT.json, with the loss; and so
+    do the figures of confidence.json, which `reliability` writes.
 
     With --model and --corpus the report also has intervals, partial matches, names seen in
     training and new ones, lengths and confusions, and report.html shows all of it, the curves
@@ -95,8 +100,10 @@ def report_cli(
         paths = list(write_report(report, output_dir or metrics_dir))
         if analysis is not None and model is not None:
             path = (output_dir or metrics_dir) / HTML_NAME
-            _write_html(analysis, title or DEFAULT_TITLE, model, path)
+            _write_html(analysis, report, model, path)
             paths.append(path)
+        if plot:
+            paths.append(_draw(report, output_dir or metrics_dir))
     if not silent:
         from ..evaluation.quality_tables import quality_tables
 
@@ -104,7 +111,20 @@ def report_cli(
         print_tables(report_tables(report, type_columns=("F1",)))
         if quality:
             print_tables(quality_tables(quality[-1]))
-    printer.good(f"Saved the report to {paths[0]}, {' and '.join(p.name for p in paths[1:])}")
+    printer.good(f"Saved the report to {paths[0]}, {', '.join(p.name for p in paths[1:])}")
+
+
+def _draw(report: "Report", folder: Path) -> Path:
+    from ..viz.reliability import draw_reliability
+
+    if report.confidence is None:
+        raise ValueError(
+            "nothing to plot: measure confidence with `spacy-twitter-ner reliability MODEL "
+            f"SPLIT.spacy --output {folder}` first"
+        )
+    path = folder / PLOT_NAME
+    draw_reliability(report.confidence, [path], title=report.title)
+    return path
 
 
 def _analyse(
@@ -142,14 +162,15 @@ def _analyse(
     )
 
 
-def _write_html(analysis: "Analysis", title: str, model: str, path: Path) -> None:
+def _write_html(analysis: "Analysis", report: "Report", model: str, path: Path) -> None:
     from ..viz.html import make_page, write_page
 
     page = make_page(
-        title,
+        report.title,
         analysis.splits,
         surfaces=analysis.surfaces,
         checkpoints=analysis.checkpoints,
+        reliability=report.confidence,
         about={"Pipeline": model},
     )
     write_page(page, path)

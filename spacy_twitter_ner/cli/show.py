@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages
+from .app import app, errors_as_messages, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,8 +65,8 @@ def colour_entities(
     colors = type_colors(doc.vocab.strings[ent.label] for ent in doc.ents)
     text, end = Text(), 0
     for ent in doc.ents:
-        text.append(_printable(doc.text[end : ent.start_char]))
-        words, label = _printable(ent.text), _printable(ent.label_)
+        text.append(printable(doc.text[end : ent.start_char]))
+        words, label = printable(ent.text), printable(ent.label_)
         if scores is not None:
             label += f" {scores[ent.start, ent.end, ent.label_]:.0%}"
         if in_colour:
@@ -76,10 +76,5 @@ def colour_entities(
         else:
             text.append(f"[{words} {label}]")
         end = ent.end_char
-    text.append(_printable(doc.text[end:]))
+    text.append(printable(doc.text[end:]))
     return text
-
-
-def _printable(text: str) -> str:
-    """Tweets may hold what would command the terminal."""
-    return "".join(char if char.isprintable() or char == "\u200d" else " " for char in text)

@@ -10,6 +10,7 @@ of this form:
       "splits": {split: SCORES},
       "raw_text": {split: {**SCORES, "loss": F1 on gold tokens minus F1 on raw text, or null}},
       "against": {folder: {split or split_raw: PRF}},
+      "confidence": as in confidence.json, or null,
       "quality": {split: QUALITY}
     }
 
@@ -28,6 +29,8 @@ from typing import Any, NamedTuple
 
 from .quality import ALL, Quality, quality_to_dict
 from .quality_tables import quality_tables
+from .reliability import FILE_NAME as CONFIDENCE_NAME
+from .reliability import Reliability, read_reliability, reliability_tables, reliability_to_dict
 from .tables import Table, escape_markdown, figure, percentage, tables_to_markdown
 
 SPLITS = ("train", "validation", "test")
@@ -77,6 +80,7 @@ class Report(NamedTuple):
     raw (dict[str, SplitScores]): Those of some of the splits on raw text.
     against (dict[str, dict[str, PRF]]): The overall scores of other models, by name and split;
         on raw text the split's name ends in "_raw".
+    confidence (Optional[Reliability]): How far its confidence can be trusted, if measured.
     quality (Sequence[Quality]): All that is known of the splits that the model was run on.
     """
 
@@ -85,6 +89,7 @@ class Report(NamedTuple):
     splits: dict[str, SplitScores]
     raw: dict[str, SplitScores]
     against: dict[str, dict[str, PRF]]
+    confidence: Reliability | None = None
     quality: Sequence[Quality] = ()
 
 
@@ -118,7 +123,9 @@ def make_report(
             f"nothing to compare with: neither {' nor '.join(COMPARED_SPLITS)} was evaluated in "
             f"{', '.join(str(path) for path in against)}"
         )
-    return Report(title, names[0], splits, raw, others, quality)
+    path = metrics_dir / CONFIDENCE_NAME
+    confidence = read_reliability(path) if path.exists() else None
+    return Report(title, names[0], splits, raw, others, confidence, quality)
 
 
 def _quality_scores(quality: Quality) -> SplitScores:
@@ -137,7 +144,7 @@ def _part_raw(
 
 def has_metrics(metrics_dir: Path) -> bool:
     """RETURNS (bool): Whether a folder has JSON files that may be evaluate outputs."""
-    return any(path.name != JSON_NAME for path in metrics_dir.glob("*.json"))
+    return any(path.name not in (JSON_NAME, CONFIDENCE_NAME) for path in metrics_dir.glob("*.json"))
 
 
 def read_metrics(metrics_dir: Path) -> dict[str, SplitScores]:
@@ -243,6 +250,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             name: {split: prf._asdict() for split, prf in scores.items()}
             for name, scores in report.against.items()
         },
+        "confidence": report.confidence and reliability_to_dict(report.confidence),
         "quality": {quality.name: quality_to_dict(quality) for quality in report.quality},
     }
 
@@ -265,7 +273,7 @@ def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list
     report (Report): The report.
     type_columns (Sequence[str]): Which of P, R and F1 to show of each entity type and split.
     RETURNS (list[Table]): The overall scores; those by type, where there are any; F1 on raw text
-        beside that on gold tokens, and the comparison, where there are such.
+        beside that on gold tokens, the comparison, and confidence, where there are such.
     """
     tables = [_overall_table(report)]
     if any(scores.per_type for scores in report.splits.values()):
@@ -274,6 +282,8 @@ def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list
         tables.append(_raw_table(report))
     if report.against:
         tables.append(_comparison_table(report))
+    if report.confidence:
+        tables += reliability_tables(report.confidence)
     return tables
 
 
