@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import spacy
 import typer
 from typer.testing import CliRunner
 
@@ -36,6 +37,15 @@ def test_the_table(project):
     assert whole[5:7] == ["0", "0"]
     assert int(windows[5]) < 5
     assert windows[6] == "0"
+
+
+def test_windows_are_as_long_as_asked(project, monkeypatch):
+    nlp = spacy.load(project / "model")
+    monkeypatch.setattr(spacy, "load", lambda path: nlp)
+    reading = long_docs.read(project / "model", project / "corpus" / "sample", 700, 300)
+    assert nlp.get_pipe(long_docs.COMPONENT).cfg["window_length"] == 300
+    assert len(reading.cuts) == 2
+    assert reading.entities
 
 
 def test_a_missing_corpus_is_named(project):
