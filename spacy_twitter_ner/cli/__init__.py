@@ -14,6 +14,7 @@ from . import (
     merge_vectors,
     reliability,
     report,
+    serve,
     show,
     silver,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "merge_vectors",
     "reliability",
     "report",
+    "serve",
     "show",
     "silver",
 ]
