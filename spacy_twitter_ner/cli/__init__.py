@@ -3,6 +3,7 @@
 import sys
 
 from . import (
+    annotate,
     calibrate,
     check,
     convert,
@@ -20,6 +21,7 @@ from . import (
 from .app import NAME, app
 
 __all__ = [
+    "annotate",
     "app",
     "calibrate",
     "check",

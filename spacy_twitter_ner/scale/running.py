@@ -1,0 +1,266 @@
+"""Annotate files, to a folder or to a stream; annotate a live stream."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, Queue
+from typing import IO, Literal
+
+from .engines import run_dask, run_here, run_processes
+from .inputs import STDIN, RawRecord, Shard, expand, read_shards, resolve_format
+from .jobs import PART_NAME, REJECTS_FOLDER, Job, Outcome, annotate_shard, reject_line
+from .manifest import Manifest, describe_inputs, describe_model, open_manifest
+
+REJECTS = "rejects.jsonl"
+Engine = Literal["local", "dask"]
+
+
+@dataclass
+class Totals:
+    """What was done.
+
+    shards (int): How many shards.
+    records (int): How many records were annotated.
+    entities (int): How many entities were found.
+    rejects (int): How many records had no text.
+    skipped (int): How many of the records an earlier run had annotated.
+    """
+
+    shards: int = 0
+    records: int = 0
+    entities: int = 0
+    rejects: int = 0
+    skipped: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count what came of a shard."""
+        self.shards += 1
+        self.records += outcome.records
+        self.entities += outcome.entities
+        self.rejects += outcome.rejects
+
+
+Progress = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who annotates.
+
+    n (int): How many processes; with one and the local engine it is this one.
+    engine (str): "local" or "dask".
+    scheduler (Optional[str]): Address of a Dask scheduler.
+    """
+
+    n: int = field(default_factory=lambda: os.cpu_count() or 1)
+    engine: Engine = "local"
+    scheduler: str | None = None
+
+    def run(self, shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
+        """YIELDS (Outcome): What came of each shard, in order."""
+        if self.engine == "dask" or self.scheduler:
+            return run_dask(shards, job, self.n, self.scheduler)
+        if self.n == 1:
+            return run_here(shards, job)
+        return run_processes(shards, job, self.n)
+
+
+def annotate_files(
+    inputs: Sequence[str],
+    job: Job,
+    *,
+    shard_size: int = 10_000,
+    input_format: str | None = None,
+    workers: Workers | None = None,
+    on_outcome: Progress | None = None,
+) -> Totals:
+    """Annotate files into a folder. Run again, it goes on where it stopped.
+
+    inputs (Sequence[str]): Files, folders, patterns, addresses.
+    job (Job): What to do; its output_dir is the folder.
+    shard_size (int): Records of a shard, which is a file of output.
+    input_format (Optional[str]): Format of the files; told by their names if not given.
+    workers (Optional[Workers]): Who does it.
+    on_outcome (Optional[Callable[[Outcome], None]]): Called with what came of each shard.
+    RETURNS (Totals): What was done, by earlier runs too.
+    RAISES (ValueError): If inputs cannot be read, or the folder has the output of something else.
+    RAISES (OSError): If the pipeline or a file cannot be found, or output not be written.
+    """
+    if job.output_dir is None:
+        raise ValueError("annotate_files needs an output folder")
+    files = expand(inputs)
+    for name in files:
+        resolve_format(name, input_format)
+    folder = Path(job.output_dir)
+    settings = {**job.settings, "shard_size": shard_size, "input_format": input_format}
+    manifest = open_manifest(folder, describe_model(job.model), settings, describe_inputs(files))
+    if manifest.complete:
+        return _totals_of_complete(folder)
+    totals = Totals(shards=len(manifest.finished), **manifest.counts())
+    totals.skipped = totals.records
+    shards = read_shards(files, shard_size, input_format)
+    todo = (shard for shard in shards if not _is_finished(shard, manifest, job, folder))
+    for outcome in (workers or Workers()).run(todo, job):
+        manifest.finish(outcome)
+        totals.add(outcome)
+        if on_outcome is not None:
+            on_outcome(outcome)
+    _gather_rejects(folder)
+    manifest.close()
+    return totals
+
+
+def _is_finished(shard: Shard, manifest: Manifest, job: Job, folder: Path) -> bool:
+    part = folder / PART_NAME.format(shard.number, job.output_format)
+    if shard.number not in manifest.finished:
+        return False
+    if part.exists():
+        return True
+    # Somebody removed it.
+    del manifest.finished[shard.number]
+    return False
+
+
+def _totals_of_complete(folder: Path) -> Totals:
+    import json
+
+    data = json.loads((folder / "manifest.json").read_text(encoding="utf8"))
+    counts = {name: data[name] for name in ("shards", "records", "entities", "rejects")}
+    return Totals(**counts, skipped=data["records"])
+
+
+def _gather_rejects(folder: Path) -> None:
+    """Put the rejects of all shards into one file."""
+    parts = folder / REJECTS_FOLDER
+    if not parts.exists():
+        return
+    unfinished = folder / f".{REJECTS}"
+    with unfinished.open("wb") as file:
+        for part in sorted(parts.glob("*.jsonl")):
+            file.write(part.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(folder / REJECTS)
+    for part in parts.iterdir():
+        part.unlink()
+    parts.rmdir()
+
+
+def annotate_to_stream(
+    inputs: Sequence[str],
+    job: Job,
+    output: IO[bytes],
+    *,
+    rejects: IO[bytes],
+    shard_size: int = 1_000,
+    input_format: str | None = None,
+    workers: Workers | None = None,
+    on_outcome: Progress | None = None,
+) -> Totals:
+    """Annotate files to a stream, in order.
+
+    inputs, shard_size, input_format, workers, on_outcome: As of `annotate_files`.
+    job (Job): What to do; its output_format is "jsonl" or "conll".
+    output (IO[bytes]): The stream.
+    rejects (IO[bytes]): Where records without text are told of, as JSON lines.
+    RETURNS (Totals): What was done.
+    """
+    totals = Totals()
+    shards = read_shards(expand(inputs), shard_size, input_format)
+    for outcome in (workers or Workers(1)).run(shards, job):
+        _emit(outcome, output, rejects, totals)
+        if on_outcome is not None:
+            on_outcome(outcome)
+    return totals
+
+
+def _emit(outcome: Outcome, output: IO[bytes], rejects: IO[bytes], totals: Totals) -> None:
+    for reject in outcome.rejected:
+        rejects.write(reject_line(reject))
+    rejects.flush()
+    output.write(outcome.output)
+    output.flush()
+    totals.add(outcome)
+
+
+def annotate_live(
+    lines: Iterable[RawRecord],
+    job: Job,
+    output: IO[bytes],
+    *,
+    rejects: IO[bytes],
+    input_format: str = "text",
+    max_latency: float = 0.5,
+    batch_size: int = 256,
+    on_outcome: Progress | None = None,
+) -> Totals:
+    """Annotate records as they come.
+
+    lines (Iterable[RawRecord]): The records, which may take their time.
+    job (Job): What to do.
+    output (IO[bytes]): Where to; flushed after each batch.
+    rejects (IO[bytes]): Where records without text are told of.
+    input_format (str): Format of the records.
+    max_latency (float): How many seconds a record waits for others at most.
+    batch_size (int): How many records are annotated at once at most.
+    on_outcome (Optional[Callable[[Outcome], None]]): Called with what came of each batch.
+    RETURNS (Totals): What was done.
+    """
+    totals = Totals()
+    # A reader that is ahead of the annotator waits.
+    queue: Queue[RawRecord | BaseException | None] = Queue(maxsize=4 * batch_size)
+    threading.Thread(target=_fill, args=(lines, queue), daemon=True).start()
+    for number, batch in enumerate(_collect(queue, batch_size, max_latency)):
+        outcome = annotate_shard(Shard(number, STDIN, input_format, batch), job)
+        _emit(outcome, output, rejects, totals)
+        if on_outcome is not None:
+            on_outcome(outcome)
+    return totals
+
+
+def _fill(lines: Iterable[RawRecord], queue: "Queue[RawRecord | BaseException | None]") -> None:
+    try:
+        for line in lines:
+            queue.put(line)
+        queue.put(None)
+    except BaseException as error:
+        # Raised again by who reads the queue.
+        queue.put(error)
+
+
+def _collect(
+    queue: "Queue[RawRecord | BaseException | None]", size: int, seconds: float
+) -> Iterator[list[RawRecord]]:
+    """Batches that are full, or whose first record has waited long enough."""
+    batch: list[RawRecord] = []
+    deadline = 0.0
+    while True:
+        try:
+            timeout = max(deadline - time.monotonic(), 0.0) if batch else None
+            found = queue.get(timeout=timeout)
+        except Empty:
+            yield batch
+            batch = []
+            continue
+        if isinstance(found, BaseException):
+            raise found
+        if found is not None:
+            if not batch:
+                deadline = time.monotonic() + seconds
+            batch.append(found)
+        if batch and (found is None or len(batch) == size):
+            yield batch
+            batch = []
+        if found is None:
+            return
+
+
+def stdin_records(input_format: str) -> Iterator[RawRecord]:
+    """YIELDS (RawRecord): The records of standard input."""
+    from .inputs import READERS
+
+    return READERS[input_format](sys.stdin.buffer, STDIN)
