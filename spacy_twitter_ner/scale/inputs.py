@@ -251,8 +251,14 @@ def read_json_lines(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
 def read_csv(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
     """Read the rows of a table with a header; its delimiter is a tab if its name says .tsv."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    delimiter = "\t" if ".tsv" in Path(name).suffixes else ","
-    rows = csv.reader(text, delimiter=delimiter)
+    try:
+        yield from _read_rows(csv.reader(text, delimiter="\t" if ".tsv" in name else ","))
+    finally:
+        # Whoever opened the file closes it.
+        text.detach()
+
+
+def _read_rows(rows: Any) -> Iterator[RawRecord]:
     header: list[str] | None = None
     while True:
         line = rows.line_num + 1
@@ -268,8 +274,9 @@ def read_csv(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
         elif len(row) == len(header):
             yield RawRecord(line, dict(zip(header, row, strict=True)))
         elif row:
+            fields = dict(zip(header, row, strict=False))
             error_text = f"{len(row)} fields where the header has {len(header)}"
-            yield RawRecord(line, dict(zip(header, row, strict=False)), error_text)
+            yield RawRecord(line, fields, error_text)
 
 
 def read_parquet(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:

@@ -1,5 +1,6 @@
 """Annotate files, to a folder or to a stream; annotate a live stream."""
 
+import json
 import os
 import sys
 import threading
@@ -11,9 +12,9 @@ from queue import Empty, Queue
 from typing import IO, Literal
 
 from .engines import run_dask, run_here, run_processes
-from .inputs import STDIN, RawRecord, Shard, expand, read_shards, resolve_format
+from .inputs import READERS, STDIN, RawRecord, Shard, expand, read_shards, resolve_format
 from .jobs import PART_NAME, REJECTS_FOLDER, Job, Outcome, annotate_shard, reject_line
-from .manifest import Manifest, describe_inputs, describe_model, open_manifest
+from .manifest import MANIFEST, describe_inputs, describe_model, open_manifest
 
 REJECTS = "rejects.jsonl"
 Engine = Literal["local", "dask"]
@@ -100,10 +101,13 @@ def annotate_files(
     manifest = open_manifest(folder, describe_model(job.model), settings, describe_inputs(files))
     if manifest.complete:
         return _totals_of_complete(folder)
+    # Somebody may have removed some.
+    for number in [n for n in manifest.finished if not _part(folder, n, job).exists()]:
+        del manifest.finished[number]
     totals = Totals(shards=len(manifest.finished), **manifest.counts())
     totals.skipped = totals.records
     shards = read_shards(files, shard_size, input_format)
-    todo = (shard for shard in shards if not _is_finished(shard, manifest, job, folder))
+    todo = (shard for shard in shards if shard.number not in manifest.finished)
     for outcome in (workers or Workers()).run(todo, job):
         manifest.finish(outcome)
         totals.add(outcome)
@@ -114,21 +118,12 @@ def annotate_files(
     return totals
 
 
-def _is_finished(shard: Shard, manifest: Manifest, job: Job, folder: Path) -> bool:
-    part = folder / PART_NAME.format(shard.number, job.output_format)
-    if shard.number not in manifest.finished:
-        return False
-    if part.exists():
-        return True
-    # Somebody removed it.
-    del manifest.finished[shard.number]
-    return False
+def _part(folder: Path, number: int, job: Job) -> Path:
+    return folder / PART_NAME.format(number, job.output_format)
 
 
 def _totals_of_complete(folder: Path) -> Totals:
-    import json
-
-    data = json.loads((folder / "manifest.json").read_text(encoding="utf8"))
+    data = json.loads((folder / MANIFEST).read_text(encoding="utf8"))
     counts = {name: data[name] for name in ("shards", "records", "entities", "rejects")}
     return Totals(**counts, skipped=data["records"])
 
@@ -261,6 +256,4 @@ def _collect(
 
 def stdin_records(input_format: str) -> Iterator[RawRecord]:
     """YIELDS (RawRecord): The records of standard input."""
-    from .inputs import READERS
-
     return READERS[input_format](sys.stdin.buffer, STDIN)
