@@ -100,7 +100,7 @@ def report_cli(
         paths = list(write_report(report, output_dir or metrics_dir))
         if analysis is not None and model is not None:
             path = (output_dir or metrics_dir) / HTML_NAME
-            _write_html(analysis, title or DEFAULT_TITLE, model, path)
+            _write_html(analysis, report, model, path)
             paths.append(path)
         if plot:
             paths.append(_draw(report, output_dir or metrics_dir))
@@ -111,7 +111,7 @@ def report_cli(
         print_tables(report_tables(report, type_columns=("F1",)))
         if quality:
             print_tables(quality_tables(quality[-1]))
-    printer.good(f"Saved the report to {paths[0]}, {' and '.join(p.name for p in paths[1:])}")
+    printer.good(f"Saved the report to {paths[0]}, {', '.join(p.name for p in paths[1:])}")
 
 
 def _draw(report: "Report", folder: Path) -> Path:
@@ -162,14 +162,15 @@ def _analyse(
     )
 
 
-def _write_html(analysis: "Analysis", title: str, model: str, path: Path) -> None:
+def _write_html(analysis: "Analysis", report: "Report", model: str, path: Path) -> None:
     from ..viz.html import make_page, write_page
 
     page = make_page(
-        title,
+        report.title,
         analysis.splits,
         surfaces=analysis.surfaces,
         checkpoints=analysis.checkpoints,
+        reliability=report.confidence,
         about={"Pipeline": model},
     )
     write_page(page, path)
