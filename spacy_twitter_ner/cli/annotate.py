@@ -1,5 +1,7 @@
 """The command `annotate`."""
 
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -59,7 +61,7 @@ def annotate_cli(
         ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
@@ -97,8 +99,14 @@ def annotate_cli(
         typer.Option("--scheduler", help="Address of a Dask scheduler; implies --engine dask"),
     ] = None,
     shard_size: Annotated[
-        int, typer.Option("--shard-size", min=1, help="Records of a file of output")
-    ] = 10_000,
+        int | None,
+        typer.Option(
+            "--shard-size",
+            min=1,
+            help="Records that are annotated in one piece: those of a file of output. Default: "
+            "10,000; to standard output 1,000, of standard input at most 256",
+        ),
+    ] = None,
     max_latency: Annotated[
         float,
         typer.Option(
@@ -125,27 +133,31 @@ def annotate_cli(
     """
     # Imported here because they import spaCy, which takes seconds.
     from ..scale.engines import WorkerError
+    from ..scale.inputs import is_remote
     from ..scale.jobs import Job
 
-    # Standard output is for records.
-    printer = Printer(no_print=silent)
     job = Job(
         model,
-        None if output is None else str(output),
+        output,
         output_format.value,
         text_field,
         id_field,
         not no_text,
         keep_fields,
     )
-    options = {
+    options: dict[str, Any] = {
         "input_format": input_format and input_format.value,
         "workers": _make_workers(workers, engine, scheduler, to_stream=output is None),
     }
+    if shard_size is not None:
+        options["shard_size"] = shard_size
+    # Standard output is for records.
     with errors_as_messages(_StderrPrinter()), _ends_on_sigterm():
         try:
             if output is not None:
-                totals = _to_folder(inputs, job, shard_size, rejects, options, silent)
+                if is_remote(output):
+                    raise ValueError(f"--output {output}: a folder is needed, no address")
+                totals = _to_folder(inputs, job, rejects, options, silent)
             elif output_format not in _STREAMED:
                 raise ValueError(f"--format {output_format.value} needs --output, a folder")
             else:
@@ -157,7 +169,7 @@ def annotate_cli(
             sys.stdout = None
             raise typer.Exit(1) from None
     if not silent:
-        _summarize(totals, output, printer)
+        _summarize(totals, output)
     if strict and totals.rejects:
         raise typer.Exit(2)
 
@@ -184,7 +196,6 @@ def _make_workers(
 def _to_folder(
     inputs: list[str],
     job: "Job",
-    shard_size: int,
     rejects: Path | None,
     options: dict[str, Any],
     silent: bool,
@@ -192,12 +203,10 @@ def _to_folder(
     from ..scale.running import REJECTS, annotate_files
 
     with _progress(inputs, silent) as on_outcome:
-        totals = annotate_files(
-            inputs, job, shard_size=shard_size, on_outcome=on_outcome, **options
-        )
-    found = Path(str(job.output_dir)) / REJECTS
+        totals = annotate_files(inputs, job, on_outcome=on_outcome, **options)
     if rejects is not None:
-        rejects.write_bytes(found.read_bytes() if found.exists() else b"")
+        found = Path(str(job.output_dir)) / REJECTS
+        shutil.copyfile(found if found.exists() else os.devnull, rejects)
     return totals
 
 
@@ -210,25 +219,38 @@ def _to_stdout(
     silent: bool,
 ) -> "Totals":
     from ..scale.inputs import STDIN
-    from ..scale.running import annotate_live, annotate_to_stream, stdin_records
+    from ..scale.running import annotate_to_stream
 
     with ExitStack() as stack:
         bad: IO[bytes] = sys.stderr.buffer
         if rejects is not None:
             bad = stack.enter_context(rejects.open("wb"))
-        out = sys.stdout.buffer
         if inputs == [STDIN]:
-            input_format = options["input_format"] or "text"
-            return annotate_live(
-                stdin_records(input_format),
-                job,
-                out,
-                rejects=bad,
-                input_format=input_format,
-                max_latency=max_latency,
-            )
+            return _live(job, max_latency, bad, options)
         on_outcome = stack.enter_context(_progress(inputs, silent))
+        out = sys.stdout.buffer
         return annotate_to_stream(inputs, job, out, rejects=bad, on_outcome=on_outcome, **options)
+
+
+def _live(job: "Job", max_latency: float, rejects: IO[bytes], options: dict[str, Any]) -> "Totals":
+    from ..scale.running import Workers, annotate_live, stdin_records
+
+    if options["workers"] != Workers(1):
+        raise ValueError(
+            "a live stream is annotated by one process: --workers, --engine and --scheduler need "
+            "--output, or files"
+        )
+    input_format = options["input_format"] or "text"
+    sizes = {"batch_size": options["shard_size"]} if "shard_size" in options else {}
+    return annotate_live(
+        stdin_records(input_format),
+        job,
+        sys.stdout.buffer,
+        rejects=rejects,
+        input_format=input_format,
+        max_latency=max_latency,
+        **sizes,
+    )
 
 
 @contextmanager
@@ -262,7 +284,8 @@ def _ends_on_sigterm() -> Iterator[None]:
     """SIGTERM ends the command as Ctrl-C does: workers are stopped, unfinished files removed."""
 
     def stop(number: int, frame: object) -> None:
-        raise typer.Exit(128 + number)
+        # No Exception, which would be taken for one of the text that is being annotated.
+        raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -271,7 +294,7 @@ def _ends_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _summarize(totals: "Totals", output: Path | None, printer: Printer) -> None:
+def _summarize(totals: "Totals", output: str | None) -> None:
     skipped = f" ({totals.skipped:,} by an earlier run)" if totals.skipped else ""
     where = f"{output}: " if output is not None else ""
     text = f"{where}{totals.records:,} tweets{skipped}, {totals.entities:,} entities"

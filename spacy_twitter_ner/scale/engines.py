@@ -5,12 +5,15 @@ keep busy with, so that memory does not grow with the input.
 """
 
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Any
 
 from .inputs import Shard
@@ -77,7 +80,22 @@ class _Pool:
 def _make_pool(n_workers: int) -> _Pool:
     # A process that has threads, as BLAS does, must not be forked.
     context = get_context("spawn")
-    return _Pool(lambda: ProcessPoolExecutor(n_workers, mp_context=context))
+    return _Pool(
+        lambda: ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start_worker)
+    )
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _run_pool(
@@ -161,10 +179,11 @@ def run_dask(
     work (Callable[[Shard, Job], Outcome]): What does it.
     YIELDS (Outcome): What came of each shard, in order.
     RAISES (ImportError): If dask.distributed is not installed.
-    RAISES (WorkerError): If the workers that have a shard die again and again.
+    RAISES (WorkerError): If the workers that have a shard die again and again, or the scheduler
+        does.
     """
     try:
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
     except ImportError as error:
         raise ImportError(
             "--engine dask needs dask; pip install 'spacy-twitter-ner[dask]'"
@@ -185,6 +204,10 @@ def run_dask(
                 outcome: Outcome = future.result()
             except KilledWorker:
                 raise WorkerError(_describe_poison(shard)) from None
+            except CancelledError:
+                raise WorkerError(
+                    "the Dask scheduler is gone; run the same command again to go on"
+                ) from None
             yield outcome
 
 
@@ -198,7 +221,10 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
             yield client
         return
     # The page of figures that Dask serves is not asked for here.
-    settings = {"distributed.worker.daemon": True}
+    settings = {
+        "distributed.worker.daemon": True,
+        "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
+    }
     with (
         _one_blas_thread(),
         dask.config.set(settings),

@@ -27,7 +27,11 @@ _SUFFIXES = {
 _COMPRESSED = (".gz", ".zst")
 # A line that is longer is no tweet, and must not fill the memory.
 MAX_LINE = 2**24
+# However long the records are, those of a shard fill no more memory than this, in bytes.
+MAX_SHARD = 2**24
 _ROWS = 4096
+_BLOCK = 2**17
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class InputError(ValueError):
@@ -153,7 +157,8 @@ def read_shards(files: Sequence[str], size: int, input_format: str | None) -> It
     """Read files shard by shard. What a shard holds depends on the files and the size alone.
 
     files (Sequence[str]): The files.
-    size (int): How many records a shard has; the last one of each file has the rest.
+    size (int): How many records a shard has; the last one of each file has the rest, and one of
+        very long records has as many as make `MAX_SHARD` bytes.
     input_format (Optional[str]): Their format; told by their names if not given.
     YIELDS (Shard): The shards.
     RAISES (InputError): If a file's format is not known or needs what is not installed.
@@ -171,13 +176,22 @@ def read_shards(files: Sequence[str], size: int, input_format: str | None) -> It
 
 def _batches(records: Iterable[RawRecord], size: int) -> Iterator[list[RawRecord]]:
     batch: list[RawRecord] = []
+    length = 0
     for record in records:
         batch.append(record)
-        if len(batch) == size:
+        length += _length(record)
+        if len(batch) == size or length >= MAX_SHARD:
             yield batch
             batch = []
+            length = 0
     if batch:
         yield batch
+
+
+def _length(record: RawRecord) -> int:
+    if isinstance(record.data, bytes):
+        return len(record.data)
+    return sum(len(value) for value in record.data.values() if isinstance(value, str | bytes))
 
 
 @contextmanager
@@ -205,14 +219,44 @@ def _decompress(raw: IO[bytes], name: str) -> IO[bytes]:
             raise ImportError(
                 f"{name}: .zst needs zstandard; pip install 'spacy-twitter-ner[scale]'"
             ) from error
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return io.BufferedReader(reader)
+        return io.BufferedReader(_ZstdReader(raw, zstandard))
     return raw
 
 
-def _damages(*others: type[Exception]) -> tuple[type[Exception], ...]:
+class _ZstdReader(io.RawIOBase):
+    """Decompresses frames one after another, and knows a file that is cut off, as GzipFile does."""
+
+    def __init__(self, raw: IO[bytes], zstandard: Any):
+        self._raw = raw
+        # Dumps that are packed with long windows need up to two gigabytes.
+        decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
+        self._start_frame = decompressor.decompressobj
+        self._frame: Any = None
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            packed = self._frame.unused_data if self._frame and self._frame.eof else b""
+            if self._frame and self._frame.eof:
+                self._frame = None
+            packed = packed or self._raw.read(_BLOCK)
+            if not packed:
+                if self._frame:
+                    raise EOFError("it ends before its last frame does")
+                return 0
+            self._frame = self._frame or self._start_frame()
+            self._ready = self._frame.decompress(packed)
+        n = min(len(buffer), len(self._ready))
+        buffer[:n], self._ready = self._ready[:n], self._ready[n:]
+        return n
+
+
+def _damages() -> tuple[type[Exception], ...]:
     """What a compressed file that is damaged or cut off raises."""
-    damages: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile, *others)
+    damages: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
     if zstandard := sys.modules.get("zstandard"):
         damages += (zstandard.ZstdError,)
     return damages
@@ -235,6 +279,8 @@ def read_lines(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
             return
         if not line:
             return
+        if number == 1:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
             yield RawRecord(number, line[:200], f"the line is longer than {MAX_LINE:,} bytes")
             while line and not line.endswith(b"\n"):
@@ -266,8 +312,11 @@ def _read_rows(rows: Any) -> Iterator[RawRecord]:
             row = next(rows)
         except StopIteration:
             return
-        except _damages(csv.Error) as error:
-            yield RawRecord(line, b"", f"the file cannot be read on from here: {error}")
+        except csv.Error as error:
+            yield RawRecord(line, b"", f"no row of a table: {error}")
+            continue
+        except _damages() as error:
+            yield RawRecord(line, b"", f"the file is damaged or cut off here: {error}")
             return
         if header is None:
             header = row

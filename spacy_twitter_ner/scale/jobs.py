@@ -3,18 +3,22 @@
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spacy.tokens import Doc
+
 from .annotating import Annotator, annotate_texts, load_annotator
 from .inputs import Shard
-from .outputs import ENCODERS, Annotated, Layout
+from .outputs import ENCODERS, Layout
 from .parsing import EXCERPT, Reject, Tweet, parse
 
 PART_NAME = "part-{:06d}.{}"
 REJECTS_FOLDER = "rejects"
+# Docs that are in memory at once.
+_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,7 @@ def annotate_shard(shard: Shard, job: Job) -> Outcome:
         for raw in shard.records
         for each in parse(raw, shard.source, shard.format, job.text_field, job.id_field)
     ]
-    tweets = [each for each in found if isinstance(each, Tweet)]
-    rejected = [each for each in found if isinstance(each, Reject)]
-    output, counts, failed = _annotate(tweets, load_annotator(job.model), job)
-    rejected = sorted([*rejected, *failed], key=lambda reject: reject.line)
+    output, counts, rejected = _annotate(found, load_annotator(job.model), job)
     outcome = Outcome(shard.number, *counts, len(rejected), shard.position)
     if job.output_dir is None:
         return outcome._replace(output=output, rejected=rejected)
@@ -100,35 +101,56 @@ def annotate_shard(shard: Shard, job: Job) -> Outcome:
 
 
 def _annotate(
-    tweets: Sequence[Tweet], annotator: Annotator, job: Job
+    found: Sequence[Tweet | Reject], annotator: Annotator, job: Job
 ) -> tuple[bytes, tuple[int, int], list[Reject]]:
-    """Output, counts of records and entities, and tweets at which the pipeline failed."""
-    failed: list[Reject] = []
+    """Output, counts of records and entities, and rejects, of reading or of the pipeline."""
+    encoder = ENCODERS[job.output_format](annotator, job.layout)
+    records = entities = 0
+    rejected: list[Reject] = []
+    for start in range(0, len(found), _BATCH):
+        # What spaCy remembers of the words is forgotten at the end of the zone, and docs must not
+        # outlive it.
+        with annotator.nlp.memory_zone():
+            for pair in _annotate_batch(found[start : start + _BATCH], annotator):
+                if isinstance(pair, Reject):
+                    rejected.append(pair)
+                    # In a folder, rejects have a file of their own.
+                    if job.output_dir is None:
+                        encoder.add_reject(pair)
+                else:
+                    encoder.add(*pair)
+                    records += 1
+                    entities += len(pair[1].ents)
+            del pair
+    return encoder.to_bytes(), (records, entities), rejected
 
-    def on_error(index: int, error: Exception) -> None:
-        reason = f"the pipeline failed: {type(error).__name__}: {error}"
-        tweet = tweets[index]
-        failed.append(Reject(tweet.source, tweet.line, reason, tweet.text[:EXCERPT]))
 
-    # What spaCy remembers of the words is forgotten at the end of the zone, and docs must not
-    # outlive it.
-    with annotator.nlp.memory_zone():
-        docs = annotate_texts([tweet.text for tweet in tweets], annotator, on_error)
-        batch = [
-            Annotated(tweet, doc)
-            for tweet, doc in zip(tweets, docs, strict=True)
-            if doc is not None
-        ]
-        output = ENCODERS[job.output_format](batch, annotator, job.layout)
-        counts = len(batch), sum(len(doc.ents) for _, doc in batch)
-        del batch, docs
-    return output, counts, failed
+def _annotate_batch(
+    found: Sequence[Tweet | Reject], annotator: Annotator
+) -> Iterator[tuple[Tweet, Doc] | Reject]:
+    """Tweets with their docs, and rejects, in order."""
+    tweets = [each for each in found if isinstance(each, Tweet)]
+    failures: dict[int, Exception] = {}
+    texts = [tweet.text for tweet in tweets]
+    docs = annotate_texts(texts, annotator, failures.__setitem__)
+    position = 0
+    for each in found:
+        if isinstance(each, Reject):
+            yield each
+            continue
+        if (doc := docs[position]) is not None:
+            yield each, doc
+        else:
+            error = failures[position]
+            reason = f"the pipeline failed: {type(error).__name__}: {error}"
+            yield Reject(each.source, each.line, reason, each.text[:EXCERPT])
+        position += 1
 
 
 def reject_line(reject: Reject) -> bytes:
     """RETURNS (bytes): A reject as a line of JSON."""
     record = {
-        "place": f"{reject.source}:{reject.line}",
+        "place": reject.place,
         "reason": reject.reason,
         "data": reject.data,
     }

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -118,6 +119,35 @@ def open_manifest(
     for unfinished in path.glob(".part-*"):
         unfinished.unlink(missing_ok=True)
     return manifest
+
+
+@contextmanager
+def hold_folder(path: Path) -> Iterator[None]:
+    """Keep other runs from writing to a folder meanwhile. Where the system or the file system
+    knows no locks, nothing is kept from it.
+
+    path (Path): The folder; made if it is not there.
+    RAISES (ManifestError): If another run writes to it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        # It ends with the process, however that ends.
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ManifestError(f"{path}: another run is writing to this folder") from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path) -> dict[str, Any]:

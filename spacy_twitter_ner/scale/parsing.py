@@ -46,6 +46,11 @@ class Reject(NamedTuple):
     reason: str
     data: str
 
+    @property
+    def place(self) -> str:
+        """Where it stands: file:line."""
+        return f"{self.source}:{self.line}"
+
 
 def parse(
     raw: RawRecord,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -14,7 +15,14 @@ from typing import IO, Literal
 from .engines import run_dask, run_here, run_processes
 from .inputs import READERS, STDIN, RawRecord, Shard, expand, read_shards, resolve_format
 from .jobs import PART_NAME, REJECTS_FOLDER, Job, Outcome, annotate_shard, reject_line
-from .manifest import MANIFEST, describe_inputs, describe_model, open_manifest
+from .manifest import (
+    MANIFEST,
+    Manifest,
+    describe_inputs,
+    describe_model,
+    hold_folder,
+    open_manifest,
+)
 
 REJECTS = "rejects.jsonl"
 Engine = Literal["local", "dask"]
@@ -46,6 +54,8 @@ class Totals:
 
 
 Progress = Callable[[Outcome], None]
+# When a record came; None after the last one; why no more can come.
+_Arrival = tuple[float, RawRecord | BaseException | None]
 
 
 @dataclass(frozen=True)
@@ -98,23 +108,40 @@ def annotate_files(
         resolve_format(name, input_format)
     folder = Path(job.output_dir)
     settings = {**job.settings, "shard_size": shard_size, "input_format": input_format}
-    manifest = open_manifest(folder, describe_model(job.model), settings, describe_inputs(files))
-    if manifest.complete:
-        return _totals_of_complete(folder)
+    model = describe_model(job.model)
+    with hold_folder(folder):
+        manifest = open_manifest(folder, model, settings, describe_inputs(files))
+        if manifest.complete:
+            _remove_gathered(folder)
+            return _totals_of_complete(folder)
+        shards = read_shards(files, shard_size, input_format)
+        return _annotate_rest(shards, job, manifest, workers or Workers(), on_outcome)
+
+
+def _annotate_rest(
+    shards: Iterable[Shard],
+    job: Job,
+    manifest: Manifest,
+    workers: Workers,
+    on_outcome: Progress | None,
+) -> Totals:
+    """Annotate the shards that the manifest does not know."""
+    folder = manifest.path
     # Somebody may have removed some.
     for number in [n for n in manifest.finished if not _part(folder, n, job).exists()]:
         del manifest.finished[number]
     totals = Totals(shards=len(manifest.finished), **manifest.counts())
     totals.skipped = totals.records
-    shards = read_shards(files, shard_size, input_format)
     todo = (shard for shard in shards if shard.number not in manifest.finished)
-    for outcome in (workers or Workers()).run(todo, job):
+    for outcome in workers.run(todo, job):
         manifest.finish(outcome)
         totals.add(outcome)
         if on_outcome is not None:
             on_outcome(outcome)
+    # Whenever the process dies, the rejects are either in their parts or in one file.
     _gather_rejects(folder)
     manifest.close()
+    _remove_gathered(folder)
     return totals
 
 
@@ -135,14 +162,17 @@ def _gather_rejects(folder: Path) -> None:
         return
     unfinished = folder / f".{REJECTS}"
     with unfinished.open("wb") as file:
-        for part in sorted(parts.glob("*.jsonl")):
+        for part in sorted(parts.glob("part-*")):
             file.write(part.read_bytes())
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(folder / REJECTS)
-    for part in parts.iterdir():
-        part.unlink()
-    parts.rmdir()
+
+
+def _remove_gathered(folder: Path) -> None:
+    parts = folder / REJECTS_FOLDER
+    if parts.exists():
+        shutil.rmtree(parts)
 
 
 def annotate_to_stream(
@@ -200,14 +230,14 @@ def annotate_live(
     output (IO[bytes]): Where to; flushed after each batch.
     rejects (IO[bytes]): Where records without text are told of.
     input_format (str): Format of the records.
-    max_latency (float): How many seconds a record waits for others at most.
+    max_latency (float): How many seconds a record waits for others at most before it is annotated.
     batch_size (int): How many records are annotated at once at most.
     on_outcome (Optional[Callable[[Outcome], None]]): Called with what came of each batch.
     RETURNS (Totals): What was done.
     """
     totals = Totals()
     # A reader that is ahead of the annotator waits.
-    queue: Queue[RawRecord | BaseException | None] = Queue(maxsize=4 * batch_size)
+    queue: Queue[_Arrival] = Queue(maxsize=4 * batch_size)
     threading.Thread(target=_fill, args=(lines, queue), daemon=True).start()
     for number, batch in enumerate(_collect(queue, batch_size, max_latency)):
         outcome = annotate_shard(Shard(number, STDIN, input_format, batch), job)
@@ -217,39 +247,37 @@ def annotate_live(
     return totals
 
 
-def _fill(lines: Iterable[RawRecord], queue: "Queue[RawRecord | BaseException | None]") -> None:
+def _fill(lines: Iterable[RawRecord], queue: "Queue[_Arrival]") -> None:
     try:
         for line in lines:
-            queue.put(line)
-        queue.put(None)
+            queue.put((time.monotonic(), line))
+        queue.put((0.0, None))
     except BaseException as error:
         # Raised again by who reads the queue.
-        queue.put(error)
+        queue.put((0.0, error))
 
 
-def _collect(
-    queue: "Queue[RawRecord | BaseException | None]", size: int, seconds: float
-) -> Iterator[list[RawRecord]]:
-    """Batches that are full, or whose first record has waited long enough."""
+def _collect(queue: "Queue[_Arrival]", size: int, seconds: float) -> Iterator[list[RawRecord]]:
+    """Batches that are full, or whose first record has waited long enough since it came."""
     batch: list[RawRecord] = []
     deadline = 0.0
     while True:
         try:
+            # What has come already is taken, however late it is.
             timeout = max(deadline - time.monotonic(), 0.0) if batch else None
-            found = queue.get(timeout=timeout)
+            arrival, found = queue.get(timeout=timeout)
         except Empty:
             yield batch
             batch = []
             continue
-        if isinstance(found, BaseException):
-            raise found
-        if found is not None:
-            if not batch:
-                deadline = time.monotonic() + seconds
+        if isinstance(found, RawRecord):
+            deadline = deadline if batch else arrival + seconds
             batch.append(found)
-        if batch and (found is None or len(batch) == size):
+        if batch and (not isinstance(found, RawRecord) or len(batch) == size):
             yield batch
             batch = []
+        if isinstance(found, BaseException):
+            raise found
         if found is None:
             return
 

@@ -8,10 +8,10 @@ from .annotating import annotate_batch
 if TYPE_CHECKING:
     import pandas
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
-ENTITIES_TYPE = "array<struct<start:int,end:int,type:string,text:string,confidence:double>>"
-# Columns that are added, and their types.
-COLUMNS = {"entities": ENTITIES_TYPE, "model": "string", "version": "string"}
+# Those that are added.
+COLUMNS = ("entities", "model", "version")
 
 
 def annotate_dataframe(frame: "DataFrame", model: str, *, text_column: str = "text") -> "DataFrame":
@@ -31,12 +31,20 @@ def annotate_dataframe(frame: "DataFrame", model: str, *, text_column: str = "te
         )
     if taken := sorted(set(COLUMNS) & set(frame.columns)):
         raise ValueError(f"the frame has a column {taken[0]!r} already: rename or drop it")
-    from pyspark.sql.types import StructType
+    return frame.mapInPandas(make_mapper(model, text_column), _extend(frame.schema))
 
-    schema = StructType(list(frame.schema.fields))
-    for name, type_ in COLUMNS.items():
-        schema = schema.add(name, type_)
-    return frame.mapInPandas(make_mapper(model, text_column), schema)
+
+def _extend(schema: "StructType") -> "StructType":
+    from pyspark.sql.types import ArrayType, StructType
+
+    entity = StructType()
+    for name in ("start", "end"):
+        entity = entity.add(name, "integer")
+    for name in ("type", "text"):
+        entity = entity.add(name, "string")
+    entity = entity.add("confidence", "double")
+    extended = StructType(list(schema.fields)).add("entities", ArrayType(entity))
+    return extended.add("model", "string").add("version", "string")
 
 
 Mapper = Callable[["Iterator[pandas.DataFrame]"], "Iterator[pandas.DataFrame]"]

@@ -8,6 +8,7 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_twitter_ner.corpus.reading import read_tag_file
+from spacy_twitter_ner.scale import jobs
 from spacy_twitter_ner.scale.inputs import RawRecord, Shard
 from spacy_twitter_ner.scale.jobs import Job, annotate_shard, write_whole
 
@@ -27,7 +28,7 @@ def streamed(job: Job) -> Job:
 
 def test_jsonl(streamed: Job) -> None:
     outcome = annotate_shard(SHARD, streamed)
-    first, empty, last = [json.loads(line) for line in outcome.output.splitlines()]
+    first, empty, bad, last = [json.loads(line) for line in outcome.output.splitlines()]
     assert list(first) == ["id", "text", "entities", "model", "version"]
     assert first["text"] == "saw Drake in Chicago lol"
     expected = spacy.load(streamed.model)("saw Drake in Chicago lol").ents
@@ -36,7 +37,28 @@ def test_jsonl(streamed: Job) -> None:
     assert (empty["id"], empty["entities"]) == ("2", [])
     assert last["text"] == "so tired\n \n today 😂"
     assert (outcome.records, outcome.entities, outcome.rejects) == (3, len(expected), 1)
+    # A stream has a record out for each record in.
+    reason = outcome.rejected[0].reason
     assert outcome.rejected[0].line == 3
+    assert bad == {"id": "a.jsonl:3", "error": reason}
+    assert reason.startswith("no JSON")
+
+
+def test_rejects_stand_by_themselves_in_a_folder(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    outcome = annotate_shard(SHARD, job)
+    assert (outcome.output, outcome.rejected) == (b"", ())
+    lines = (tmp_path / "out" / "part-000007.jsonl").read_text("utf8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2", "4"]
+    (reject,) = (tmp_path / "out" / "rejects" / "part-000007.jsonl").read_text().splitlines()
+    assert json.loads(reject)["place"] == "a.jsonl:3"
+
+
+def test_docs_are_freed_as_a_shard_goes_on(streamed: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, no more than a batch is in memory; output is the same."""
+    whole = annotate_shard(SHARD, streamed)
+    monkeypatch.setattr(jobs, "_BATCH", 1)
+    assert annotate_shard(SHARD, streamed) == whole
 
 
 def test_without_text_and_with_fields(streamed: Job) -> None:
@@ -54,6 +76,7 @@ def test_parquet(streamed: Job) -> None:
     job = replace(streamed, output_format="parquet", with_fields=True)
     found = parquet.read_table(io.BytesIO(annotate_shard(SHARD, job).output)).to_pylist()
     expected = [json.loads(line) for line in annotate_shard(SHARD, streamed).output.splitlines()]
+    expected = [record for record in expected if "error" not in record]
     for ours, theirs in zip(found, expected, strict=True):
         fields = json.loads(ours.pop("fields"))
         assert fields["text"] == ours["text"]
@@ -81,8 +104,9 @@ def test_conll(streamed: Job, tmp_path: Path) -> None:
     path.write_bytes(output)
     blocks = output.decode().split("\n\n")
     assert blocks[0].splitlines()[1].startswith("Drake B-")
-    # A tweet without tokens is a blank line more.
-    assert [block.startswith("\n") for block in blocks] == [False, True, False]
+    # A tweet without tokens is a blank line more, and so is a reject.
+    assert output.count(b"\n\n") == 2
+    assert blocks[1].startswith("\n")
     # It is a corpus that can be read again.
     corpus = read_tag_file(path)
     assert not corpus.problems
@@ -98,8 +122,10 @@ def test_a_text_at_which_the_pipeline_fails_is_a_reject(tmp_path: Path) -> None:
     ]
     shard = Shard(0, "a.jsonl", "jsonl", records)
     outcome = annotate_shard(shard, Job(str(tmp_path / "blank"), None))
-    assert json.loads(outcome.output)["text"] == "a"
+    found = [json.loads(line) for line in outcome.output.splitlines()]
+    assert found[1]["text"] == "a"
     failed, broken = outcome.rejected
+    assert [record.get("error") for record in found] == [failed.reason, None, broken.reason]
     assert "the pipeline failed: UnicodeEncodeError" in failed.reason
     assert (failed.line, broken.line) == (1, 3)
 

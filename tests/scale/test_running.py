@@ -11,7 +11,7 @@ import pytest
 from spacy_twitter_ner.scale.annotating import annotate_batch
 from spacy_twitter_ner.scale.inputs import InputError, RawRecord
 from spacy_twitter_ner.scale.jobs import Job
-from spacy_twitter_ner.scale.manifest import ManifestError, describe_model
+from spacy_twitter_ner.scale.manifest import Manifest, ManifestError, describe_model
 from spacy_twitter_ner.scale.running import (
     Workers,
     annotate_files,
@@ -172,13 +172,15 @@ def test_live(job: Job) -> None:
     )
     thread.start()
     deadline = time.monotonic() + 30
-    while not out.getvalue() and time.monotonic() < deadline:
+    while out.getvalue().count(b"\n") < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert json.loads(out.getvalue())["text"] == "saw Drake in Chicago"
+    first, bad = map(json.loads, out.getvalue().splitlines())
+    assert first["text"] == "saw Drake in Chicago"
+    assert "not UTF-8" in bad["error"]
     assert json.loads(rejects.getvalue())["place"] == "-:2"
     more.set()
     thread.join(30)
-    assert [json.loads(line)["id"] for line in out.getvalue().splitlines()] == ["-:1", "-:3"]
+    assert [json.loads(line)["id"] for line in out.getvalue().splitlines()] == ["-:1", "-:2", "-:3"]
 
 
 def test_live_batches(job: Job) -> None:
@@ -196,9 +198,41 @@ def test_live_batches(job: Job) -> None:
 
 
 def test_errors_of_a_live_stream_are_raised(job: Job) -> None:
+    """After what had come."""
+
     def lines() -> Iterator[RawRecord]:
         yield RawRecord(1, b"a")
         raise OSError("the line is dead")
 
+    out = io.BytesIO()
     with pytest.raises(OSError, match="the line is dead"):
-        annotate_live(lines(), replace(job, output_dir=None), io.BytesIO(), rejects=io.BytesIO())
+        annotate_live(lines(), replace(job, output_dir=None), out, rejects=io.BytesIO())
+    assert json.loads(out.getvalue())["text"] == "a"
+
+
+def test_a_folder_is_for_one_run(tweets: Path, job: Job) -> None:
+    def run_again(outcome: object) -> None:
+        with pytest.raises(ManifestError, match="another run is writing to this folder"):
+            annotate_files([str(tweets)], job, workers=HERE)
+
+    annotate_files([str(tweets)], job, workers=HERE, on_outcome=run_again)
+
+
+@pytest.mark.parametrize("step", ["close", "_remove_gathered"])
+def test_rejects_survive_the_end(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A run that dies while it gathers rejects loses none."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("{\n" * 12)
+
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running if step == "_remove_gathered" else Manifest, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            annotate_files([str(path)], job, shard_size=4, workers=HERE)
+    assert annotate_files([str(path)], job, shard_size=4, workers=HERE).rejects == 12
+    assert (tmp_path / "out" / "rejects.jsonl").read_text().count("\n") == 12
+    assert not (tmp_path / "out" / "rejects").exists()
