@@ -183,32 +183,49 @@ def run_dask(
         does.
     """
     try:
-        from distributed import CancelledError, KilledWorker
+        from distributed import CancelledError
     except ImportError as error:
         raise ImportError(
             "--engine dask needs dask; pip install 'spacy-twitter-ner[dask]'"
         ) from error
     with _dask_client(n_workers, scheduler) as client:
-        window = _WAITING * max(sum(client.nthreads().values()), n_workers, 1)
-        waiting: deque[tuple[Shard, Any]] = deque()
-        source = iter(shards)
-        while True:
-            while len(waiting) < window and (shard := next(source, None)) is not None:
-                # Not pure: the same shard of another run is another file.
-                future = client.submit(work, shard, job, pure=False, retries=MAX_TRIES - 1)
-                waiting.append((shard, future))
-            if not waiting:
-                return
-            shard, future = waiting.popleft()
+        try:
+            yield from _run_cluster(client, shards, job, n_workers, work)
+        except CancelledError:
+            raise WorkerError(
+                "the Dask scheduler is gone; run the same command again to go on"
+            ) from None
+
+
+def _run_cluster(
+    client: Any, shards: Iterable[Shard], job: Job, n_workers: int, work: Work
+) -> Iterator[Outcome]:
+    from distributed import KilledWorker
+    from distributed import wait as wait_for
+
+    def submit(shard: Shard) -> Any:
+        # Not pure: the same shard of another run is another file.
+        return client.submit(work, shard, job, pure=False, retries=MAX_TRIES - 1)
+
+    window = _WAITING * max(sum(client.nthreads().values()), n_workers, 1)
+    waiting: deque[tuple[Shard, Any]] = deque()
+    source = iter(shards)
+    while True:
+        while len(waiting) < window and (shard := next(source, None)) is not None:
+            waiting.append((shard, submit(shard)))
+        if not waiting:
+            return
+        shard, future = waiting.popleft()
+        try:
+            outcome: Outcome = future.result()
+        except KilledWorker:
+            # Dask blames all shards that the dead workers had: this one is tried alone.
+            wait_for([each for _, each in waiting])
             try:
-                outcome: Outcome = future.result()
+                outcome = submit(shard).result()
             except KilledWorker:
                 raise WorkerError(_describe_poison(shard)) from None
-            except CancelledError:
-                raise WorkerError(
-                    "the Dask scheduler is gone; run the same command again to go on"
-                ) from None
-            yield outcome
+        yield outcome
 
 
 @contextmanager

@@ -177,3 +177,12 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed have left of the files they wrote.
+
+    folder (Path): The folder of output.
+    """
+    for unfinished in folder.glob(".part-*"):
+        unfinished.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import spacy
 from spacy.util import is_package
 
 from .inputs import STDIN, filesystem_of, is_remote
-from .jobs import Outcome, write_whole
+from .jobs import Outcome, remove_unfinished, write_whole
 
 MANIFEST = "manifest.json"
 JOURNAL = "finished.jsonl"
@@ -116,8 +116,7 @@ def open_manifest(
     if any(entry["name"] == STDIN for entry in inputs) and not manifest.complete:
         raise ManifestError(f"{path}: standard input cannot be continued; give another folder")
     manifest.finished = dict(_read_journal(path / JOURNAL))
-    for unfinished in path.glob(".part-*"):
-        unfinished.unlink(missing_ok=True)
+    remove_unfinished(path)
     return manifest
 
 

@@ -14,7 +14,15 @@ from typing import IO, Literal
 
 from .engines import run_dask, run_here, run_processes
 from .inputs import READERS, STDIN, RawRecord, Shard, expand, read_shards, resolve_format
-from .jobs import PART_NAME, REJECTS_FOLDER, Job, Outcome, annotate_shard, reject_line
+from .jobs import (
+    PART_NAME,
+    REJECTS_FOLDER,
+    Job,
+    Outcome,
+    annotate_shard,
+    reject_line,
+    remove_unfinished,
+)
 from .manifest import (
     MANIFEST,
     Manifest,
@@ -138,6 +146,7 @@ def _annotate_rest(
         totals.add(outcome)
         if on_outcome is not None:
             on_outcome(outcome)
+    remove_unfinished(folder)
     # Whenever the process dies, the rejects are either in their parts or in one file.
     _gather_rejects(folder)
     manifest.close()

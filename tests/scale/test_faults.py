@@ -84,6 +84,34 @@ def test_killed(
     assert read_folder(folder) == whole
 
 
+def test_workers_end_with_their_parent(many: Path, job: Job) -> None:
+    """Who is killed cannot stop them: they have to see it."""
+    psutil = pytest.importorskip("psutil")
+    process = start(many, job, "--workers", "2")
+    wait_for(Path(str(job.output_dir)), 3)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    process.wait(60)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    for child in alive:
+        child.kill()
+    assert not alive
+
+
+def test_a_worker_that_is_killed(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+    """By whom the system chooses when memory runs out: the run itself goes on."""
+    psutil = pytest.importorskip("psutil")
+    process = start(many, job, "--workers", "2")
+    wait_for(Path(str(job.output_dir)), 3)
+    children = psutil.Process(process.pid).children(recursive=True)
+    # One of them keeps track of what processes share.
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    workers[0].kill()
+    assert process.wait(120) == 0
+    assert read_folder(Path(str(job.output_dir))) == whole
+
+
 def test_disk_full(many: Path, job: Job, whole: dict[str, bytes]) -> None:
     """A file may grow to so many bytes only: to write more fails as on a full disk."""
     limit = max(map(len, whole.values())) - 1
@@ -124,6 +152,16 @@ def test_a_file_that_is_cut_off(many: Path, job: Job, tmp_path: Path) -> None:
     path.write_bytes(packed)
     run = subprocess.run(command(path, job), check=False, timeout=120)
     assert run.returncode == 1
+
+
+def test_dask_is_told_to_stop(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+    pytest.importorskip("distributed")
+    process = start(many, job, "--engine", "dask", "--workers", "2")
+    wait_for(Path(str(job.output_dir)), 3)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    subprocess.run(command(many, job, "--workers", "2"), check=True, timeout=120)
+    assert read_folder(Path(str(job.output_dir))) == whole
 
 
 def test_a_dask_scheduler_that_is_killed(many: Path, job: Job, whole: dict[str, bytes]) -> None:

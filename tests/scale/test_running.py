@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spacy_twitter_ner.scale import running
 from spacy_twitter_ner.scale.annotating import annotate_batch
 from spacy_twitter_ner.scale.inputs import InputError, RawRecord
 from spacy_twitter_ner.scale.jobs import Job
