@@ -12,7 +12,6 @@ sample, whose corpus has to be converted. Sections:
 """
 
 import itertools
-import os
 import statistics
 import tempfile
 import threading
@@ -20,22 +19,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import psutil
 import typer
+from threadpoolctl import threadpool_limits
 
-from spacy_twitter_ner.scale.annotating import make_annotator
+from spacy_twitter_ner.scale.annotating import make_annotator, make_record
 from spacy_twitter_ner.scale.engines import run_dask, run_processes
 from spacy_twitter_ner.scale.inputs import RawRecord, Shard
 from spacy_twitter_ner.scale.jobs import Job, Outcome
+from spacy_twitter_ner.scale.outputs import json_line
 from spacy_twitter_ner.scale.running import Engine, Workers, annotate_files
 from timing.tables import Table, print_table, to_markdown, write_block
 from timing.texts import read_stream, read_texts
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "scale.md"
-SHARD_SIZE = 2_000
+SHARD_SIZE = 1_000
+FIRST = 10_000
 SECTIONS = ("workers", "memory", "shards")
 DASK: Engine = "dask"
 MIB = 2**20
@@ -50,65 +52,93 @@ def write_tweets(path: Path, n: int) -> None:
         file.writelines(f"{tweet}\n" for tweet in itertools.islice(stream, n))
 
 
-def annotate(model: str, tweets: Path, workers: Workers) -> None:
+class Run(NamedTuple):
+    """One run.
+
+    speed (float): Tweets a second since each worker had done its first shard.
+    seconds (float): All that it took, with the start of processes and the loading of pipelines.
+    """
+
+    speed: float
+    seconds: float
+
+
+def annotate(model: str, tweets: Path, workers: Workers) -> Run:
     """Annotate a file into a folder that is thrown away."""
+    times: list[float] = []
+    records: list[int] = []
+
+    def on_outcome(outcome: Outcome) -> None:
+        times.append(time.perf_counter())
+        records.append(outcome.records)
+
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         job = Job(model, str(Path(folder) / "out"))
-        annotate_files([str(tweets)], job, shard_size=SHARD_SIZE, workers=workers)
+        annotate_files(
+            [str(tweets)], job, shard_size=SHARD_SIZE, workers=workers, on_outcome=on_outcome
+        )
+        seconds = time.perf_counter() - start
+    return Run(sum(records[workers.n :]) / (times[-1] - times[workers.n - 1]), seconds)
 
 
-def annotate_in_threads(model: str, tweets: Path, n: int) -> None:
+def annotate_in_threads(model: str, tweets: Path, n: int) -> Run:
     """The same work by threads, each with a pipeline of its own, that share one interpreter."""
     import spacy
 
+    start = time.perf_counter()
     lines = tweets.read_text(encoding="utf8").splitlines()
     annotators = [make_annotator(spacy.load(model)) for _ in range(n)]
     parts = [lines[number::n] for number in range(n)]
 
     def work(number: int) -> None:
-        nlp, part = annotators[number].nlp, parts[number]
-        for start in range(0, len(part), SHARD_SIZE):
-            with nlp.memory_zone():
-                for _ in nlp.pipe(part[start : start + SHARD_SIZE]):
-                    pass
+        annotator, part = annotators[number], parts[number]
+        for first in range(0, len(part), SHARD_SIZE):
+            with annotator.nlp.memory_zone():
+                for doc in annotator.nlp.pipe(part[first : first + SHARD_SIZE]):
+                    json_line(dict(make_record(doc, annotator)))
 
+    loaded = time.perf_counter()
     with ThreadPoolExecutor(n) as pool:
         list(pool.map(work, range(n)))
+    end = time.perf_counter()
+    return Run(len(lines) / (end - loaded), end - start)
 
 
 def measure_workers(model: str, tweets: Path, n: int, rounds: int) -> tuple[Table, float]:
-    """RETURNS (tuple[Table, float]): Tweets a second of each way, by turns; those of one worker."""
-    ways: dict[str, Callable[[], None]] = {
+    """RETURNS (tuple[Table, float]): Each way's runs, by turns; tweets a second of one worker."""
+    ways: dict[str, Callable[[], Run]] = {
         "one process": lambda: annotate(model, tweets, Workers(1)),
         "two processes": lambda: annotate(model, tweets, Workers(2)),
         "two threads": lambda: annotate_in_threads(model, tweets, 2),
         "Dask, two workers": lambda: annotate(model, tweets, Workers(2, DASK)),
     }
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
     for turn in range(rounds):
         names = list(ways)
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
-            ways[name]()
-            speeds[name].append(n / (time.perf_counter() - start))
-            print(f"{name}: {speeds[name][-1]:,.0f} tweets/s", flush=True)
+            run = ways[name]()
+            runs[name].append(run)
+            print(f"{name}: {run.speed:,.0f} tweets/s, {run.seconds:.1f} s", flush=True)
 
-    def ratio(name: str, to: str) -> str:
-        pairs = zip(speeds[name], speeds[to], strict=True)
-        return f"{statistics.median(ours / theirs for ours, theirs in pairs):.2f}"
+    def median(name: str, value: Callable[[Run, Run], float], to: str) -> float:
+        return statistics.median(map(value, runs[name], runs[to]))
 
     rows = [
         (
             name,
-            f"{statistics.median(speeds[name]):,.0f}",
-            ratio(name, "one process"),
-            ratio(name, "two processes"),
+            f"{median(name, lambda run, _: run.speed, name):,.0f}",
+            f"{median(name, lambda run, one: run.speed / one.speed, 'one process'):.2f}",
+            f"{median(name, lambda run, _: run.seconds, name):.1f}",
+            f"{median(name, lambda run, two: run.seconds / two.seconds, 'two processes'):.2f}",
         )
         for name in ways
     ]
-    header = ("", "Tweets/s", "to one process", "to two processes")
-    title = f"{n:,} tweets, {rounds} rounds, start of the processes included"
-    return Table(title, header, rows), statistics.median(speeds["one process"])
+    header = ("", "Tweets/s", "to one process", "Seconds in all", "to two processes")
+    title = f"{n:,} tweets, {rounds} rounds; tweets/s once all workers are at work"
+    return Table(title, header, rows), median(
+        "one process", lambda run, _: run.speed, "one process"
+    )
 
 
 class MemoryWatch:
@@ -139,13 +169,13 @@ class MemoryWatch:
 
 
 def measure_memory(model: str, tweets: Path, n: int, engine: str) -> tuple[str, ...]:
-    """RETURNS (tuple[str, ...]): The most that any worker had after 10,000 tweets, and ever."""
+    """RETURNS (tuple[str, ...]): The most that any worker had after `FIRST` tweets, and ever."""
     marks: list[int] = []
     with tempfile.TemporaryDirectory() as folder, MemoryWatch() as watch:
 
         def on_outcome(outcome: Outcome) -> None:
             done.append(outcome.records)
-            if not marks and sum(done) >= 10_000:
+            if not marks and sum(done) >= min(FIRST, n):
                 marks.append(max(watch.highest.values()))
 
         done: list[int] = []
@@ -197,18 +227,18 @@ def scale_cli(
     model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
     tweets: Annotated[int, typer.Option(min=1, help="Tweets of a turn")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="Turns; medians count")] = 3,
-    memory_tweets: Annotated[int, typer.Option(min=10_000, help="For memory")] = 1_000_000,
+    memory_tweets: Annotated[int, typer.Option(min=1, help="For memory")] = 1_000_000,
     shards: Annotated[int, typer.Option(min=1, help="Shards without work")] = 100_000,
     only: Annotated[str, typer.Option(help="Sections, with commas")] = ",".join(SECTIONS),
     write_docs: Annotated[bool, typer.Option("--write-docs", help="Write docs/scale.md")] = False,
 ) -> None:
     """Measure `annotate`."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     wanted = [name.strip() for name in only.split(",")]
     if unknown := set(wanted) - set(SECTIONS):
         raise typer.BadParameter(f"unknown section {unknown.pop()}: {', '.join(SECTIONS)}")
     blocks: dict[str, list[Table]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    # Workers have one thread of BLAS each; so has this process when it is the only one.
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         path = Path(folder) / "tweets.txt"
         if "workers" in wanted:
             write_tweets(path, tweets)
@@ -217,7 +247,7 @@ def scale_cli(
         if "memory" in wanted:
             write_tweets(path, memory_tweets)
             rows = [measure_memory(model, path, memory_tweets, name) for name in ("local", "dask")]
-            header = ("Engine", "Tweets", "MiB after 10,000", "MiB at most")
+            header = ("Engine", "Tweets", f"MiB after {FIRST:,}", "MiB at most")
             blocks["memory"] = [Table("Memory of the largest of two workers", header, rows)]
         if "shards" in wanted:
             blocks["shards"] = [measure_shards(shards)]

@@ -39,11 +39,12 @@ def test_all_sections(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "".join(f"<!-- scale:{n}:begin -->\n<!-- scale:{n}:end -->\n" for n in scale.SECTIONS)
     )
     monkeypatch.setattr(scale, "DOCS", docs)
-    sizes = ("--tweets", "50", "--memory-tweets", "10000", "--shards", "9")
+    monkeypatch.setattr(scale, "SHARD_SIZE", 10)
+    sizes = ("--tweets", "50", "--memory-tweets", "60", "--shards", "9")
     result = run(model, *sizes, "--rounds", "1", "--write-docs")
     assert result.exit_code == 0, result.output
     text = docs.read_text()
-    for row in ("| two processes |", "| 1,000 |", "| local | 10,000 |", "| processes | 9 |"):
+    for row in ("| two processes |", "| 1,000 |", "| local | 60 |", "| processes | 9 |"):
         assert row in text
 
 
