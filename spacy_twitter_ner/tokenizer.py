@@ -278,9 +278,12 @@ class TweetTokenizer:
         path (str | Path): The file.
         exclude (Iterable[str]): Names of fields to leave out: "vocab", "cfg".
         RETURNS (TweetTokenizer): The tokenizer itself.
-        RAISES (ValueError): If the file was written by another kind of tokenizer.
+        RAISES (ValueError): If the file is damaged or was written by another kind of tokenizer.
         """
-        return self.from_bytes(Path(path).read_bytes(), exclude=exclude)
+        try:
+            return self.from_bytes(Path(path).read_bytes(), exclude=exclude)
+        except ValueError as error:
+            raise ValueError(f"the tokenizer cannot be loaded from {path}: {error}") from error
 
     def _split(self, chunk: str) -> tuple[str, ...]:
         if chunk.isspace():

@@ -18,7 +18,9 @@ DOCS = Path("docs/benchmarks.md")
 Corpus = Annotated[
     str | None, typer.Option(help="Name of a folder in corpus/. Default: hse, or else sample")
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Threads of BLAS and PyTorch")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Threads of BLAS and PyTorch; our layer uses two at most")
+]
 Repeats = Annotated[int | None, typer.Option(min=1, help="Timed rounds of everything")]
 Only = Annotated[str | None, typer.Option(help="Only these sections, separated by commas")]
 Quick = Annotated[bool, typer.Option("--quick", help="Measure little: does everything run?")]
@@ -96,7 +98,9 @@ def make_workload(root: Path, options: Options, changes: dict[str, Any]) -> Work
     corpus = options.corpus or default_corpus(root)
     # The first round does not count.
     n_tweets = (effort.repeats + 1) * effort.pipeline_tweets
-    return Workload(root, corpus, read_texts(root, corpus, n_tweets), effort, import_torch())
+    return Workload(
+        root, corpus, read_texts(root, corpus, n_tweets), effort, import_torch(), options.threads
+    )
 
 
 def choose_sections(only: str | None, names: Sequence[str]) -> list[str]:

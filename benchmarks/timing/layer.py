@@ -33,7 +33,9 @@ def measure_row(work: Workload, mode: str, batch_size: int, nH: int = WIDTH) -> 
     n_tweets = max(n_tweets, 4 * batch_size)
     lengths = draw_lengths(work.texts, n_tweets)
     is_train = mode == "forward+backward"
-    runs = make_layers(work.torch, lengths, batch_size, WIDTH, nH, is_train=is_train)
+    runs = make_layers(
+        work.torch, lengths, batch_size, WIDTH, nH, is_train=is_train, threads=work.threads
+    )
     # All rounds read the same batches, made ready.
     turns = {name: lambda _, run=run: run for name, run in runs.items()}
     timings = take_turns(turns, lambda _: sum(lengths), work.effort)

@@ -66,8 +66,7 @@ def measure_product(n_rows: int, nI: int, nO: int, *, seconds: float) -> float:
     RETURNS (float): Floating-point operations a second.
     """
     X = numpy.ones((n_rows, nI), dtype="float32")
-    # As the layers have them: stored by output.
-    W = numpy.ones((nO, nI), dtype="float32").T
+    W = numpy.ones((nI, nO), dtype="float32")
     Y = numpy.empty((n_rows, nO), dtype="float32")
     return 2 * n_rows * nI * nO / mean_seconds(lambda: numpy.matmul(X, W, out=Y), seconds)
 

@@ -17,6 +17,7 @@ from thinc.types import Floats2d, Ragged
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 
 from .clock import Run
+from .machine import limit_threads
 from .texts import offsets
 
 OURS, THINC = "ours", "Thinc `LSTM.v1`"
@@ -50,7 +51,14 @@ def make_batches(lengths: Sequence[int], batch_size: int, width: int) -> list[Ba
 
 
 def make_layers(
-    torch: Any, lengths: Sequence[int], batch_size: int, nI: int, nH: int, *, is_train: bool
+    torch: Any,
+    lengths: Sequence[int],
+    batch_size: int,
+    nI: int,
+    nH: int,
+    *,
+    is_train: bool,
+    threads: int = 1,
 ) -> dict[str, Run]:
     """Make all layers and their input.
 
@@ -61,10 +69,11 @@ def make_layers(
     nH (int): Hidden units of each direction.
     is_train (bool): Forwards and backwards; otherwise forwards alone. Thinc's LSTM.v1 computes
         wrong gradients, so it is not there then.
+    threads (int): How many threads ours may use; those of PyTorch are set elsewhere.
     RETURNS (dict[str, Callable]): By name, what runs a layer on all batches.
     """
     batches = make_batches(lengths, batch_size, nI)
-    layers = {OURS: make_ours(batches, nI, nH, is_train=is_train)}
+    layers = {OURS: make_ours(batches, nI, nH, is_train=is_train, threads=threads)}
     if not is_train:
         layers[THINC] = make_thinc(batches, nI, nH)
     if torch is not None:
@@ -74,9 +83,12 @@ def make_layers(
     return layers
 
 
-def make_ours(batches: Sequence[Batch], nI: int, nH: int, *, is_train: bool) -> Run:
-    """RETURNS (Callable): Runs our layer on all batches."""
-    model = BiLSTM(2 * nH, nI)
+def make_ours(
+    batches: Sequence[Batch], nI: int, nH: int, *, is_train: bool, threads: int = 1
+) -> Run:
+    """RETURNS (Callable): Runs our layer on all batches. If it may use more than one thread, it
+    reads both directions at the same time, with products in one thread."""
+    model = BiLSTM(2 * nH, nI, threads=min(threads, 2))
     model.initialize()
     inputs = [Ragged(X, model.ops.asarray1i(lengths)) for X, lengths in batches]
     gradients = [
@@ -89,7 +101,16 @@ def make_ours(batches: Sequence[Batch], nI: int, nH: int, *, is_train: bool) -> 
             # The layer may write over the gradient it is given.
             model.begin_update(X)[1](Ragged(dY.dataXd.copy(), dY.lengths))
 
-    return train if is_train else lambda: [model.predict(X) for X in inputs]
+    run = train if is_train else _predict_all(model, inputs)
+    return run if threads == 1 else _with_products_in_one_thread(run)
+
+
+def _with_products_in_one_thread(run: Run) -> Run:
+    def limited() -> None:
+        with limit_threads(1):
+            run()
+
+    return limited
 
 
 def make_thinc(batches: Sequence[Batch], nI: int, nH: int) -> Run:
@@ -97,7 +118,16 @@ def make_thinc(batches: Sequence[Batch], nI: int, nH: int) -> Run:
     model: Model = LSTM(2 * nH, nI, bi=True)
     model.initialize()
     inputs = [model.ops.list2padded(batch.sequences()) for batch in batches]
-    return lambda: [model.predict(X) for X in inputs]
+    return _predict_all(model, inputs)
+
+
+def _predict_all(model: Model, inputs: Sequence[Any]) -> Run:
+    def predict() -> None:
+        # No output is kept, as PyTorch keeps none.
+        for X in inputs:
+            model.predict(X)
+
+    return predict
 
 
 def make_torch(

@@ -88,6 +88,7 @@ class Workload(NamedTuple):
     texts (Texts): The tweets.
     effort (Effort): How much is measured.
     torch (Any): The module torch, or None if it is not there.
+    threads (int): How many threads contestants may use.
     """
 
     root: Path
@@ -95,3 +96,4 @@ class Workload(NamedTuple):
     texts: Texts
     effort: Effort
     torch: Any
+    threads: int = 1

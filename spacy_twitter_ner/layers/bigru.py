@@ -122,7 +122,8 @@ def _run_steps(
     """
     xp = ops.xp
     n_rows, nH = gates.shape[1], U.shape[2]
-    U_t = U.transpose(0, 2, 1)
+    # With few rows, BLAS is several times slower on the view.
+    U_t = xp.ascontiguousarray(U.transpose(0, 2, 1))
     products, hidden = (xp.empty((2, n_rows, nH), dtype=gates.dtype) for _ in range(2))
     products[:] = d[:, None]
     before = 0

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from thinc.api import Model, get_width
-from thinc.types import Floats1d, Floats2d, Floats3d, Ints1d, Ragged
+from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d, Ragged
 
 from .lstm import FORGET_GATE, N_GATES, GateWeights, Steps, backprop_steps, run_steps
 from .packing import pack_for_prediction, pack_sequences
 from .recurrent import (
     drop_inputs,
-    for_both_directions,
     glorot_gates,
     orthogonal_gates,
+    plan_directions,
     recurrent_dropout_mask,
     stack_layers,
     validate_threads,
@@ -100,42 +100,45 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     rows, backprop_dropout = drop_inputs(model, X.dataXd, is_train)
     mask = recurrent_dropout_mask(model, (2, len(rows), U.shape[2]), is_train)
 
-    def read(direction: int) -> tuple[Floats2d, Steps, Floats2d | None]:
-        inputs = rows[packing.orders[direction]]
-        gates = ops.xp.matmul(inputs, weights.W[direction])
-        gates += weights.b[direction]
-        factors = None if mask is None else mask[direction]
-        U_t = weights.U[direction]
+    def read(directions: slice) -> tuple[Floats3d, Steps, Floats3d | None]:
+        inputs = rows[packing.orders[directions]]
+        gates = ops.xp.matmul(inputs, weights.W[directions])
+        gates += weights.b[directions]
+        factors = None if mask is None else mask[directions]
+        U_t = weights.U[directions]
         steps = run_steps(ops, packing.bounds, gates, U_t, factors, keep_cells=True)
         return inputs, steps, factors
 
-    results = for_both_directions(model, read, len(rows))
+    plan = plan_directions(model, len(rows), packing.first_step)
+    results = plan.run(read)
 
     def backprop(dY: OutT) -> InT:
         d_hidden = packing.pack_halves(ops, dY.dataXd)
-        recurrent_rows = slice(packing.first_step, None)
+        gradients = {name: ops.xp.empty_like(model.get_param(name)) for name in "WUb"}
+        d_inputs = ops.xp.empty((2, *rows.shape), dtype=rows.dtype)
 
-        def read_back(direction: int) -> tuple[Floats2d, Floats2d, Floats2d, Floats1d]:
-            inputs, steps, factors = results[direction]
+        def read_back(directions: slice) -> None:
+            inputs, steps, factors = results[directions.start]
             d_gates = backprop_steps(
-                ops, packing.bounds, d_hidden[direction], steps, U[direction], factors
+                ops, packing.bounds, d_hidden[directions], steps, U[directions], factors
             )
-            states = steps.hidden[packing.previous]
+            states = steps.hidden[:, packing.previous]
             if factors is not None:
-                states *= factors[packing.previous]
-            return (
-                d_gates @ W[direction],
-                d_gates.T @ inputs,
-                d_gates[recurrent_rows].T @ states,
-                d_gates.sum(axis=0),
-            )
+                states *= factors[:, packing.previous]
+            later = d_gates[:, packing.first_step :]
+            dW, dU, db = (gradients[name][directions] for name in "WUb")
+            ops.xp.matmul(d_gates.transpose(0, 2, 1), inputs, out=dW)
+            ops.xp.matmul(later.transpose(0, 2, 1), states, out=dU)
+            ops.xp.sum(d_gates, axis=1, out=db)
+            ops.xp.matmul(d_gates, W[directions], out=d_inputs[directions])
 
-        d_rows, *d_weights = zip(*for_both_directions(model, read_back, len(rows)), strict=True)
-        for name, gradients in zip("WUb", d_weights, strict=True):
-            model.inc_grad(name, ops.xp.stack(gradients))
-        return Ragged(backprop_dropout(packing.unpack_sum(ops, d_rows)), dY.lengths)
+        plan.run(read_back)
+        for name, gradient in gradients.items():
+            model.inc_grad(name, gradient)
+        d_rows = packing.unpack_sum(ops, d_inputs)
+        return Ragged(backprop_dropout(d_rows), dY.lengths)
 
-    hidden = [steps.hidden for _, steps, _ in results]
+    hidden = [states for _, steps, _ in results for states in steps.hidden]
     return Ragged(packing.unpack_concat(ops, hidden), X.lengths), backprop
 
 
@@ -148,9 +151,9 @@ def predict(model: Model[InT, OutT], X: Floats2d, lengths: Ints1d) -> Floats2d:
     """
     weights = GateWeights.of(model)
 
-    def project(direction: int, tokens: Ints1d) -> Floats2d:
-        gates = model.ops.xp.matmul(X[tokens], weights.W[direction])
-        gates += weights.b[direction]
+    def project(directions: slice, tokens: Ints2d) -> Floats3d:
+        gates = model.ops.xp.matmul(X[tokens], weights.W[directions])
+        gates += weights.b[directions]
         return gates
 
     return _predict(model, weights, project, len(X), lengths)
@@ -213,12 +216,13 @@ def predict_projected(
     if extra_tokens is not None:
         place[extra_tokens] = xp.arange(len(extra_tokens))
 
-    def project(direction: int, tokens: Ints1d) -> Floats2d:
-        gates = projected[direction][rows[tokens]]
+    def project(directions: slice, tokens: Ints2d) -> Floats3d:
+        direction = xp.arange(2)[directions, None]
+        gates = projected[direction, rows[tokens]]
         if extra is not None:
             places = place[tokens]
-            found = xp.flatnonzero(places >= 0)
-            gates[found] += extra[direction][places[found]]
+            found = xp.nonzero(places >= 0)
+            gates[found] += extra[directions][found[0], places[found]]
         return gates
 
     return _predict(model, weights or GateWeights.of(model), project, len(rows), lengths)
@@ -227,31 +231,31 @@ def predict_projected(
 def _predict(
     model: Model[InT, OutT],
     weights: GateWeights,
-    project: Callable[[int, Ints1d], Floats2d],
+    project: Callable[[slice, Ints2d], Floats3d],
     n_rows: int,
     lengths: Ints1d,
 ) -> Floats2d:
     """Read the sequences block by block.
 
-    project (Callable): Gives the inputs' part of the gates of a direction for some tokens, as an
-        array that may be written over.
+    project (Callable): Gives the inputs' part of the gates for some directions and, of each, some
+        tokens, as an array that may be written over.
     """
-    ops = model.ops
+    xp = model.ops.xp
     nH = weights.U.shape[1]
-    blocks = list(pack_for_prediction(ops, lengths))
-    Y = ops.xp.empty((n_rows, 2 * nH), dtype=weights.U.dtype)
+    blocks = list(pack_for_prediction(model.ops, lengths))
+    Y = xp.empty((n_rows, 2 * nH), dtype=weights.U.dtype)
     # Each half of a row of Y on its own, so that a direction's outputs are whole rows.
     halves = Y.reshape(2 * n_rows, nH)
 
-    def read(direction: int) -> None:
-        U = weights.U[direction]
+    def read(directions: slice) -> None:
+        half = xp.arange(2)[directions, None]
         for block in blocks:
-            tokens = block.orders[direction]
-            gates = project(direction, tokens)
-            steps = run_steps(ops, block.bounds, gates, U, keep_cells=False)
-            halves[2 * tokens + direction] = steps.hidden
+            tokens = block.orders[directions]
+            gates, U = project(directions, tokens), weights.U[directions]
+            steps = run_steps(model.ops, block.bounds, gates, U, keep_cells=False)
+            halves[2 * tokens + half] = steps.hidden
 
-    for_both_directions(model, read, n_rows)
+    plan_directions(model, n_rows, max((block.first_step for block in blocks), default=0)).run(read)
     return Y
 
 

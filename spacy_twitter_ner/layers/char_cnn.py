@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy
 from thinc.api import Model, get_width, glorot_uniform_init
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d, Ints1d, Ragged
 
 from .recurrent import drop_inputs
 
@@ -73,6 +73,8 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     # Words without characters have no maximum.
     words = ops.xp.flatnonzero(X.lengths)
     lengths = ops.asarray1i(X.lengths[words])
+    if not is_train and len(ids) > len(E):
+        return _predict(model, ids, words, lengths, len(X.lengths)), _no_backprop
     chars, backprop_dropout = drop_inputs(model, E[ids], is_train)
     windows = ops.seq2col(chars, window, lengths=lengths)
     maxima, places = ops.reduce_max(windows @ W.T, lengths)
@@ -92,3 +94,38 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
         return Ragged(ops.xp.zeros_like(X.dataXd), X.lengths)
 
     return Y, backprop
+
+
+def _predict(
+    model: Model[InT, OutT], ids: Ints1d, words: Ints1d, lengths: Ints1d, n_words: int
+) -> Floats2d:
+    """Where there are more characters in all than different ones, look up what each adds to the
+    filters at each place of their window, rather than multiply the windows.
+
+    ids (Ints1d): (N,) the characters of all words.
+    words (Ints1d): (nW,) which words have characters.
+    lengths (Ints1d): (nW,) how many.
+    n_words (int): How many words there are.
+    RETURNS (Floats2d): (n_words, nO)
+    """
+    xp, window = model.ops.xp, model.attrs["window"]
+    E, W, b = model.get_param("E"), model.get_param("W"), model.get_param("b")
+    by_place = W.reshape(len(W), 2 * window + 1, -1)
+    ends = xp.cumsum(lengths)
+    places = xp.arange(len(ids))
+    first, last = xp.repeat(ends - lengths, lengths), xp.repeat(ends, lengths) - 1
+    # The last row is for places outside of a word.
+    added = xp.zeros((len(E) + 1, len(W)), dtype=E.dtype)
+    filtered = xp.zeros((len(ids), len(W)), dtype=E.dtype)
+    for offset in range(-window, window + 1):
+        added[:-1] = E @ by_place[:, window + offset].T
+        neighbours = places + offset
+        is_inside = (neighbours >= first) & (neighbours <= last)
+        filtered += added[xp.where(is_inside, ids[neighbours % len(ids)], len(E))]
+    Y = xp.zeros((n_words, len(W)), dtype=E.dtype)
+    Y[words] = model.ops.reduce_max(filtered, model.ops.asarray1i(lengths))[0] + b
+    return Y
+
+
+def _no_backprop(dY: OutT) -> InT:
+    raise ValueError("CharCNN: a prediction cannot be backpropagated; call it with is_train=True")

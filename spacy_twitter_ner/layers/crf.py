@@ -21,7 +21,6 @@ from thinc.api import Model, NumpyOps
 from thinc.backends import get_array_ops
 from thinc.types import Floats1d, Floats2d, Ints1d
 
-from .decoding import backtrack, forbid_tags
 from .packing import Packing, pack_sequences
 
 Bools1d: TypeAlias = numpy.ndarray
@@ -123,7 +122,6 @@ def _validate_n_tags(nO: int) -> None:
 def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Callable]:
     lengths = [len(X) for X in Xs]
     emissions = model.ops.flatten(Xs) if Xs else model.ops.alloc2f(0, model.get_dim("nO"))
-    transitions, start, end = (model.get_param(name) for name in model.param_names)
 
     def backprop(d_lattice: OutT) -> InT:
         for name in model.param_names:
@@ -132,7 +130,18 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
         dX = d_lattice.emissions.astype(emissions.dtype)
         return model.ops.unflatten(dX, model.ops.asarray1i(lengths))
 
-    return Lattice(emissions, transitions, start, end, lengths), backprop
+    return score_sequences(model, emissions, lengths), backprop
+
+
+def score_sequences(model: Model[InT, OutT], emissions: Floats2d, lengths: list[int]) -> OutT:
+    """Add the scores of transitions to those of tokens.
+
+    emissions (Floats2d): (N, nO) each token's scores, all sequences one after another.
+    lengths (list[int]): The sequences' lengths.
+    RETURNS (Lattice): The scores of all tag sequences.
+    """
+    transitions, start, end = (model.get_param(name) for name in model.param_names)
+    return Lattice(emissions, transitions, start, end, lengths)
 
 
 def resize(crf: Model[InT, OutT], nO: int, margin: float) -> Model[InT, OutT]:
@@ -196,15 +205,42 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     xp = ops.xp
     packing = pack_sequences(ops, lattice.lengths)
     log_partition, expected = _marginals(lattice, packing)
-    tags = xp.asarray(tags)
+    tags = xp.asarray(tags, dtype="int64")
     nO = lattice.emissions.shape[1]
-    possible = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
-    log_mass, observed = _marginals(lattice, packing, possible)
+    if (tags >= 0).all() and (tags < nO).all():
+        log_mass, observed = _one_path(lattice, tags)
+    else:
+        possible = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
+        log_mass, observed = _marginals(lattice, packing, possible)
     impossible = xp.flatnonzero(xp.isneginf(log_mass))
     if len(impossible):
         first = int(impossible[0])
         raise ValueError(f"the gold tags of sequence {first} of the batch are no valid BIO tags")
     return log_mass - log_partition, observed.minus(expected)
+
+
+def _one_path(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
+    """As _marginals where each token may have one tag only."""
+    xp = get_array_ops(lattice.emissions).xp
+    owner, is_last = _owners(xp, lattice.lengths)
+    is_first = xp.concatenate((xp.ones_like(is_last[:1]), is_last[:-1]))
+    nO, rows = lattice.emissions.shape[1], xp.arange(len(tags))
+    last, first, later = tags[is_last], tags[is_first], xp.flatnonzero(~is_first)
+    pair = tags[later - 1], tags[later]
+    allowed = xp.asarray(bio_transitions(nO))
+    emissions = lattice.emissions.astype("float64")
+    scores = xp.maximum(emissions[rows, tags], emissions.max(axis=1) - MAX_GAP)
+    scores[later] += xp.where(allowed[pair], lattice.transitions[pair], -xp.inf)
+    scores[is_first] += xp.where(allowed[0, first], lattice.start[first], -xp.inf)
+    scores[is_last] += lattice.end[last]
+    observed = Lattice(
+        emissions=(tags[:, None] == xp.arange(nO)).astype("float64"),
+        transitions=xp.bincount(pair[0] * nO + pair[1], minlength=nO * nO).reshape(nO, nO),
+        start=xp.bincount(first, minlength=nO),
+        end=xp.bincount(last, minlength=nO),
+        lengths=lattice.lengths,
+    )
+    return xp.bincount(owner, weights=scores, minlength=len(lattice.lengths)), observed
 
 
 def marginals(lattice: Lattice) -> tuple[Floats1d, Lattice]:
@@ -361,43 +397,3 @@ def _backward_pass(
 def _nonzero(xp: Any, divisors: Floats2d) -> Floats2d:
     """Where no sequence is possible all probabilities are zero, and are left so."""
     return xp.where(divisors > 0, divisors, 1.0)
-
-
-# Sums that are not finite are an error at the end, not warnings on the way.
-@numpy.errstate(invalid="ignore", over="ignore")
-def viterbi(
-    lattice: Lattice, *, no_begin: Bools1d | None = None, no_inside: Bools1d | None = None
-) -> Ints1d:
-    """Find each sequence's most probable valid tags (Viterbi 1967).
-
-    lattice (Lattice): The scores, in ordinary memory.
-    no_begin (Optional[Bools1d]): (N,) where no entity may begin.
-    no_inside (Optional[Bools1d]): (N,) where no entity may continue.
-    RETURNS (Ints1d): (N,) the tags.
-    RAISES (ValueError): If scores are NaN or add up to infinity.
-    """
-    packing = pack_sequences(_CPU, lattice.lengths)
-    emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
-    allowed = bio_transitions(emissions.shape[1])
-    # Rows are the tags that are stepped to, so that the search for the best origin reads memory
-    # in order.
-    steps = numpy.where(allowed, lattice.transitions, -numpy.inf).T.copy()
-    best = emissions[packing.left_to_right]
-    best[: packing.first_step] += numpy.where(allowed[0], lattice.start, -numpy.inf)
-    origins = numpy.zeros(best.shape, dtype="int64")
-    before = 0
-    for start, end in packing.bounds[1:]:
-        paths = best[before : before + end - start, None, :] + steps
-        origins[start:end] = paths.argmax(axis=2)
-        best[start:end] += numpy.take_along_axis(paths, origins[start:end, :, None], axis=2)[..., 0]
-        before = start
-    best += lattice.end  # counts for last tokens, the only ones whose best tag is read off here
-    # NaN wins every comparison and so reaches steps that BIO rules out, as +inf - inf is NaN too.
-    if not best.max(initial=-numpy.inf) < numpy.inf:
-        row = packing.left_to_right[(best < numpy.inf).all(axis=1).argmin()]
-        sequence = numpy.searchsorted(numpy.cumsum(lattice.lengths), row, side="right")
-        raise ValueError(
-            f"cannot decode sequence {sequence} of the batch: its scores are NaN or infinite. Look "
-            "for such values in the model's weights: a training that diverged leaves them"
-        )
-    return backtrack(packing, best, origins)

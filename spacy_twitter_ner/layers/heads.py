@@ -13,8 +13,9 @@ from thinc.api import Ops
 from thinc.backends import get_array_ops
 from thinc.types import Floats2d, Ints1d
 
-from .crf import MISSING, Lattice, log_likelihood, marginals, viterbi
+from .crf import MISSING, Lattice, log_likelihood, marginals
 from .decoding import decode_bio
+from .viterbi import viterbi
 
 Bools1d = numpy.ndarray
 ScoresT = TypeVar("ScoresT")

@@ -1,15 +1,15 @@
-"""One direction of an LSTM over packed rows: weights as the steps want them, the steps, and their
-backpropagation. See bilstm.py for the formulas.
+"""The steps of an LSTM over packed rows, weights as the steps want them, and backpropagation
+through time. Everything goes for one direction or for both at once: D is 1 or 2. See bilstm.py for
+the formulas.
 
 The gates are stored in the order o, i, f, g: the three sigmoids lie side by side, and so do the
 three that get their gradient through the cell.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from thinc.api import Model, Ops
-from thinc.types import Floats2d, Floats3d
+from thinc.types import Floats3d
 
 from .packing import Bounds
 
@@ -50,72 +50,73 @@ class GateWeights:
 
 @dataclass(frozen=True)
 class Steps:
-    """What the steps of one direction came to.
+    """What the steps came to.
 
-    gates (Floats2d): (N, 4 * nH) the values of the gates.
-    hidden (Floats2d): (N, nH) the hidden states.
-    cells (Floats2d): (N, nH) the cells.
-    squashed (Floats2d): (N, nH) tanh of the cells.
+    gates (Floats3d): (D, N, 4 * nH) the values of the gates.
+    hidden (Floats3d): (D, N, nH) the hidden states.
+    cells (Floats3d): (D, N, nH) the cells.
+    squashed (Floats3d): (D, N, nH) tanh of the cells.
     """
 
-    gates: Floats2d
-    hidden: Floats2d
-    cells: Floats2d
-    squashed: Floats2d
+    gates: Floats3d
+    hidden: Floats3d
+    cells: Floats3d
+    squashed: Floats3d
 
 
 def run_steps(
     ops: Ops,
     bounds: Bounds,
-    gates: Floats2d,
-    U: Floats2d,
-    mask: Floats2d | None = None,
+    gates: Floats3d,
+    U: Floats3d,
+    mask: Floats3d | None = None,
     *,
     keep_cells: bool,
 ) -> Steps:
-    """Visit the steps of one direction.
+    """Visit the steps.
 
     ops (Ops): The arrays' backend.
     bounds (list[tuple[int, int]]): Where each step begins and ends.
-    gates (Floats2d): (N, 4 * nH) the inputs' part of the gates, sigmoids halved. Overwritten with
-        the gates' values.
-    U (Floats2d): (nH, 4 * nH) recurrent weights, as in GateWeights.
-    mask (Optional[Floats2d]): (N, nH) factors of the hidden states that enter the next step.
+    gates (Floats3d): (D, N, 4 * nH) the inputs' part of the gates, sigmoids halved. Overwritten
+        with the gates' values.
+    U (Floats3d): (D, nH, 4 * nH) recurrent weights, as in GateWeights.
+    mask (Optional[Floats3d]): (D, N, nH) factors of the hidden states that enter the next step.
     keep_cells (bool): Whether the cells of all steps are needed. If not, only those of the last
         steps stay, in arrays that are small enough for a cache.
     RETURNS (Steps): The results.
     """
     xp = ops.xp
-    nH = len(U)
+    n_directions, n_rows, _ = gates.shape
+    nH = U.shape[1]
     n_first = bounds[0][1] if bounds else 0
-    hidden = xp.empty((len(gates), nH), dtype=gates.dtype)
-    n_cells = len(gates) if keep_cells else n_first
-    cells, squashed = (xp.empty((n_cells, nH), dtype=gates.dtype) for _ in range(2))
-    from_hidden = xp.empty((n_first, N_GATES * nH), dtype=gates.dtype)
+    n_cells = n_rows if keep_cells else n_first
+    hidden = xp.empty((n_directions, n_rows, nH), dtype=gates.dtype)
+    cells, squashed = (xp.empty((n_directions, n_cells, nH), dtype=gates.dtype) for _ in range(2))
+    from_hidden = xp.empty((n_directions, n_first, N_GATES * nH), dtype=gates.dtype)
     before = 0
     for start, end in bounds:
         size = end - start
-        step = gates[start:end]
+        step = gates[:, start:end]
         if start:
-            state = hidden[before : before + size]
+            state = hidden[:, before : before + size]
             if mask is not None:
-                state = state * mask[before : before + size]
-            step += xp.matmul(state, U, out=from_hidden[:size])
+                state = state * mask[:, before : before + size]
+            step += xp.matmul(state, U, out=from_hidden[:, :size])
         xp.tanh(step, out=step)
-        sigmoids = step[:, : N_SIGMOIDS * nH]
+        sigmoids = step[..., : N_SIGMOIDS * nH]
         sigmoids *= 0.5
         sigmoids += 0.5
-        o, i, f, g = (step[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
+        o, i, f, g = _split_gates(step)
         here = slice(start, end) if keep_cells else slice(size)
-        cell, tanh_cell = cells[here], squashed[here]
+        cell, tanh_cell = cells[:, here], squashed[:, here]
         if start:
             earlier = slice(before, before + size) if keep_cells else here
-            xp.multiply(f, cells[earlier], out=cell)
+            xp.multiply(f, cells[:, earlier], out=cell)
             cell += xp.multiply(i, g, out=tanh_cell)
         else:
             xp.multiply(i, g, out=cell)
         xp.tanh(cell, out=tanh_cell)
-        xp.multiply(o, tanh_cell, out=hidden[start:end])
+        xp.multiply(o, tanh_cell, out=hidden[:, start:end])
         before = start
     return Steps(gates, hidden, cells, squashed)
 
@@ -123,57 +124,62 @@ def run_steps(
 def backprop_steps(
     ops: Ops,
     bounds: Bounds,
-    d_hidden: Floats2d,
+    d_hidden: Floats3d,
     steps: Steps,
-    U: Floats2d,
-    mask: Floats2d | None = None,
-) -> Floats2d:
+    U: Floats3d,
+    mask: Floats3d | None = None,
+) -> Floats3d:
     """Back-propagate through time.
 
-    d_hidden (Floats2d): (N, nH) the gradient of the hidden states, overwritten.
+    d_hidden (Floats3d): (D, N, nH) the gradient of the hidden states, overwritten.
     steps (Steps): What run_steps returned, with all cells.
-    U (Floats2d): (4 * nH, nH) recurrent weights, neither transposed nor halved.
-    RETURNS (Floats2d): (N, 4 * nH) the gradient of the gates before their nonlinearity.
+    U (Floats3d): (D, 4 * nH, nH) recurrent weights, neither transposed nor halved.
+    RETURNS (Floats3d): (D, N, 4 * nH) the gradient of the gates before their nonlinearity.
     """
     xp = ops.xp
-    nH = d_hidden.shape[1]
+    n_directions, _, nH = d_hidden.shape
     d_gates = xp.empty_like(steps.gates)
-    scratch = xp.empty((bounds[0][1] if bounds else 0, nH), dtype=d_hidden.dtype)
-    d_hidden_later = d_cell_later = scratch[:0]
+    d_cells = xp.empty((n_directions, bounds[0][1] if bounds else 0, nH), dtype=d_hidden.dtype)
+    d_hidden_later = d_cell_later = d_cells[:, :0]
     befores = [0, *(start for start, _ in bounds)]
     for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
-        size, size_later = end - start, len(d_cell_later)
-        dh, d_step, tanh_cell = d_hidden[start:end], d_gates[start:end], steps.squashed[start:end]
-        dh[:size_later] += d_hidden_later
-        o, i, f, g = (steps.gates[start:end, k * nH : (k + 1) * nH] for k in range(N_GATES))
-        d_o, d_i, d_f, d_g = (d_step[:, k * nH : (k + 1) * nH] for k in range(N_GATES))
-        dc = scratch[:size]
-        _tanh_derivative(xp, tanh_cell, out=dc)
+        size, size_later = end - start, d_cell_later.shape[1]
+        gates, d_step = steps.gates[:, start:end], d_gates[:, start:end]
+        o, i, f, g = _split_gates(gates)
+        d_o, d_i, d_f, d_g = _split_gates(d_step)
+        tanh_cell = steps.squashed[:, start:end]
+        dh, dc = d_hidden[:, start:end], d_cells[:, :size]
+        dh[:, :size_later] += d_hidden_later
+        _tanh_derivative(ops, tanh_cell, out=dc)
         dc *= o
         dc *= dh
-        dc[:size_later] += d_cell_later
-        sigmoids, d_sigmoids = (
-            array[:, : N_SIGMOIDS * nH] for array in (steps.gates[start:end], d_step)
-        )
-        xp.subtract(1.0, sigmoids, out=d_sigmoids)
+        dc[:, :size_later] += d_cell_later
+        sigmoids = gates[..., : N_SIGMOIDS * nH]
+        d_sigmoids = xp.subtract(1.0, sigmoids, out=d_step[..., : N_SIGMOIDS * nH])
         d_sigmoids *= sigmoids
+        _tanh_derivative(ops, g, out=d_g)
+        d_g *= i
+        d_i *= g
+        d_f *= steps.cells[:, before : before + size] if start else 0.0
         d_o *= tanh_cell
         d_o *= dh
-        d_i *= g
-        d_f *= steps.cells[before : before + size] if start else 0.0
-        _tanh_derivative(xp, g, out=d_g)
-        d_g *= i
-        by_cell = d_step.reshape(size, N_GATES, nH)[:, 1:]
-        by_cell *= dc[:, None]
+        for d_gate in (d_i, d_f, d_g):
+            d_gate *= dc
         if start:
             d_cell_later = dc * f
             d_hidden_later = xp.matmul(d_step, U)
             if mask is not None:
-                d_hidden_later *= mask[before : before + size]
+                d_hidden_later *= mask[:, before : before + size]
     return d_gates
 
 
-def _tanh_derivative(xp: Any, values: Floats2d, out: Floats2d) -> None:
-    """1 - y * y for the values y of a tanh."""
-    xp.multiply(values, values, out=out)
-    xp.subtract(1.0, out, out=out)
+def _split_gates(gates: Floats3d) -> list[Floats3d]:
+    """RETURNS (list[Floats3d]): Views of the four gates, o, i, f and g."""
+    nH = gates.shape[-1] // N_GATES
+    return [gates[..., k * nH : (k + 1) * nH] for k in range(N_GATES)]
+
+
+def _tanh_derivative(ops: Ops, values: Floats3d, out: Floats3d) -> Floats3d:
+    """RETURNS (Floats3d): 1 - y * y for the values y of a tanh."""
+    ops.xp.multiply(values, values, out=out)
+    return ops.xp.subtract(1.0, out, out=out)

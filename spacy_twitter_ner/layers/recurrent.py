@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy
@@ -15,6 +16,9 @@ ResultT = TypeVar("ResultT")
 
 # Below that many rows a second thread takes longer to start than it saves.
 MIN_ROWS_FOR_THREADS = 256
+# The steps of fewer sequences are so short that it pays to make one of two. Larger ones fit a cache
+# better by themselves.
+MIN_SEQUENCES_FOR_ONE_BY_ONE = 128
 
 
 def stack_layers(
@@ -73,22 +77,45 @@ def set_threads(model: Model, threads: int) -> None:
             node.attrs["threads"] = threads
 
 
-def for_both_directions(
-    model: Model, read: Callable[[int], ResultT], n_rows: int
-) -> tuple[ResultT, ResultT]:
-    """Call a function for the direction from the left (0) and that from the right (1).
+@dataclass(frozen=True)
+class Plan:
+    """How the direction from the left, 0, and that from the right, 1, are read.
+
+    parts (list[slice]): The directions, both at once or one by one.
+    in_threads (bool): Whether the two parts run in two threads.
+    """
+
+    parts: list[slice]
+    in_threads: bool
+
+    def run(self, read: Callable[[slice], ResultT]) -> list[ResultT]:
+        """Call a function for each part.
+
+        read (Callable[[slice], Any]): The function. It may run in two threads at the same time.
+        RETURNS (list[Any]): Its results.
+        """
+        if not self.in_threads:
+            return [read(part) for part in self.parts]
+        left, right = self.parts
+        with ThreadPoolExecutor(1) as pool:
+            # NumPy keeps its handling of floating-point errors in a context.
+            result = pool.submit(copy_context().run, read, right)
+            return [read(left), result.result()]
+
+
+def plan_directions(model: Model, n_rows: int, n_sequences: int) -> Plan:
+    """Decide how both directions are read.
 
     model (Model): The layer, with the setting "threads".
-    read (Callable[[int], Any]): The function. It may run in two threads at the same time.
     n_rows (int): How many rows are read.
-    RETURNS (tuple[Any, Any]): Its two results.
+    n_sequences (int): How many sequences are read side by side.
+    RETURNS (Plan): The decision.
     """
-    if n_rows < MIN_ROWS_FOR_THREADS or not _may_use_threads(model):
-        return read(0), read(1)
-    with ThreadPoolExecutor(1) as pool:
-        # NumPy keeps its handling of floating-point errors in a context.
-        right = pool.submit(copy_context().run, read, 1)
-        return read(0), right.result()
+    in_threads = n_rows >= MIN_ROWS_FOR_THREADS and _may_use_threads(model)
+    on_gpu = model.ops.device_type != "cpu"
+    if not in_threads and (on_gpu or n_sequences < MIN_SEQUENCES_FOR_ONE_BY_ONE):
+        return Plan([slice(0, 2)], in_threads=False)
+    return Plan([slice(0, 1), slice(1, 2)], in_threads)
 
 
 def _may_use_threads(model: Model) -> bool:

@@ -120,8 +120,24 @@ class PhraseTrie:
         lengths (Sequence[int]): How many tokens each text has; no phrase crosses a border.
         RETURNS (Matches): The occurrences, shortest first, then left to right.
         """
-        numbers = numpy.asarray([self._words.get(word, 0) for word in words], dtype="int64")
-        tokens = numbers[inverse]
+        return self.find_numbers(self.numbers(words)[inverse], lengths)
+
+    def numbers(self, words: Iterable[str]) -> Ints1d:
+        """Look words up.
+
+        words (Iterable[str]): The words.
+        RETURNS (Ints1d): Each word's number; 0 if it stands in no phrase.
+        """
+        number_of = self._words.get
+        return numpy.asarray([number_of(word, 0) for word in words], dtype="int64")
+
+    def find_numbers(self, tokens: Ints1d, lengths: Sequence[int]) -> Matches:
+        """Find all occurrences of phrases, as find does, in words that are looked up already.
+
+        tokens (Ints1d): (N,) the number of each token's word.
+        lengths (Sequence[int]): How many tokens each text has.
+        RETURNS (Matches): The occurrences, shortest first, then left to right.
+        """
         ends = numpy.repeat(numpy.cumsum(lengths, dtype="int64"), lengths)
         starts = numpy.flatnonzero(tokens)
         nodes = numpy.zeros_like(starts)

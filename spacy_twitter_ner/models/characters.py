@@ -86,16 +86,22 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
     words = [_read(text, model.attrs["max_length"]) for text in lexemes.texts]
-    rows = _rows(model.attrs["vocabulary"], words)
+    # User names are read alike, and so are URLs: in tweets, half of all lexemes that occur once.
+    # While training each is dropped in its own way.
+    distinct = words if is_train else list(dict.fromkeys(words))
+    rows = _rows(model.attrs["vocabulary"], distinct)
     if is_train:
         rows = _drop_rare(model, rows)
-    lengths = model.ops.asarray1i([len(word) for word in words])
+    lengths = model.ops.asarray1i([len(word) for word in distinct])
     Y, backprop_cnn = model.layers[0](Ragged(model.ops.asarray1i(rows), lengths), is_train)
 
     def backprop(dY: OutT) -> InT:
         backprop_cnn(dY)
         return lexemes
 
+    if not is_train:
+        place = {word: number for number, word in enumerate(distinct)}
+        Y = Y[model.ops.asarray1i([place[word] for word in words])]
     return Y, backprop
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model
-from thinc.types import Floats2d
+from thinc.types import Floats2d, Ints1d
 
 from .features import Lexemes, distinct_lexemes
 from .lexeme_features import LexemeFeatures
@@ -63,7 +63,11 @@ def TweetEmbed(
         layers=layers,
         dims={"nO": None},
         # A number and no reference to a layer: Model.copy loses those.
-        attrs={"n_parts": len(parts)},
+        attrs={
+            "n_parts": len(parts),
+            "embed_lexemes": embed_lexemes,
+            "embed_phrases": embed_phrases,
+        },
     )
     if all(layer.has_dim("nO") for layer in layers):
         model.set_dim("nO", sum(layer.get_dim("nO") for layer in layers))
@@ -108,6 +112,41 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, C
         return []
 
     return _split(by_token, lexemes.lengths), backprop
+
+
+def embed_lexemes(model: Model[InT, OutT], lexemes: Lexemes) -> tuple[Floats2d, Ints1d]:
+    """Predict what depends on the lexeme alone.
+
+    lexemes (Lexemes): The lexemes.
+    RETURNS (tuple[Floats2d, Ints1d]): (nU, width of all parts) the lexemes' vectors, without the
+        columns of phrases; and (nU,) what embed_phrases has to know of each.
+    """
+    parts, phrases = _parts(model)
+    Y = model.ops.xp.concatenate([part.predict(lexemes) for part in parts], axis=1)
+    if phrases is not None and "number_words" in phrases.attrs:
+        return Y, phrases.attrs["number_words"](phrases, lexemes)
+    return Y, numpy.zeros(len(lexemes.texts), dtype="int64")
+
+
+def embed_phrases(
+    model: Model[InT, OutT], docs: InT, words: Ints1d, lengths: Sequence[int]
+) -> tuple[Ints1d, Floats2d]:
+    """Predict what depends on a token's neighbours.
+
+    docs (list[Doc]): The docs.
+    words (Ints1d): (N,) what embed_lexemes has found of each token's lexeme.
+    lengths (Sequence[int]): How many tokens each doc has.
+    RETURNS (tuple[Ints1d, Floats2d]): (k,) the tokens that have something in the columns of
+        phrases, in order; and (k, width) the contents of these columns, the last ones.
+    """
+    _, phrases = _parts(model)
+    if phrases is None:
+        return numpy.zeros(0, dtype="int64"), model.ops.alloc2f(0, 0)
+    if "embed_words" in phrases.attrs:
+        return phrases.attrs["embed_words"](phrases, words, lengths)
+    dense = _concatenate(model, phrases.predict(docs), phrases)
+    tokens = numpy.flatnonzero(dense.any(axis=1))
+    return tokens, dense[tokens]
 
 
 def _parts(model: Model[InT, OutT]) -> tuple[list[Model], Model | None]:

@@ -1,12 +1,13 @@
 """Encoders for spaCy's Tok2Vec: from each token's vector to its vector in context."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from thinc.api import Model
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d, Floats3d, Ints1d, Ragged
 
 from ..layers.bigru import BiGRU
-from ..layers.bilstm import BiLSTM
+from ..layers.bilstm import BiLSTM, input_projection, predict_projected
+from ..layers.lstm import GateWeights
 
 InT = list[Floats2d]
 OutT = list[Floats2d]
@@ -23,10 +24,12 @@ def BiLSTMEncoder(
     recurrent_dropout (float): Rate on the hidden state that enters the next step.
     RETURNS (Model[list[Floats2d], list[Floats2d]]): (nT, nI) -> (nT, 2 * hidden_width) each.
     """
-    return _over_lists(
+    model = _over_lists(
         "bilstm_encoder",
         BiLSTM(2 * hidden_width, depth=depth, dropout=dropout, recurrent_dropout=recurrent_dropout),
     )
+    model.attrs["prepare"] = ProjectedEncoder
+    return model
 
 
 def BiGRUEncoder(
@@ -74,6 +77,59 @@ def forward(model: Model[InT, OutT], Xs: InT, is_train: bool) -> tuple[OutT, Cal
         return model.ops.unflatten(dX.dataXd, dX.lengths)
 
     return model.ops.unflatten(Y.dataXd, Y.lengths), backprop
+
+
+class ProjectedEncoder:
+    """Predicts in two steps, of which the first depends on nothing but the input. Weights are made
+    ready once: it is of no use when they have changed.
+
+    model (Model[list[Floats2d], list[Floats2d]]): An encoder of LSTMs.
+    """
+
+    def __init__(self, model: Model[InT, OutT]) -> None:
+        layer = model.layers[0]
+        self._lowest, *self._others = layer.layers or [layer]
+        self._width = model.get_dim("nI")
+        self._weights = GateWeights.of(self._lowest)
+
+    def project(self, X: Floats2d) -> Floats3d:
+        """Find what input adds to the gates of the lowest layer.
+
+        X (Floats2d): (n, m) the first columns of input.
+        RETURNS (Floats3d): (2, n, width) for both directions.
+        """
+        return input_projection(self._lowest, X, columns=slice(X.shape[1]), weights=self._weights)
+
+    def encode(
+        self,
+        projected: Floats3d,
+        rows: Ints1d,
+        lengths: Sequence[int],
+        tokens: Ints1d,
+        last_columns: Floats2d,
+    ) -> Floats2d:
+        """Predict the tokens' vectors in context.
+
+        projected (Floats3d): (2, n, width) of project.
+        rows (Ints1d): (N,) each token's row among them.
+        lengths (Sequence[int]): The sequences' lengths.
+        tokens (Ints1d): (k,) the tokens that have something else than zeros in the last columns.
+        last_columns (Floats2d): (k, m) what they have there.
+        RETURNS (Floats2d): (N, nO) all sequences, one after another.
+        """
+        lowest, weights = self._lowest, self._weights
+        lengths = lowest.ops.asarray1i(lengths)
+        extra = {}
+        if len(tokens):
+            columns = slice(self._width - last_columns.shape[1], self._width)
+            extra["extra_tokens"] = tokens
+            extra["extra"] = input_projection(
+                lowest, last_columns, columns=columns, bias=False, weights=weights
+            )
+        Y = predict_projected(lowest, projected, rows, lengths, weights=weights, **extra)
+        for layer in self._others:
+            Y = layer.predict(Ragged(Y, lengths)).dataXd
+        return Y
 
 
 def _flatten(model: Model[InT, OutT], Xs: list[Floats2d], dim: str) -> Ragged:

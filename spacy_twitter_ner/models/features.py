@@ -1,31 +1,66 @@
 """Features of a lexeme: strings computed from its text alone, once per distinct lexeme."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 
 import numpy
 from spacy.attrs import ORTH
-from spacy.lang.lex_attrs import word_shape
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..normalization import emoji_form, mask_user_and_url, normal_form, orthography, token_kind
 
 MAX_AFFIX = 4
+# As in spaCy: of longer texts no shape is made, and longer runs of one character are cut.
+LONGEST_SHAPE = 100
+_LONG_RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
+
+
+class _ShapeClasses(dict):
+    """What each character is in a shape, by its code; each is looked at once."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char.isalpha():
+            char = "X" if char.isupper() else "x"
+        elif char.isdigit():
+            char = "d"
+        self[code] = char
+        return char
+
+
+_SHAPE_CLASSES = _ShapeClasses()
+
+
+def word_shape(text: str) -> str:
+    """spacy.lang.lex_attrs.word_shape, without a step for each character.
+
+    text (str): A lexeme's text.
+    RETURNS (str): Its shape: capitals X, other letters x, digits d, anything else itself, at most
+        four of each in a row; "LONG" of a long text.
+    """
+    if len(text) >= LONGEST_SHAPE:
+        return "LONG"
+    return _LONG_RUN.sub(_first_four, text.translate(_SHAPE_CLASSES))
+
+
+def _first_four(match: re.Match[str]) -> str:
+    return match[0][:4]
 
 
 def _identity(text: str) -> str:
     return text
 
 
-def _prefix(text: str, *, length: int) -> str:
-    return normal_form(text)[:length]
+def _prefix(form: str, *, length: int) -> str:
+    return form[:length]
 
 
-def _suffix(text: str, *, length: int) -> str:
-    return normal_form(text)[-length:]
+def _suffix(form: str, *, length: int) -> str:
+    return form[-length:]
 
 
 def _flags(text: str) -> str:
@@ -34,17 +69,24 @@ def _flags(text: str) -> str:
     return kind if kind in ("user", "url") else " ".join((kind, *orthography(text)))
 
 
-FEATURES: dict[str, Callable[[str], str]] = {
+# What takes long is remembered: training sees the same lexemes in every epoch.
+_remember = lru_cache(maxsize=2**15)
+
+_OF_TEXT: dict[str, Callable[[str], str]] = {
     "orth": _identity,
     "masked": mask_user_and_url,
-    "norm": normal_form,
     "shape": word_shape,
-    "kind": token_kind,
-    "flags": _flags,
-    "emoji": emoji_form,
+    "kind": _remember(token_kind),
+    "flags": _remember(_flags),
+    "emoji": _remember(emoji_form),
+}
+# These share the normal form, which is computed once for all of them.
+_OF_FORM: dict[str, Callable[[str], str]] = {
+    "norm": _identity,
     **{f"prefix{n}": partial(_prefix, length=n) for n in range(1, MAX_AFFIX + 1)},
     **{f"suffix{n}": partial(_suffix, length=n) for n in range(1, MAX_AFFIX + 1)},
 }
+FEATURES = (*_OF_TEXT, *_OF_FORM)
 
 
 def validate_features(features: Sequence[str]) -> None:
@@ -58,18 +100,21 @@ def validate_features(features: Sequence[str]) -> None:
             raise ValueError(f"features: {name!r} is named twice")
 
 
-@lru_cache(maxsize=2**16)
 def lexeme_features(text: str, features: tuple[str, ...]) -> tuple[str, ...]:
     """Compute a lexeme's features.
 
     text (str): The lexeme's text.
-    features (tuple[str, ...]): Names of features, keys of FEATURES.
+    features (tuple[str, ...]): Names of features, of FEATURES.
     RETURNS (tuple[str, ...]): Their values, in order.
     """
-    return tuple(FEATURES[name](text) for name in features)
+    form = normal_form(text)
+    return tuple(
+        _OF_TEXT[name](text) if name in _OF_TEXT else _OF_FORM[name](form) for name in features
+    )
 
 
-class Lexemes(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Lexemes:
     """The distinct lexemes of a batch.
 
     texts (list[str]): Each distinct lexeme's text, nU in all.
@@ -82,6 +127,21 @@ class Lexemes(NamedTuple):
     inverse: numpy.ndarray
     lengths: list[int]
     vocabs: list[Vocab]
+
+    @cached_property
+    def forms(self) -> list[str]:
+        """RETURNS (list[str]): Each distinct lexeme's normal form."""
+        return [normal_form(text) for text in self.texts]
+
+    def feature(self, name: str) -> list[str]:
+        """Compute a feature of all lexemes.
+
+        name (str): One of FEATURES.
+        RETURNS (list[str]): Each distinct lexeme's value.
+        """
+        if name in _OF_TEXT:
+            return list(map(_OF_TEXT[name], self.texts))
+        return list(map(_OF_FORM[name], self.forms))
 
     @property
     def occurrences(self) -> list[int]:

@@ -23,8 +23,8 @@ from thinc.model import deserialize_attr, serialize_attr
 from thinc.types import Floats2d, Ints1d, Ints2d
 
 from ..lexical.phrases import Matches, PhraseTrie
-from ..normalization import URL, USER
-from .features import distinct_lexemes, lexeme_features
+from ..normalization import URL, USER, normal_form
+from .features import Lexemes, distinct_lexemes
 from .tables import add_gradient, draw_table
 
 InT: TypeAlias = list[Doc]
@@ -71,6 +71,8 @@ def GazetteerEmbed(
             "min_count": min_count,
             "max_length": max_length,
             "fit_gazetteer": fit_gazetteer,
+            "number_words": number_words,
+            "embed_words": embed_words,
         },
     )
 
@@ -119,6 +121,30 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, C
     return ops.unflatten(Y, lengths), backprop
 
 
+def number_words(model: Model[InT, OutT], lexemes: Lexemes) -> Ints1d:
+    """RETURNS (Ints1d): (nU,) what embed_words has to know of each lexeme."""
+    return model.attrs["gazetteer"].trie.numbers(lexemes.forms)
+
+
+def embed_words(
+    model: Model[InT, OutT], words: Ints1d, lengths: Sequence[int]
+) -> tuple[Ints1d, Floats2d]:
+    """Predict what the layer predicts, but for few tokens only.
+
+    words (Ints1d): (N,) what number_words has found of each token's lexeme.
+    lengths (Sequence[int]): How many tokens each doc has.
+    RETURNS (tuple[Ints1d, Floats2d]): (k,) the tokens whose vectors are not zeros, in order, and
+        (k, width) these vectors.
+    """
+    pairs, rows = model.attrs["gazetteer"].features_of_words(words, lengths)
+    vectors = model.get_param("E")[model.ops.asarray1i(rows)]
+    # The pairs are sorted by token.
+    firsts = numpy.flatnonzero(numpy.diff(pairs, prepend=-1))
+    if len(firsts) < len(pairs):
+        vectors = model.ops.xp.add.reduceat(vectors, firsts, axis=0)
+    return pairs[firsts], vectors
+
+
 @dataclass(frozen=True, eq=False)
 class Gazetteer:
     """Phrases of nK types, and what is known of them. It is never changed, only replaced.
@@ -158,11 +184,26 @@ class Gazetteer:
         hold_out (bool): Whether to look up each doc as if the training data lacked its text.
         RETURNS (tuple[Ints1d, Ints1d]): Token and feature of each pair, distinct and sorted.
         """
-        matches = _find(self.trie, docs)
+        text_keys = _text_keys(docs) if hold_out else None
+        return self._features(_find(self.trie, docs), [len(doc) for doc in docs], text_keys)
+
+    def features_of_words(self, words: Ints1d, lengths: Sequence[int]) -> tuple[Ints1d, Ints1d]:
+        """Find the features of the tokens of a batch whose words are looked up already.
+
+        words (Ints1d): (N,) the number of each token's normal form in the trie.
+        lengths (Sequence[int]): How many tokens each doc has.
+        RETURNS (tuple[Ints1d, Ints1d]): Token and feature of each pair, distinct and sorted.
+        """
+        return self._features(self.trie.find_numbers(words, lengths), lengths, None)
+
+    def _features(
+        self, matches: Matches, lengths: Sequence[int], text_keys: Ints1d | None
+    ) -> tuple[Ints1d, Ints1d]:
+        """text_keys (Optional[Ints1d]): The docs' keys, if they are to be held out."""
         if not len(matches.starts):
             return matches.starts, matches.starts
         listed = self._listed_features(matches)
-        trained = self._trained_features(matches, docs, hold_out)
+        trained = self._trained_features(matches, lengths, text_keys)
         # Where matches overlap, a token may get the same feature twice.
         pairs = numpy.unique(numpy.concatenate([listed, trained]))
         return numpy.divmod(pairs, self.n_features)
@@ -173,10 +214,12 @@ class Gazetteer:
         which, types = numpy.nonzero(self.listed[matches.phrases])
         return self._spread(matches.select(which), types)
 
-    def _trained_features(self, matches: Matches, docs: Sequence[Doc], hold_out: bool) -> Ints1d:
+    def _trained_features(
+        self, matches: Matches, lengths: Sequence[int], text_keys: Ints1d | None
+    ) -> Ints1d:
         matches = matches.select(matches.phrases < len(self.counts))
-        if hold_out:
-            keys = _text_keys(docs)[_doc_numbers(docs, matches)]
+        if text_keys is not None:
+            keys = text_keys[_doc_numbers(lengths, matches)]
             counts = self.counts[matches.phrases] - self._own(keys, matches.phrases)
         else:
             counts = self.counts[matches.phrases]
@@ -279,7 +322,7 @@ def _count(
     lengths, labels, n_missing = _gold(docs, types)
     ends = matches.starts + matches.lengths
     matches = matches.select(n_missing[ends] == n_missing[matches.starts])
-    keys = _text_keys(docs)[_doc_numbers(docs, matches)]
+    keys = _text_keys(docs)[_doc_numbers([len(doc) for doc in docs], matches)]
     is_entity = lengths[matches.starts] == matches.lengths
     entities = matches.select(is_entity)
     rows = numpy.concatenate([matches.phrases, entities.phrases])
@@ -313,18 +356,16 @@ def _gold(docs: Sequence[Doc], types: Sequence[str]) -> tuple[Ints1d, Ints1d, In
 
 def _find(trie: PhraseTrie, docs: Sequence[Doc]) -> Matches:
     lexemes = distinct_lexemes(docs)
-    return trie.find(_forms(lexemes.texts), lexemes.inverse, lexemes.lengths)
+    return trie.find(lexemes.forms, lexemes.inverse, lexemes.lengths)
 
 
 def _forms(texts: Iterable[str]) -> Phrase:
-    # Not normal_form itself, because this remembers.
-    return tuple(lexeme_features(text, ("norm",))[0] for text in texts)
+    return tuple(map(normal_form, texts))
 
 
-def _doc_numbers(docs: Sequence[Doc], matches: Matches) -> Ints1d:
+def _doc_numbers(lengths: Sequence[int], matches: Matches) -> Ints1d:
     """RETURNS (Ints1d): (nM,) the number of the doc that each match stands in."""
-    ends = numpy.cumsum([len(doc) for doc in docs])
-    return numpy.searchsorted(ends, matches.starts, side="right")
+    return numpy.searchsorted(numpy.cumsum(lengths), matches.starts, side="right")
 
 
 def _text_keys(docs: Iterable[Doc]) -> Ints1d:

@@ -99,13 +99,11 @@ def _fit(model: Model[InT, OutT], words: Counter[str]) -> None:
 
 def _rows(model: Model[InT, OutT], lexemes: InT) -> Ints2d:
     """Look the lexemes up: (nU, features)."""
-    features = tuple(model.param_names)
-    known = vocabularies(model)
     rows = [
-        [vocabulary.row(value) for vocabulary, value in zip(known, values, strict=True)]
-        for values in (lexeme_features(text, features) for text in lexemes.texts)
+        vocabulary.rows(lexemes.feature(name))
+        for name, vocabulary in zip(model.param_names, vocabularies(model), strict=True)
     ]
-    return numpy.asarray(rows, dtype="int64").reshape(len(rows), len(features))
+    return numpy.stack(rows, axis=1)
 
 
 def _drop_values(model: Model[InT, OutT], rows: Ints2d) -> Ints2d:

@@ -13,7 +13,7 @@ from .features import Lexemes
 _HASH_SIGNS = ("#", "＃")
 
 
-@lru_cache(maxsize=2**16)
+@lru_cache(maxsize=2**15)
 def lookup_keys(text: str) -> tuple[int, ...]:
     """Find the keys under which a lexeme may be known, to be tried in order.
 

@@ -1,21 +1,35 @@
 """The taggers: token vectors to a distribution over tags, each token's or the sequence's."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, Softmax_v2, chain, glorot_uniform_init, with_array
+from thinc.layers.chain import forward as forward_chain
 from thinc.types import Floats2d
 
 from ..layers import crf
 from ..layers.heads import CRFHead, SoftmaxHead
+from .lexeme_cache import LexemeCache
+from .prediction import can_predict_by_lexeme, predict_by_lexeme
 
 InT = list[Doc]
 OutT = list[Floats2d]
 
+# How many lexemes a tagger remembers: those that make up nine of ten tokens of tweets. Each takes
+# 8 * hidden_width numbers, 64 MB in all with 100 hidden units.
+CACHE_SIZE = 20_000
 # How much smaller than that of O the logit of a new tag is.
 NEW_TAG_MARGIN = 5.0
 
 
 def BiLSTMTagger(
-    tok2vec: Model[InT, OutT], nO: int | None = None, *, dropout: float = 0.0
+    tok2vec: Model[InT, OutT],
+    nO: int | None = None,
+    *,
+    dropout: float = 0.0,
+    cache_size: int = CACHE_SIZE,
 ) -> Model[InT, OutT]:
     """Tag each token: token vectors, a dense layer, a softmax over the tags.
 
@@ -23,6 +37,7 @@ def BiLSTMTagger(
         spacy-twitter-ner.BiLSTMEncoder.v1, or a spacy.Tok2VecListener.v1.
     nO (Optional[int]): The number of tags. Found from the labels at initialisation if not given.
     dropout (float): Rate on the token vectors; spaCy's [training] dropout overwrites it.
+    cache_size (int): Of how many lexemes prediction remembers what it computed; 0 for none.
     RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, nO) array of probabilities a doc. Its
         backpropagation expects the gradient of the softmax's input.
     """
@@ -32,12 +47,15 @@ def BiLSTMTagger(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
     model.attrs["head"] = SoftmaxHead()
-    model.attrs["resize_output"] = resize_output
-    return model
+    return _finish(model, cache_size)
 
 
 def BiLSTMCRFTagger(
-    tok2vec: Model[InT, OutT], nO: int | None = None, *, dropout: float = 0.0
+    tok2vec: Model[InT, OutT],
+    nO: int | None = None,
+    *,
+    dropout: float = 0.0,
+    cache_size: int = CACHE_SIZE,
 ) -> Model[InT, crf.Lattice]:
     """Tag each sequence: token vectors, a dense layer, a conditional random field over BIO tags
     (Huang, Xu & Yu 2015). Invalid sequences of tags have probability zero.
@@ -46,6 +64,7 @@ def BiLSTMCRFTagger(
         spacy-twitter-ner.BiLSTMEncoder.v1, or a spacy.Tok2VecListener.v1.
     nO (Optional[int]): The number of tags. Found from the labels at initialisation if not given.
     dropout (float): Rate on the token vectors; spaCy's [training] dropout overwrites it.
+    cache_size (int): Of how many lexemes prediction remembers what it computed; 0 for none.
     RETURNS (Model[list[Doc], Lattice]): The scores of all tag sequences. Its backpropagation
         expects a Lattice of gradients.
     """
@@ -58,8 +77,40 @@ def BiLSTMCRFTagger(
     model.set_ref("output_layer", output_layer)
     model.set_ref("crf", crf_layer)
     model.attrs["head"] = CRFHead()
+    return _finish(model, cache_size)
+
+
+def _finish(model: Model, cache_size: int) -> Model:
     model.attrs["resize_output"] = resize_output
+    model.attrs["lexeme_cache"] = LexemeCache(cache_size)
+    model.replace_callbacks(forward, init=model.init)
     return model
+
+
+def forward(model: Model, docs: InT, is_train: bool) -> tuple[Any, Callable]:
+    """The layers one after another; but prediction takes a shorter way to the same scores, if
+    the layers allow it."""
+    tok2vec, emit, *crf_layers = model.layers
+    if is_train or not can_predict_by_lexeme(tok2vec, docs):
+        return forward_chain(model, docs, is_train)
+    vectors = predict_by_lexeme(tok2vec, docs, model.attrs["lexeme_cache"])
+    emissions = _dense(emit.layers[0].layers[-1], vectors)
+    lengths = [len(doc) for doc in docs]
+    if crf_layers:
+        return crf.score_sequences(crf_layers[0], emissions, lengths), _no_backprop
+    return numpy.split(emissions, numpy.cumsum(lengths)[:-1]), _no_backprop
+
+
+def _dense(layer: Model[Floats2d, Floats2d], X: Floats2d) -> Floats2d:
+    """What the output layer predicts. Thinc's product takes several times as long for outputs as
+    few as tags are."""
+    Y = X @ layer.get_param("W").T
+    Y += layer.get_param("b")
+    return layer.ops.softmax(Y, inplace=True) if layer.name == "softmax" else Y
+
+
+def _no_backprop(d_scores: Any) -> InT:
+    raise RuntimeError("a prediction has no gradient: call the model with is_train=True")
 
 
 def resize_output(model: Model, nO: int) -> Model:

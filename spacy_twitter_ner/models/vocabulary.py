@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import numpy
 import srsly
 from spacy.util import logger
 from thinc.model import deserialize_attr, serialize_attr
+from thinc.types import Ints1d
 
 UNKNOWN = 0
 
@@ -58,6 +60,11 @@ class Vocabulary:
     def row(self, key: str) -> int:
         """RETURNS (int): The string's row; 0 if it is not known."""
         return self._rows.get(key, UNKNOWN)
+
+    def rows(self, keys: Iterable[str]) -> Ints1d:
+        """RETURNS (Ints1d): The rows of many strings."""
+        row_of = self._rows.get
+        return numpy.asarray([row_of(key, UNKNOWN) for key in keys], dtype="int64")
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps({"keys": self.keys, "n_frequent": self.n_frequent})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy
 from spacy.attrs import ENT_IOB, IS_SPACE, SENT_START
 from spacy.tokens import Doc, Span
-from thinc.types import Ints1d
+from thinc.types import ArrayXd, Ints1d
 
 from ..layers.spans import TypedSpans
 from .gold import IOB_BEGIN, IOB_INSIDE, OUTSIDE
@@ -85,6 +85,17 @@ def find_spans(tags: Ints1d) -> TypedSpans:
     ends_before = numpy.append(numpy.flatnonzero(is_begin | (tags == OUTSIDE)), len(tags))
     ends = ends_before[numpy.searchsorted(ends_before, starts, side="right")]
     return TypedSpans(starts, ends, tags[starts] // 2)
+
+
+def split_by_doc(rows: ArrayXd, lengths: Sequence[int]) -> list[ArrayXd]:
+    """Split what a batch's tokens have, without the time that numpy.split takes for each doc.
+
+    rows (ArrayXd): (N, ...) a row for each token.
+    lengths (Sequence[int]): How many tokens each doc has.
+    RETURNS (list[ArrayXd]): Each doc's rows, which are not copied.
+    """
+    ends = numpy.cumsum(lengths).tolist()
+    return [rows[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 def set_entities(doc: Doc, entities: list[Span]) -> None:

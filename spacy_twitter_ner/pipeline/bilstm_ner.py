@@ -7,7 +7,6 @@ from typing import Any
 import numpy
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
@@ -21,7 +20,9 @@ from .confidence import ScoredTags
 from .fitting import fit_embeddings
 from .gold import MISSING, gold_tags, warn_of_cut_entities
 from .prediction import SequencePredictor, validate_settings
+from .remembering import RememberingPipe
 from .scores import register_confidence, set_scores
+from .serialization import CheckedSerialization
 from .windows import validate_window_length
 
 default_model_config = """
@@ -112,7 +113,7 @@ def make_twitter_bilstm_ner(
     )
 
 
-class TwitterBiLSTMNER(SequencePredictor, TrainablePipe):
+class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
@@ -343,6 +344,7 @@ class TwitterBiLSTMNER(SequencePredictor, TrainablePipe):
             X=[example.predicted for example in sample],
             Y=[self.model.ops.alloc2f(len(example.predicted), n_tags) for example in sample],
         )
+        self.forget_lexemes()
 
     def add_label(self, label: str) -> int:
         """Add an entity type. A model that is trained already keeps what it knows of the others.

@@ -10,7 +10,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
 
 from ..layers.heads import Head
-from .annotation import entity_constraints, trim_white_space
+from .annotation import entity_constraints, split_by_doc, trim_white_space
 from .confidence import (
     Analysis,
     DocLattice,
@@ -81,7 +81,7 @@ class SequencePredictor:
         scores = self._score(docs)
         tags = trim_white_space(self._head.decode(scores, no_begin, no_inside), is_space)
         if not self.spans_key and self.cfg["threshold"] == 0.0:
-            return numpy.split(tags, numpy.cumsum(lengths)[:-1])
+            return split_by_doc(tags, lengths)
         lattice = DocLattice(self._head.get_lattice(scores), no_begin, no_inside, is_space)
         return score_tags(
             lattice,
@@ -105,7 +105,7 @@ class SequencePredictor:
         scores = self._score(docs)
         if self.cfg["temperature"] != 1.0:
             scores = self._head.temper(scores, self.cfg["temperature"])
-        return numpy.split(self._head.get_posteriors(scores), numpy.cumsum(lengths)[:-1])
+        return split_by_doc(self._head.get_posteriors(scores), lengths)
 
     def predict_kbest(
         self, docs: Iterable[Doc], k: int = 5, *, keep_ents: bool = False

@@ -2,7 +2,8 @@
 
 import multiprocessing
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy
 import pytest
@@ -14,7 +15,7 @@ from thinc.types import Ragged
 from spacy_twitter_ner.layers import packing, recurrent
 from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict_projected
 from spacy_twitter_ner.layers.lstm import GateWeights
-from spacy_twitter_ner.layers.recurrent import for_both_directions, set_threads
+from spacy_twitter_ner.layers.recurrent import Plan, plan_directions, set_threads
 
 from .gradients import make_batch, randomise
 
@@ -147,16 +148,16 @@ def test_weights_made_ready_beforehand() -> None:
 def readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads in which directions are read."""
     names: list[str] = []
-    run_steps = recurrent.for_both_directions
+    run = Plan.run
 
-    def watch(model, read, n_rows):
-        def named(direction: int):
-            names.append(threading.current_thread().name)
-            return read(direction)
+    def watch(plan: Plan, read: Callable[[slice], Any]) -> list[Any]:
+        def named(directions: slice) -> Any:
+            names.extend([threading.current_thread().name] * (directions.stop - directions.start))
+            return read(directions)
 
-        return run_steps(model, named, n_rows)
+        return run(plan, named)
 
-    monkeypatch.setattr("spacy_twitter_ner.layers.bilstm.for_both_directions", watch)
+    monkeypatch.setattr(Plan, "run", watch)
     return names
 
 
@@ -181,16 +182,30 @@ def test_two_threads(readers: list[str], is_train: bool) -> None:
         assert (one == two).all()
 
 
-def test_threads_keep_the_handling_of_floating_point_errors() -> None:
-    model = BiLSTM(2, 2, threads=2)
+@pytest.mark.parametrize("n_sequences", [1, 1000])
+def test_threads_keep_the_handling_of_floating_point_errors(n_sequences: int) -> None:
+    plan = plan_directions(BiLSTM(2, 2, threads=2), 1000, n_sequences)
 
-    def overflow(direction: int) -> numpy.ndarray:
-        return numpy.exp(numpy.full(1, 1000.0 * direction))
+    def overflow(directions: slice) -> numpy.ndarray:
+        return numpy.exp(numpy.full(1, 1000.0 * directions.start))
 
     with numpy.errstate(over="ignore"):
-        for_both_directions(model, overflow, 1000)
+        assert plan.run(overflow) == [1.0, numpy.inf]
     with numpy.errstate(over="raise"), pytest.raises(FloatingPointError):
-        for_both_directions(model, overflow, 1000)
+        plan.run(overflow)
+
+
+@any_batch
+def test_one_direction_after_the_other(lengths: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, X = make_model("float64"), make_batch(lengths, 4)
+    results = []
+    for n_sequences in (10**6, 0):
+        monkeypatch.setattr(recurrent, "MIN_SEQUENCES_FOR_ONE_BY_ONE", n_sequences)
+        assert len(plan_directions(model, 1, 1).parts) == (1 if n_sequences else 2)
+        Y, backprop = model(X, is_train=True)
+        results.append((model.predict(X).dataXd, Y.dataXd, backprop(Y).dataXd))
+    for both, one_by_one in zip(*results, strict=True):
+        assert one_by_one == pytest.approx(both, abs=1e-12)
 
 
 def test_no_second_thread_where_it_could_hurt(

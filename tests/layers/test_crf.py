@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import CRF, Lattice, log_likelihood, marginals, resize, viterbi
+from spacy_twitter_ner.layers.crf import CRF, Lattice, log_likelihood, marginals, resize
+from spacy_twitter_ner.layers.viterbi import viterbi
 
 from .crf_oracle import GOLD, LENGTHS, SCORES, assert_same_lattice, make_lattice
 from .decoding_oracle import draw_masks, lattices

@@ -12,8 +12,8 @@ from spacy_twitter_ner.layers.crf import (
     bio_transitions,
     log_likelihood,
     marginals,
-    viterbi,
 )
+from spacy_twitter_ner.layers.viterbi import viterbi
 
 from .crf_oracle import (
     GOLD,

@@ -5,9 +5,10 @@ from typing import Any
 import numpy
 import pytest
 
-from spacy_twitter_ner.layers.crf import Lattice, log_likelihood, viterbi
+from spacy_twitter_ner.layers.crf import Lattice, log_likelihood
 from spacy_twitter_ner.layers.decoding import decode_bio
 from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
+from spacy_twitter_ner.layers.viterbi import viterbi
 
 from ..layers.crf_oracle import (
     SCORES,

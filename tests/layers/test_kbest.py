@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import Lattice, viterbi
+from spacy_twitter_ner.layers.crf import Lattice
 from spacy_twitter_ner.layers.kbest import kbest
+from spacy_twitter_ner.layers.viterbi import viterbi
 
 from .crf_oracle import make_lattice, valid_sequences
 from .spans_oracle import masked

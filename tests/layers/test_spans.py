@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import Lattice, marginals, viterbi
+from spacy_twitter_ner.layers.crf import Lattice, marginals
 from spacy_twitter_ner.layers.spans import (
     TypedSpans,
     begun_posteriors,
@@ -13,6 +13,7 @@ from spacy_twitter_ner.layers.spans import (
     probable_spans,
     span_posteriors,
 )
+from spacy_twitter_ner.layers.viterbi import viterbi
 
 from .crf_oracle import log_sums, make_lattice
 from .spans_oracle import all_span_posteriors, masked, sequence_probabilities, spans_of

@@ -135,7 +135,8 @@ def test_dropout_is_for_training_only(architecture: Callable[..., Model]) -> Non
     assert loss(False) == before
     assert loss(True) != before
     set_dropout_rate(model, 0.0)
-    assert loss(True) == before
+    # Prediction adds up in another order.
+    assert loss(True) == pytest.approx(before, abs=1e-5)
 
 
 def test_resize_keeps_what_is_known_of_the_old_tags() -> None:

@@ -80,7 +80,8 @@ def test_neither_bytes_nor_the_disk_matter(tweet_nlp, loaded, text):
         for ours, theirs in zip(
             *(_posteriors(each, text) for each in (nlp, tweet_nlp)), strict=True
         ):
-            numpy.testing.assert_array_equal(ours, theirs)
+            # Where an array lies in memory may decide the order of a sum.
+            numpy.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def _posteriors(nlp, text):

@@ -7,7 +7,6 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
-from .test_prediction import safe_start_method  # noqa: F401 (a fixture)
 from .util import NAME, TEST_TEXTS, add_small_ner, entities, make_examples, train, trained_ner
 
 
@@ -74,7 +73,7 @@ def test_bytes_and_doc_bin(scored):
         assert by_attribute(loaded) == scores(docs)
 
 
-def test_two_processes(scored, safe_start_method):  # noqa: F811
+def test_two_processes(scored, safe_start_method):
     docs = list(scored.pipe(TEST_TEXTS, n_process=2, batch_size=3))
     expected = list(scored.pipe(TEST_TEXTS, batch_size=3))
     assert scores(docs) == scores(expected)

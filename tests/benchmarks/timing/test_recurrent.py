@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy
 import pytest
+from thinc.api import Model
 from thinc.types import Padded, Ragged
 
 from spacy_twitter_ner.layers.bilstm import BiLSTM
@@ -30,9 +31,18 @@ def test_thinc_trains_not() -> None:
     assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=True)) == {OURS}
 
 
-def test_ours_and_thinc_read_all_rows() -> None:
+def test_ours_and_thinc_read_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    predict, outputs = Model.predict, []
+
+    def spy(model: Model, X: Any) -> Any:
+        outputs.append(predict(model, X))
+        return outputs[-1]
+
+    monkeypatch.setattr(Model, "predict", spy)
     layers = make_layers(None, LENGTHS, 2, 4, 3, is_train=False)
-    ours, thinc = layers[OURS](), layers[THINC]()
+    layers[OURS]()
+    layers[THINC]()
+    ours, thinc = outputs[:3], outputs[3:]
     assert all(isinstance(Y, Ragged) for Y in ours)
     assert [Y.dataXd.shape for Y in ours] == [(4, 6), (7, 6), (4, 6)]
     assert all(isinstance(Y, Padded) for Y in thinc)
@@ -61,7 +71,7 @@ def test_torch_reads_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_our_training_runs_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
     models = []
     monkeypatch.setattr(
-        recurrent, "BiLSTM", lambda *args: models.append(BiLSTM(*args)) or models[0]
+        recurrent, "BiLSTM", lambda *args, **kw: models.append(BiLSTM(*args, **kw)) or models[0]
     )
     make_layers(None, LENGTHS, 2, 4, 3, is_train=True)[OURS]()
     for name in models[0].param_names:
@@ -80,3 +90,27 @@ def test_torch_training_runs_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes.clear()
     layers[PADDED]()
     assert shapes == [(2, 2, 6), (4, 2, 6), (5, 1, 6)]
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 1), (2, 2), (16, 2)])
+@pytest.mark.parametrize("is_train", [False, True])
+def test_threads(
+    threads: int, expected: int, is_train: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("threadpoolctl")
+    import threadpoolctl
+
+    seen = []
+    begin = Model.__call__
+
+    def spy(model: Model, X: Any, is_train: bool) -> Any:
+        blas = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+        seen.append((model.attrs["threads"], {pool["num_threads"] for pool in blas}))
+        return begin(model, X, is_train)
+
+    monkeypatch.setattr(Model, "__call__", spy)
+    monkeypatch.setattr(Model, "predict", lambda model, X: model(X, False))
+    monkeypatch.setattr(Model, "begin_update", lambda model, X: model(X, True))
+    with threadpoolctl.threadpool_limits(threads):
+        make_layers(None, LENGTHS, 2, 4, 3, is_train=is_train, threads=threads)[OURS]()
+    assert seen == [(expected, {1})] * 3

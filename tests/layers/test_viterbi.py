@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import viterbi
+from spacy_twitter_ner.layers.viterbi import viterbi
 
 from .crf_oracle import SCORES, each_sequence, is_valid, make_lattice
 from .decoding_oracle import check_is_best, check_keeps_to, draw_masks, forbid, lattices

@@ -1,0 +1,198 @@
+"""What a model computes of a lexeme alone, remembered from batch to batch."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import numpy
+from thinc.types import Floats3d, Ints1d
+
+Hashes1d: TypeAlias = numpy.ndarray
+
+# A full cache gives up at least this share of its lexemes at a time: one by one would take longer.
+EVICTED_SHARE = 1 / 8
+SMALLEST = 1024
+
+
+class KnownLexemes(NamedTuple):
+    """Lexemes and what is known of them.
+
+    projected (Floats3d): (2, n, width) for each of both directions, a row for each lexeme.
+    words (Ints1d): (n,) the lexemes' numbers in the gazetteer.
+    """
+
+    projected: Floats3d
+    words: Ints1d
+
+
+PreparedT = TypeVar("PreparedT")
+
+
+class LexemeCache:
+    """Remembers lexemes by their hashes, the most recently used ones if there are too many.
+
+    It holds no strings and no Lexeme objects, so that it outlives a memory zone. Threads may share
+    it: what one of them is reading is not overwritten. It is neither stored nor copied with a
+    model: a copy is empty.
+
+    size (int): How many lexemes at most; 0 remembers nothing.
+    RAISES (ValueError): If it is negative.
+    """
+
+    _state: Any
+    _prepared: Any
+    _known: KnownLexemes
+
+    def __init__(self, size: int) -> None:
+        if size < 0:
+            raise ValueError(f"cache_size must be 0 or more lexemes, not {size}")
+        self.size = size
+        self._reset()
+
+    def __reduce__(self) -> tuple[type["LexemeCache"], tuple[int]]:
+        """Of a copy or a pickle only the size is kept."""
+        return LexemeCache, (self.size,)
+
+    def __len__(self) -> int:
+        """RETURNS (int): How many lexemes are remembered."""
+        return len(self._hashes)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._forget()
+
+    @contextmanager
+    def look_up(
+        self,
+        hashes: Hashes1d,
+        state: Any,
+        prepare: Callable[[], PreparedT],
+        compute: Callable[[PreparedT, Hashes1d], KnownLexemes],
+    ) -> Iterator[tuple[PreparedT, KnownLexemes, Ints1d]]:
+        """Find what is known of the lexemes of a batch; compute it of those that are new.
+
+        hashes (Hashes1d): (N,) the hash of each token's lexeme.
+        state (Any): What is known depends on this; if it differs from the last call's, everything
+            is forgotten.
+        prepare (Callable): Makes what is needed to compute, once for each state.
+        compute (Callable): Computes what is to be known of distinct lexemes, by their hashes.
+        YIELDS (tuple[PreparedT, KnownLexemes, Ints1d]): What prepare made; lexemes; and (N,) each
+            token's row among them. Within the context they do not change.
+        """
+        if os.getpid() != self._process:
+            # A fork may have copied a lock that another thread held.
+            self._reset()
+        with self._lock:
+            if state != self._state:
+                self._forget()
+                self._prepared, self._state = prepare(), state
+            self._time += 1
+            prepared, now = self._prepared, self._time
+            rows = self._rows_of(hashes, partial(compute, prepared))
+            known = self._known
+            self._readers.add(now)
+        try:
+            if rows is None:
+                distinct, rows = numpy.unique(hashes, return_inverse=True)
+                known = compute(prepared, distinct)
+            yield prepared, known, rows
+        finally:
+            with self._lock:
+                self._readers.discard(now)
+
+    def _reset(self) -> None:
+        self._lock = Lock()
+        self._process = os.getpid()
+        self._time = 0
+        self._readers: set[int] = set()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start anew with new arrays: others may still read the old ones."""
+        self._state = self._prepared = None
+        self._known = KnownLexemes(numpy.zeros((2, 0, 0)), numpy.zeros(0, dtype="int64"))
+        # The hashes are sorted; each has its row.
+        self._hashes = numpy.zeros(0, dtype="uint64")
+        self._rows = numpy.zeros(0, dtype="int64")
+        self._free = numpy.zeros(0, dtype="int64")
+        # When each row was last asked for.
+        self._last_used = numpy.zeros(0, dtype="int64")
+
+    def _rows_of(
+        self, hashes: Hashes1d, compute: Callable[[Hashes1d], KnownLexemes]
+    ) -> Ints1d | None:
+        """RETURNS (Optional[Ints1d]): (N,) each token's row; None if there is no room."""
+        if self.size == 0:
+            return None
+        is_known, rows = self._find(hashes)
+        self._last_used[rows[is_known]] = self._time
+        if is_known.all():
+            return rows
+        new = numpy.unique(hashes[~is_known])
+        if len(new) > self.size or not self._make_room(len(new)):
+            return None
+        self._add(new, compute(new))
+        return self._find(hashes)[1]
+
+    def _find(self, hashes: Hashes1d) -> tuple[numpy.ndarray, Ints1d]:
+        """RETURNS (tuple[numpy.ndarray, Ints1d]): (N,) which are known, and the rows of those."""
+        if not len(self._hashes):
+            return numpy.zeros(len(hashes), dtype=bool), numpy.zeros(len(hashes), dtype="int64")
+        places = numpy.searchsorted(self._hashes, hashes)
+        numpy.minimum(places, len(self._hashes) - 1, out=places)
+        return self._hashes[places] == hashes, self._rows[places]
+
+    def _make_room(self, n_new: int) -> bool:
+        """Forget the lexemes that were not asked for longest, if need be.
+
+        RETURNS (bool): Whether there is room now.
+        """
+        n_missing = len(self) + n_new - self.size
+        if n_missing <= 0:
+            return True
+        used = self._last_used[self._rows]
+        # Those of this batch, and those that other threads are reading, have to stay.
+        candidates = numpy.flatnonzero(used < min(self._readers, default=self._time))
+        if len(candidates) < n_missing:
+            return False
+        n_evicted = min(max(n_missing, int(self.size * EVICTED_SHARE)), len(candidates))
+        oldest = numpy.argpartition(used[candidates], n_evicted - 1)[:n_evicted]
+        evicted = candidates[oldest]
+        self._free = numpy.concatenate([self._free, self._rows[evicted]])
+        self._hashes = numpy.delete(self._hashes, evicted)
+        self._rows = numpy.delete(self._rows, evicted)
+        return True
+
+    def _add(self, new: Hashes1d, known: KnownLexemes) -> None:
+        self._grow(len(new), known)
+        rows, self._free = self._free[: len(new)], self._free[len(new) :]
+        self._known.projected[:, rows] = known.projected
+        self._known.words[rows] = known.words
+        self._last_used[rows] = self._time
+        places = numpy.searchsorted(self._hashes, new)
+        self._hashes = numpy.insert(self._hashes, places, new)
+        self._rows = numpy.insert(self._rows, places, rows)
+
+    def _grow(self, n_new: int, like: KnownLexemes) -> None:
+        """Make new arrays, twice as large, if there are not enough free rows."""
+        capacity = len(self._last_used)
+        if len(self._free) >= n_new:
+            return
+        larger = min(max(2 * capacity, len(self) + n_new, SMALLEST), self.size)
+        directions, _, width = like.projected.shape
+        known = KnownLexemes(
+            numpy.empty((directions, larger, width), dtype=like.projected.dtype),
+            numpy.zeros(larger, dtype=like.words.dtype),
+        )
+        if capacity:
+            known.projected[:, :capacity] = self._known.projected
+            known.words[:capacity] = self._known.words
+        self._known = known
+        self._free = numpy.concatenate([self._free, numpy.arange(capacity, larger)])
+        last_used = numpy.zeros(larger, dtype="int64")
+        last_used[:capacity] = self._last_used
+        self._last_used = last_used
