@@ -2,19 +2,36 @@
 
 import sys
 
-from . import check, convert, curves, draw, facts, lexical, merge_vectors, report, show, silver
+from . import (
+    calibrate,
+    check,
+    convert,
+    curves,
+    draw,
+    explain,
+    facts,
+    lexical,
+    merge_vectors,
+    reliability,
+    report,
+    show,
+    silver,
+)
 from .app import NAME, app
 
 __all__ = [
     "app",
+    "calibrate",
     "check",
     "convert",
     "curves",
     "draw",
+    "explain",
     "facts",
     "lexical",
     "main",
     "merge_vectors",
+    "reliability",
     "report",
     "show",
     "silver",

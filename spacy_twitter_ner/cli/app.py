@@ -101,3 +101,8 @@ def count_of(things: Sized, noun: str) -> str:
 def describe_repair(problem: Problem) -> str:
     """RETURNS (str): A problem and what was done about it, in a line."""
     return f"{problem} ({problem.repair})" if problem.repair else str(problem)
+
+
+def printable(text: str) -> str:
+    """RETURNS (str): A text without what would command the terminal, which tweets may hold."""
+    return "".join(char if char.isprintable() or char == "\u200d" else " " for char in text)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from ..evaluation.progress import FILE_NAME, read_progress
 from .app import app, errors_as_messages
 
 
@@ -16,7 +15,7 @@ def curves_cli(
         Path,
         typer.Argument(
             metavar="PROGRESS",
-            help=f"{FILE_NAME} of a training, or the folder that `spacy train` wrote it to",
+            help="progress.jsonl of a training, or the folder that `spacy train` wrote it to",
         ),
     ],
     outputs: Annotated[
@@ -32,6 +31,7 @@ def curves_cli(
     training; this command draws it while the training runs, or anew. Without --output the
     pictures are curves.png and curves.svg beside the file.
     """
+    from ..evaluation.progress import FILE_NAME, read_progress
     from ..viz.curves import draw_curves
 
     with errors_as_messages(msg):

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages
+from .app import app, errors_as_messages, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.text import Text
     from spacy.tokens import Doc
+
+    from ..iob import TokenSpan
 
 
 @app.command("show")
@@ -22,12 +26,14 @@ def show_cli(
     ] = None,
 ) -> None:
     """
-    Print tweets with their entities in colour, each with its type; where output is no terminal,
-    in brackets: [Drake musicartist]. For example:
+    Print tweets with their entities in colour, each with its type and, if the pipeline tells, how
+    probable it is; where output is no terminal, in brackets: [Drake musicartist 93%]. For example:
     spacy-twitter-ner show training/sample/bilstm_crf/model-best "saw Drake in Chicago"
     """
     import spacy
     from rich.console import Console
+
+    from ..evaluation.predictions import entity_scores, scores_stored
 
     with errors_as_messages(msg):
         if not texts and sys.stdin.isatty():
@@ -35,14 +41,20 @@ def show_cli(
         nlp = spacy.load(model)
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         lines = texts or (line.rstrip("\n") for line in sys.stdin)
-        for doc in nlp.pipe(line for line in lines if line.strip()):
-            console.print(colour_entities(doc, in_colour=console.color_system is not None))
+        with scores_stored(nlp) as key:
+            for doc in nlp.pipe(line for line in lines if line.strip()):
+                scores = entity_scores(doc, key)
+                is_terminal = console.color_system is not None
+                console.print(colour_entities(doc, scores, in_colour=is_terminal))
 
 
-def colour_entities(doc: "Doc", *, in_colour: bool = True) -> "Text":
+def colour_entities(
+    doc: "Doc", scores: "Mapping[TokenSpan, float] | None" = None, *, in_colour: bool = True
+) -> "Text":
     """Make a text for a terminal.
 
     doc (Doc): A doc with entities.
+    scores (Optional[Mapping[TokenSpan, float]]): How probable each entity is, if that is known.
     in_colour (bool): Whether the terminal has colours.
     RETURNS (Text): Its text, each entity followed by its type.
     """
@@ -53,8 +65,10 @@ def colour_entities(doc: "Doc", *, in_colour: bool = True) -> "Text":
     colors = type_colors(doc.vocab.strings[ent.label] for ent in doc.ents)
     text, end = Text(), 0
     for ent in doc.ents:
-        text.append(_printable(doc.text[end : ent.start_char]))
-        words, label = _printable(ent.text), _printable(ent.label_)
+        text.append(printable(doc.text[end : ent.start_char]))
+        words, label = printable(ent.text), printable(ent.label_)
+        if scores is not None:
+            label += f" {scores[ent.start, ent.end, ent.label_]:.0%}"
         if in_colour:
             color = colors[ent.label_]
             text.append(f" {words} ", f"#16181d on {color}")
@@ -62,10 +76,5 @@ def colour_entities(doc: "Doc", *, in_colour: bool = True) -> "Text":
         else:
             text.append(f"[{words} {label}]")
         end = ent.end_char
-    text.append(_printable(doc.text[end:]))
+    text.append(printable(doc.text[end:]))
     return text
-
-
-def _printable(text: str) -> str:
-    """Tweets may hold what would command the terminal."""
-    return "".join(char if char.isprintable() or char == "\u200d" else " " for char in text)

@@ -1,6 +1,7 @@
 """What a pipeline finds in an annotated corpus, beside what is there."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from spacy.vocab import Vocab
 from thinc.types import Floats2d
 
 from ..iob import TokenSpan
+
+_SPANS_KEY = "spacy-twitter-ner report"
 
 
 class Tweet(NamedTuple):
@@ -84,20 +87,19 @@ def predict_corpus(
     """
     references = list(references)
     annotated = [doc for doc in references if len(doc) and doc.has_annotation("ENT_IOB")]
-    docs = list(nlp.pipe(_bare_copies(annotated, nlp.vocab)))
+    with scores_stored(nlp) as key:
+        docs = list(nlp.pipe(_bare_copies(annotated, nlp.vocab)))
     tagger = _find_tagger(nlp) if with_probabilities else None
     probabilities: Sequence[Any] = [None] * len(docs)
     if tagger is not None:
         probabilities = [row for batch in _batches(docs) for row in tagger.predict_proba(batch)]
-    tweets = [
-        Tweet(
-            tuple(token.text for token in doc),
-            doc_spans(reference),
-            [span for span in doc_spans(doc) if _is_known(reference, span)],
-            probabilities=proba,
-        )
-        for reference, doc, proba in zip(annotated, docs, probabilities, strict=True)
-    ]
+    tweets = []
+    for reference, doc, proba in zip(annotated, docs, probabilities, strict=True):
+        words = tuple(token.text for token in doc)
+        predicted = [span for span in doc_spans(doc) if _is_known(reference, span)]
+        scores = entity_scores(doc, key)
+        confidence = None if scores is None else [scores[span] for span in predicted]
+        tweets.append(Tweet(words, doc_spans(reference), predicted, confidence, proba))
     tags = tuple(tagger.tags) if tagger is not None else ()
     return Predictions(name, tweets, tags, n_skipped=len(references) - len(annotated))
 
@@ -105,6 +107,41 @@ def predict_corpus(
 def doc_spans(doc: Doc) -> list[TokenSpan]:
     """RETURNS (list[TokenSpan]): The entities of a doc, in tokens."""
     return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
+
+
+@contextmanager
+def scores_stored(nlp: Language) -> Iterator[str | None]:
+    """Let a pipeline store how probable its entities are, while it is used.
+
+    nlp (Language): The pipeline.
+    YIELDS (Optional[str]): The key of the span group in doc.spans; None if the pipeline cannot.
+    """
+    tagger = _find_tagger(nlp)
+    if tagger is None or not hasattr(tagger, "spans_key"):
+        yield None
+        return
+    before = tagger.spans_key
+    tagger.spans_key = before or _SPANS_KEY
+    try:
+        yield tagger.spans_key
+    finally:
+        tagger.spans_key = before
+
+
+def entity_scores(doc: Doc, key: str | None) -> dict[TokenSpan, float] | None:
+    """Find how probable a doc's entities are.
+
+    doc (Doc): The doc.
+    key (Optional[str]): The key of the span group that they were stored in.
+    RETURNS (Optional[dict[TokenSpan, float]]): The probability of each entity, 0..1; None if not
+        all of them are in the group.
+    """
+    group = doc.spans.get(key) if key else None
+    if group is None:
+        return None
+    spans = [(span.start, span.end, span.label_) for span in group]
+    scores = dict(zip(spans, map(float, group.attrs["scores"]), strict=True))
+    return scores if set(doc_spans(doc)) <= set(scores) else None
 
 
 def _bare_copies(docs: Iterable[Doc], vocab: Vocab) -> Iterator[Doc]:

@@ -9,21 +9,29 @@ of this form:
       "title": str,
       "splits": {split: SCORES},
       "raw_text": {split: {**SCORES, "loss": F1 on gold tokens minus F1 on raw text, or null}},
-      "against": {folder: {split or split_raw: PRF}}
+      "against": {folder: {split or split_raw: PRF}},
+      "quality": {split: QUALITY},
+      "confidence": as in confidence.json, or null
     }
 
 SCORES is {"overall": PRF, "per_type": {type: PRF}, "speed": words/s or null}.
 PRF is {"p": …, "r": …, "f": …}, fractions of 1 as in spaCy, or null where nothing was scored:
 neither the gold annotation nor the predictions hold an entity. report.md gives percentages.
+QUALITY is there if the model was run on the split (analysis.py); its form is in quality.py.
 """
 
 import json
 import math
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from .quality import ALL, Quality, quality_to_dict
+from .quality_tables import quality_tables
+from .reliability import FILE_NAME as CONFIDENCE_NAME
+from .reliability import Reliability, read_reliability, reliability_tables, reliability_to_dict
+from .tables import Table, escape_markdown, figure, percentage, tables_to_markdown
 
 SPLITS = ("train", "validation", "test")
 COMPARED_SPLITS = ("validation", "test")
@@ -72,6 +80,8 @@ class Report(NamedTuple):
     raw (dict[str, SplitScores]): Those of some of the splits on raw text.
     against (dict[str, dict[str, PRF]]): The overall scores of other models, by name and split;
         on raw text the split's name ends in "_raw".
+    quality (Sequence[Quality]): All that is known of the splits that the model was run on.
+    confidence (Optional[Reliability]): How far its confidence can be trusted, if measured.
     """
 
     title: str
@@ -79,28 +89,31 @@ class Report(NamedTuple):
     splits: dict[str, SplitScores]
     raw: dict[str, SplitScores]
     against: dict[str, dict[str, PRF]]
-
-
-class Table(NamedTuple):
-    """A table for any output: the first column is a name, all others are figures."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    quality: Sequence[Quality] = ()
+    confidence: Reliability | None = None
 
 
 def make_report(
-    metrics_dir: Path, *, title: str = DEFAULT_TITLE, against: Sequence[Path] = ()
+    metrics_dir: Path,
+    *,
+    title: str = DEFAULT_TITLE,
+    against: Sequence[Path] = (),
+    quality: Sequence[Quality] = (),
 ) -> Report:
     """Gather the metrics of a model and of those to compare it with.
 
     metrics_dir (Path): The folder of the model's evaluate outputs.
     title (str): The heading.
     against (Sequence[Path]): Folders of other models' evaluate outputs.
+    quality (Sequence[Quality]): What else is known of the model; its scores stand for those of
+        splits without an evaluate output.
     RETURNS (Report): The report.
     RAISES (MetricsError): If there are no metrics, or some cannot be read.
     """
-    splits, raw = _part_raw(read_metrics(metrics_dir))
+    known = {some.name: _quality_scores(some) for some in quality}
+    if not known or has_metrics(metrics_dir):
+        known |= read_metrics(metrics_dir)
+    splits, raw = _part_raw(dict(sorted(known.items(), key=lambda item: _split_order(item[0]))))
     names = _distinct_names([metrics_dir, *against])
     others: dict[str, dict[str, PRF]] = {}
     for path, name in zip(against, names[1:], strict=True):
@@ -110,7 +123,14 @@ def make_report(
             f"nothing to compare with: neither {' nor '.join(COMPARED_SPLITS)} was evaluated in "
             f"{', '.join(str(path) for path in against)}"
         )
-    return Report(title, names[0], splits, raw, others)
+    path = metrics_dir / CONFIDENCE_NAME
+    confidence = read_reliability(path) if path.exists() else None
+    return Report(title, names[0], splits, raw, others, quality, confidence)
+
+
+def _quality_scores(quality: Quality) -> SplitScores:
+    per_type = {label: PRF(*quality.scores[label][:3]) for label in quality.labels}
+    return SplitScores(PRF(*quality.scores[ALL][:3]), per_type, speed=None)
 
 
 def _part_raw(
@@ -120,6 +140,11 @@ def _part_raw(
     raw = {split: scores[split + RAW_SUFFIX] for split in scores if split + RAW_SUFFIX in scores}
     names = {split + RAW_SUFFIX for split in raw}
     return {split: scores[split] for split in scores if split not in names}, raw
+
+
+def has_metrics(metrics_dir: Path) -> bool:
+    """RETURNS (bool): Whether a folder has JSON files that may be evaluate outputs."""
+    return any(path.name not in (JSON_NAME, CONFIDENCE_NAME) for path in metrics_dir.glob("*.json"))
 
 
 def read_metrics(metrics_dir: Path) -> dict[str, SplitScores]:
@@ -137,7 +162,7 @@ def read_metrics(metrics_dir: Path) -> dict[str, SplitScores]:
     if not metrics_dir.is_dir():
         raise MetricsError(f"no folder of metrics at {metrics_dir}. {hint}")
     splits = {}
-    for path in sorted(metrics_dir.glob("*.json"), key=_split_order):
+    for path in sorted(metrics_dir.glob("*.json"), key=lambda path: _split_order(path.stem)):
         if path.name == JSON_NAME:
             continue
         data = _read_json(path)
@@ -148,8 +173,8 @@ def read_metrics(metrics_dir: Path) -> dict[str, SplitScores]:
     return splits
 
 
-def _split_order(path: Path) -> tuple[int, str]:
-    return (SPLITS.index(path.stem) if path.stem in SPLITS else len(SPLITS), path.stem)
+def _split_order(name: str) -> tuple[int, str]:
+    return (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)
 
 
 def _read_json(path: Path) -> object:
@@ -225,6 +250,8 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             name: {split: prf._asdict() for split, prf in scores.items()}
             for name, scores in report.against.items()
         },
+        "quality": {quality.name: quality_to_dict(quality) for quality in report.quality},
+        "confidence": report.confidence and reliability_to_dict(report.confidence),
     }
 
 
@@ -246,7 +273,7 @@ def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list
     report (Report): The report.
     type_columns (Sequence[str]): Which of P, R and F1 to show of each entity type and split.
     RETURNS (list[Table]): The overall scores; those by type, where there are any; F1 on raw text
-        beside that on gold tokens, and the comparison, where there are such.
+        beside that on gold tokens, the comparison, and confidence, where there are such.
     """
     tables = [_overall_table(report)]
     if any(scores.per_type for scores in report.splits.values()):
@@ -255,6 +282,8 @@ def report_tables(report: Report, type_columns: Sequence[str] = _HEADER) -> list
         tables.append(_raw_table(report))
     if report.against:
         tables.append(_comparison_table(report))
+    if report.confidence:
+        tables += reliability_tables(report.confidence)
     return tables
 
 
@@ -268,7 +297,7 @@ def _overall_table(report: Report) -> Table:
 
 
 def _overall_row(name: str, scores: SplitScores) -> tuple[str, ...]:
-    return (name, *_percentages(scores.overall), _figure(scores.speed, ".0f"))
+    return (name, *_percentages(scores.overall), figure(scores.speed, ".0f"))
 
 
 def _type_table(report: Report, columns: Sequence[str]) -> Table:
@@ -302,7 +331,7 @@ def _raw_table(report: Report) -> Table:
                 for scores in (gold, raw)
             ]
             loss = _loss(*pair)
-            row += [*(_percentage(prf.f) for prf in pair), _percentage(loss)]
+            row += [*(percentage(prf.f) for prf in pair), percentage(loss)]
         rows.append(tuple(row))
     return Table("F1 on gold tokens and on raw text", ("Type", *header), rows)
 
@@ -318,41 +347,22 @@ def _comparison_table(report: Report) -> Table:
         if any(split + suffix in scores for scores in models.values())
     }
     rows = [
-        (name, *(_percentage(scores[split].f) if split in scores else "-" for split in columns))
+        (name, *(percentage(scores[split].f) if split in scores else "-" for split in columns))
         for name, scores in models.items()
     ]
     return Table("Comparison", ("Model", *columns.values()), rows)
 
 
 def _percentages(prf: PRF) -> tuple[str, ...]:
-    return tuple(_percentage(value) for value in prf)
-
-
-def _percentage(value: float | None) -> str:
-    return _figure(None if value is None else value * 100, ".2f")
-
-
-def _figure(value: float | None, spec: str) -> str:
-    return "-" if value is None else format(value, spec)
+    return tuple(percentage(value) for value in prf)
 
 
 def report_to_markdown(report: Report) -> str:
     """RETURNS (str): A report as Markdown with GitHub's tables."""
-    lines = [f"# {_escape_markdown(report.title)}"]
-    for table in report_tables(report):
-        rule = ("---", *("---:" for _ in table.header[1:]))
-        lines += ["", f"## {table.title}", "", _markdown_row(table.header), _markdown_row(rule)]
-        lines += [_markdown_row(row) for row in table.rows]
+    tables = report_tables(report)
+    tables += [table for quality in report.quality for table in quality_tables(quality)]
+    lines = [f"# {escape_markdown(report.title)}", *tables_to_markdown(tables)]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(_escape_markdown(cell) for cell in cells)} |"
-
-
-def _escape_markdown(text: str) -> str:
-    # What would end a cell, open HTML or change the text; hyphens and underscores of labels stay.
-    return re.sub(r"([\\|`*<])", r"\\\1", " ".join(text.split()))
 
 
 def write_report(report: Report, output_dir: Path) -> tuple[Path, Path]:

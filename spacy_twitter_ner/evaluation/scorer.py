@@ -2,7 +2,7 @@
 tokens and on a tokenizer's own can be set side by side."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -60,6 +60,21 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
         "ents_f": total.fscore,
         "ents_per_type": {label: score.to_dict() for label, score in scores.items()},
     }
+
+
+def judge_spans(reference: Doc, spans: Sequence[Span]) -> list[bool | None]:
+    """Tell for each of a doc's spans whether it is right, as score_entities sees it.
+
+    reference (Doc): The gold annotation of the doc's text.
+    spans (Sequence[Span]): Spans of a predicted doc.
+    RETURNS (list[Optional[bool]]): True or False; None where gold annotation is missing.
+    """
+    if not spans:
+        return []
+    places = _places(spans[0].doc, spans)
+    gold = set(_places(reference, reference.ents))
+    unknown = _unannotated(reference, set(places) - gold)
+    return [None if place in unknown else place in gold for place in places]
 
 
 def _places(doc: Doc, spans: Iterable[Span]) -> list[Place]:

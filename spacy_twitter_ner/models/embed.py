@@ -67,6 +67,7 @@ def TweetEmbed(
             "n_parts": len(parts),
             "embed_lexemes": embed_lexemes,
             "embed_phrases": embed_phrases,
+            "feature_columns": feature_columns,
         },
     )
     if all(layer.has_dim("nO") for layer in layers):
@@ -147,6 +148,26 @@ def embed_phrases(
     dense = _concatenate(model, phrases.predict(docs), phrases)
     tokens = numpy.flatnonzero(dense.any(axis=1))
     return tokens, dense[tokens]
+
+
+def feature_columns(model: Model[InT, OutT]) -> dict[str, slice]:
+    """Find which columns of a token's vector tell what of it.
+
+    RETURNS (dict[str, slice]): The columns by name: each feature of LexemeFeatures, and each other
+        part, as "char" or "gazetteer"; a second one of the same name ends in "-2".
+    """
+    columns: dict[str, slice] = {}
+    end = 0
+    for part in model.layers:
+        # The tables of features lie side by side, as the parts do.
+        is_features = part.name == "lexeme_features"
+        names = part.param_names if is_features else (part.name.removesuffix("_embed"),)
+        for name in names:
+            start, end = end, end + part.get_dim(f"nO_{name}" if is_features else "nO")
+            alike = [f"{name}-{number}" for number in range(2, len(model.layers) + 1)]
+            free = next(each for each in (name, *alike) if each not in columns)
+            columns[free] = slice(start, end)
+    return columns
 
 
 def _parts(model: Model[InT, OutT]) -> tuple[list[Model], Model | None]:

@@ -16,6 +16,7 @@ from thinc.types import Floats1d, Ints1d
 from ..layers.crf import Lattice
 from ..layers.kbest import kbest
 from ..layers.spans import SpanChart, TypedSpans, make_chart, probable_spans, span_posteriors
+from ..layers.viterbi import viterbi
 from .annotation import find_spans, tags_to_entities, trim_white_space
 from .gold import OUTSIDE
 
@@ -58,6 +59,11 @@ class DocLattice:
     def make_chart(self) -> SpanChart:
         """RETURNS (SpanChart): What posteriors of spans are computed of."""
         return make_chart(self.lattice, no_begin=self.no_begin, no_inside=self.no_inside)
+
+    def decode(self) -> Ints1d:
+        """RETURNS (Ints1d): (N,) the most probable tags, white space trimmed off entities."""
+        tags = viterbi(self.lattice, no_begin=self.no_begin, no_inside=self.no_inside)
+        return trim_white_space(tags, self.is_space)
 
     def tempered(self, temperature: float) -> "DocLattice":
         """RETURNS (DocLattice): The distribution raised to the power 1 / temperature."""
@@ -109,7 +115,7 @@ def trimmed_posteriors(docs: DocLattice, chart: SpanChart, spans: TypedSpans) ->
     RETURNS (Floats1d): (S,) the probabilities.
     """
     if not docs.is_space.any():
-        return span_posteriors(chart, spans)
+        return numpy.minimum(span_posteriors(chart, spans), 1.0)
     # Where white space ends that may belong to the entity before it.
     is_border = numpy.append(~docs.is_space | numpy.append(True, chart.is_last[:-1]), True)
     borders = numpy.flatnonzero(is_border)
@@ -119,7 +125,8 @@ def trimmed_posteriors(docs: DocLattice, chart: SpanChart, spans: TypedSpans) ->
     longer = spans.select(number)
     longer = longer._replace(ends=longer.ends + numpy.arange(len(number)) - first[number])
     posteriors = span_posteriors(chart, longer)
-    return numpy.bincount(number, weights=posteriors, minlength=len(n_spaces))
+    sums = numpy.bincount(number, weights=posteriors, minlength=len(n_spaces))
+    return numpy.minimum(sums, 1.0)  # not above it by rounding
 
 
 def score_tags(

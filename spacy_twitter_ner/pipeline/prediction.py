@@ -1,7 +1,7 @@
 """What the component predicts: tags, their probabilities, other analyses, other entities."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -9,6 +9,7 @@ from spacy.tokens import Doc, SpanGroup
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
 
+from ..layers.crf import Lattice
 from ..layers.heads import Head
 from .annotation import entity_constraints, split_by_doc, trim_white_space
 from .confidence import (
@@ -137,7 +138,8 @@ class SequencePredictor:
         keep_ents (bool): As for predict_kbest.
         RETURNS (list[SpanGroup]): Each doc's spans, with their labels. They may overlap; they
             stand from left to right and the more probable ones first, and attrs["scores"] has
-            their probabilities. The group can be stored in doc.spans.
+            their probabilities. The group can be stored in doc.spans; as any span group, it is
+            of no use once the doc is gone.
         RAISES (ValueError): If min_probability is not above 0.
         """
         docs = list(docs)
@@ -149,17 +151,33 @@ class SequencePredictor:
         types = self.cfg["labels"]
         return find_alternatives(docs, lattice, min_probability, types, self.name)
 
+    def predict_lattice(self, docs: Sequence[Doc], *, keep_ents: bool = True) -> DocLattice:
+        """Find the distribution that is decoded, at temperature 1.
+
+        docs (Sequence[Doc]): The docs, not all of which may be empty.
+        keep_ents (bool): As for predict_kbest.
+        RETURNS (DocLattice): The distribution.
+        """
+        lattice = self._head.get_lattice(self._score(list(docs)))
+        return DocLattice(lattice, *entity_constraints(docs, keep_ents=keep_ents))
+
+    def lattice_of(self, output: Any) -> Lattice:
+        """RETURNS (Lattice): The scores of tag sequences of an output of the model, O weighed."""
+        return self._head.get_lattice(self._weigh(output))
+
     @property
     def _head(self) -> Head:
         return self.model.attrs["head"]
 
     def _score(self, docs: list[Doc]) -> Any:
         """The model's output, O weighed. Not all docs may be empty."""
-        scores = score_docs(self.model.predict, self._head, docs, self.cfg["window_length"])
+        window_length = self.cfg["window_length"]
+        return self._weigh(score_docs(self.model.predict, self._head, docs, window_length))
+
+    def _weigh(self, scores: Any) -> Any:
         bias = self.cfg["outside_bias"]
         return self._head.weigh_outside(scores, bias) if bias else scores
 
     def _tempered_lattice(self, docs: list[Doc], keep_ents: bool) -> DocLattice:
-        lattice = self._head.get_lattice(self._score(docs))
-        untempered = DocLattice(lattice, *entity_constraints(docs, keep_ents=keep_ents))
-        return untempered.tempered(self.cfg["temperature"])
+        lattice = self.predict_lattice(docs, keep_ents=keep_ents)
+        return lattice.tempered(self.cfg["temperature"])

@@ -1,9 +1,18 @@
+import io
 import json
 from functools import partial
 from pathlib import Path
 
 import pytest
+import spacy
+from rich.console import Console
+from rich.text import Text
+from spacy.tokens import Doc, DocBin
 
+from spacy_twitter_ner.cli.report import print_tables
+from spacy_twitter_ner.evaluation.tables import Table
+
+from ..pipeline.util import trained_ner
 from .util import run
 
 report = partial(run, "report")
@@ -65,3 +74,83 @@ def test_report_that_cannot_be_written_fails_without_traceback(metrics_dir: Path
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert "test.json" in result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A trained pipeline, one to compare it with, and a corpus."""
+    path = tmp_path_factory.mktemp("report")
+    nlp = trained_ner()
+    (path / "ours").mkdir()
+    nlp.to_disk(path / "ours" / "model-best")
+    spacy.blank("xx").to_disk(path / "empty")
+    docs = [
+        Doc(nlp.vocab, words=["in", "London"], ents=["O", "B-LOC"]),
+        Doc(nlp.vocab, words=["Shaka", "Khan", "sings"], ents=["B-PERSON", "I-PERSON", "O"]),
+    ]
+    for name in ("train", "test"):
+        DocBin(docs=docs).to_disk(path / f"{name}.spacy")
+    return path
+
+
+def test_report_of_a_pipeline(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    result = report(
+        *(out, "--model", folder / "ours" / "model-best", "--against", folder / "empty"),
+        *("--corpus", folder / "train.spacy", "--corpus", folder / "test.spacy"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "Running on test: 2 tweets" in result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["test:", "scores", "by", "type"] in lines
+    assert ["LOC", "1", "1", "1"] in [line[:4] for line in lines]
+    assert "train: scores by type" not in result.output, "the last corpus alone is printed whole"
+    data = json.loads((out / "report.json").read_text(encoding="utf8"))
+    assert set(data["quality"]) == set(data["splits"]) == {"train", "test"}
+    assert data["quality"]["test"]["differences"]["empty"]["LOC"]["other"] == 0.0
+    markdown = (out / "report.md").read_text(encoding="utf8")
+    assert "## train: scores by type" in markdown
+    assert "## test: confusions" in markdown
+    html = (out / "report.html").read_text(encoding="utf8")
+    assert html.startswith("<!doctype html>")
+    assert '"Shaka"' in html
+
+
+def test_report_of_metrics_and_of_a_pipeline(metrics_dir: Path, folder: Path) -> None:
+    model = folder / "ours" / "model-best"
+    result = report(metrics_dir, "--model", model, "--corpus", folder / "train.spacy", "--silent")
+    assert (result.exit_code, result.output) == (0, "")
+    data = json.loads((metrics_dir / "report.json").read_text(encoding="utf8"))
+    assert list(data["splits"]) == ["train", "validation", "test"]
+    assert list(data["quality"]) == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--corpus", "test.spacy"], "give --model, too"),
+        (["--against", "empty"], "give --model, too"),
+        (["--model", "empty"], "give --corpus, too"),
+        (["--model", "absent", "--corpus", "test.spacy"], "absent"),
+        (["--model", "empty", "--corpus", "test.txt"], "spacy-twitter-ner convert"),
+    ],
+)
+def test_mistakes_with_pipelines_are_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(folder)
+    result = report("out", *options)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert message in " ".join(result.output.split())
+    assert not (folder / "out").exists()
+
+
+def test_tables_are_shaded_in_a_terminal() -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system="truecolor", width=80)
+    table = Table("a [b]", ("x [y]", "1"), [("[red]", "7")], "note", [[1.0]])
+    print_tables([table], console)
+    assert "48;2;30;95;160m7" in file.getvalue()
+    assert "[red]" in file.getvalue()
+    assert "a [b]" in Text.from_ansi(file.getvalue()).plain

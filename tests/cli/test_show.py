@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 import spacy
@@ -7,6 +8,7 @@ from spacy.tokens import Doc
 
 from spacy_twitter_ner.cli.show import colour_entities
 
+from ..pipeline.util import trained_ner
 from .util import run
 
 
@@ -44,6 +46,12 @@ def test_entities_are_coloured_in_a_terminal():
     Console(file=file, force_terminal=True, color_system="truecolor").print(colour_entities(doc))
     assert "48;2;255;143;40m Leeds " in file.getvalue()
     assert "geo-loc" in file.getvalue()
+
+
+def test_confidence_of_a_trained_pipeline(tmp_path):
+    trained_ner().to_disk(tmp_path / "model")
+    result = run("show", tmp_path / "model", "Who is Shaka Khan ?")
+    assert re.search(r"\[Shaka Khan PERSON \d+%\] \?", result.output), result.output
 
 
 def test_tweets_command_no_terminal(model):

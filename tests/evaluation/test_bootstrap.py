@@ -6,6 +6,7 @@ from spacy_twitter_ner.evaluation.bootstrap import (
     draw_prf,
     draw_weights,
     f1_intervals,
+    interval,
     paired_differences,
 )
 
@@ -81,6 +82,11 @@ def test_difference_is_antisymmetric():
 def test_runs_are_averaged():
     runs = numpy.stack([random_counts(30, 1), random_counts(30, 2)])
     assert draw_f1(runs, 50) == pytest.approx((draw_f1(runs[:1], 50) + draw_f1(runs[1:], 50)) / 2)
+
+
+def test_interval_leaves_a_fortieth_on_either_side():
+    draws = numpy.arange(1001.0)[:, None]
+    assert interval(draws).ravel() == pytest.approx([25, 975])
 
 
 def test_no_tweets_score_nothing():

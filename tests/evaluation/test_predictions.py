@@ -38,6 +38,18 @@ def test_gold_and_predicted_entities_stand_side_by_side(tagger):
     assert tweet.probabilities[1].argmax() == 1
 
 
+def test_confidence_is_that_of_the_component(tagger):
+    docs = [tagged_doc(tagger, "saw Kim and Bob", ["O", "B-person", "O", "O"])]
+    ner = tagger.get_pipe("twitter_bilstm_ner")
+    tweet = predict_corpus(tagger, docs, "test").tweets[0]
+    ner.spans_key = "sure"
+    doc = tagger(Doc(tagger.vocab, words=["saw", "Kim", "and", "Bob"]))
+    assert tweet.confidence == pytest.approx(list(doc.spans["sure"].attrs["scores"]))
+    assert 0 < tweet.confidence[0] <= 1
+    predict_corpus(tagger, docs, "test")
+    assert ner.spans_key == "sure", "it is left as it was"
+
+
 def test_references_are_not_changed(tagger):
     doc = tagged_doc(tagger, "Kim likes Leeds", ["B-person", "O", "O"])
     predict_corpus(tagger, [doc], "test")
@@ -82,6 +94,7 @@ def test_pipeline_without_probabilities():
     predictions = predict_corpus(nlp, docs, "test")
     assert predictions.pairs == [([(1, 2, "person")], [(1, 2, "person")])]
     assert predictions.tweets[0].probabilities is None
+    assert predictions.tweets[0].confidence is None
     assert predictions.tags == ()
 
 

@@ -297,3 +297,14 @@ def test_parts_from_a_config() -> None:
     assert model.get_dim("nO") == 6
     assert [layer.param_names for layer in model.layers] == [("norm",), ("suffix3",)]
     assert model.predict(make_docs("the"))[0].shape == (1, 6)
+
+
+def test_feature_columns():
+    words = LexemeFeatures(["norm", "shape"], [4, 2])
+    model = TweetEmbed(words, CharEmbed(5), CharEmbed(3))
+    assert model.attrs["feature_columns"](model) == {
+        "norm": slice(0, 4),
+        "shape": slice(4, 6),
+        "char": slice(6, 11),
+        "char-2": slice(11, 14),
+    }

@@ -1,19 +1,9 @@
-import numpy
 import pytest
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from contest import scores
-from contest.scores import (
-    Difference,
-    compare,
-    count_spans,
-    draw_f1,
-    interval,
-    resampling_weights,
-    score,
-)
+from contest.scores import Difference, compare, score
 
 from ..util import (
     DOCS,
@@ -73,43 +63,6 @@ def test_scores_where_nothing_is_found_or_sought_are_zero() -> None:
 def test_predictions_of_fewer_tweets_are_rejected() -> None:
     with pytest.raises(ValueError, match="shorter"):
         score(DOCS, [[]], LABELS)
-
-
-def test_bootstrap_equals_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores, "N_DRAWS", 25)
-    counts = numpy.stack(
-        [count_spans(DOCS, random_predictions(DOCS, seed), LABELS) for seed in (0, 1)]
-    )
-    drawn = draw_f1(counts)
-    assert drawn.shape == (25, 4)
-    for row, weights in zip(drawn, resampling_weights(len(DOCS)), strict=True):
-        tweets = [i for i, times in enumerate(weights) for _ in range(times)]
-        assert len(tweets) == len(DOCS)
-        expected = []
-        for labels in (LABELS, *([label] for label in LABELS)):
-            f1 = []
-            for seed_counts in counts:
-                tp = fp = fn = 0
-                for tweet in tweets:
-                    for label in labels:
-                        outcome = seed_counts[tweet, LABELS.index(label)]
-                        tp, fp, fn = tp + outcome[0], fp + outcome[1], fn + outcome[2]
-                f1.append(2 * tp / (2 * tp + fp + fn) if tp else 0.0)
-            expected.append(sum(f1) / len(f1))
-        assert row == pytest.approx(expected)
-
-
-def test_draws_differ_from_one_another_and_repeat() -> None:
-    weights = resampling_weights(20)
-    assert weights.shape == (1000, 20)
-    assert len({tuple(row) for row in weights}) == 1000
-    assert weights.mean() == 1
-    numpy.testing.assert_array_equal(weights, resampling_weights(20))
-
-
-def test_interval_leaves_a_fortieth_on_either_side() -> None:
-    draws = numpy.arange(1001.0)[:, None]
-    assert interval(draws).ravel() == pytest.approx([25, 975])
 
 
 def test_types_below_the_reference_do_not_hold() -> None:

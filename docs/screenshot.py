@@ -1,0 +1,47 @@
+"""Photograph an HTML report for the README (extra `browser`).
+
+python docs/screenshot.py metrics/sample/bilstm_crf/report.html docs/img/report.png
+"""
+
+import io
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+COLORS = 96
+
+
+def screenshot_cli(
+    report: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="report.html")],
+    output: Annotated[Path, typer.Argument(help="File to write (.png)")],
+    address: Annotated[str, typer.Option(help="What to show: filters after a #")] = "",
+    element: Annotated[str, typer.Option(help="The element to begin with, by its id")] = "summary",
+    scheme: Annotated[str, typer.Option(help="light or dark")] = "light",
+    width: Annotated[int, typer.Option(help="Width of the window")] = 1100,
+    height: Annotated[int, typer.Option(help="Height of the window")] = 640,
+) -> None:
+    """Photograph what a window of that size shows, with few colours so that the file is small."""
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
+        page = browser.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+            reduced_motion="reduce",
+        )
+        page.goto(report.resolve().as_uri() + (f"#{address}" if address else ""))
+        if element != "summary":
+            page.evaluate("id => document.getElementById(id).scrollIntoView()", element)
+        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        browser.close()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    image.quantize(COLORS, dither=Image.Dither.NONE).save(output, optimize=True)
+
+
+if __name__ == "__main__":
+    typer.run(screenshot_cli)

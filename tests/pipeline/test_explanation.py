@@ -1,0 +1,123 @@
+import json
+
+import numpy
+import pytest
+import spacy
+from spacy.tokens import Doc
+from thinc.api import fix_random_seed
+
+from spacy_twitter_ner.pipeline.explanation import UNKNOWN_WORD, explain, explain_spans
+
+from .util import NAME, add_shared_tok2vec, fake_model, make_examples, train
+
+TEXT = "Shaka Khan sings in London"
+WORDS = TEXT.split()
+
+
+def probability(nlp, words: list[str], place: tuple[int, int, str]) -> float:
+    """How probable an entity is in a text of other words."""
+    doc = Doc(nlp.vocab, words=words)
+    (group,) = nlp.get_pipe(NAME).predict_spans([doc], 1e-12)
+    places = [(span.start, span.end, span.label_) for span in group]
+    found = dict(zip(places, group.attrs["scores"].tolist(), strict=True))
+    return found.get(place, 0.0)
+
+
+def test_effects_of_tokens_are_exact(trained) -> None:
+    """As if the word had been another one, that nobody knows."""
+    explanations = explain(trained, TEXT)
+    places = [(e.start, e.end, e.label) for e in explanations]
+    assert places == [(0, 2, "PERSON"), (4, 5, "LOC")]
+    for found, place in zip(explanations, places, strict=True):
+        before = probability(trained, WORDS, place)
+        assert found.probability == pytest.approx(before, abs=1e-5)
+        expected = [
+            before - probability(trained, [*WORDS[:i], UNKNOWN_WORD, *WORDS[i + 1 :]], place)
+            for i in range(len(WORDS))
+        ]
+        assert found.by_token == pytest.approx(expected, abs=1e-5)
+        assert max(found.by_token) > 0.05
+
+
+def test_effects_of_features_are_exact(trained) -> None:
+    """A feature is unknown if its table has nothing but the vector of unknown values."""
+    (found, _) = explain(trained, TEXT)
+    assert found.features == ["norm", "prefix3", "suffix3", "shape"]
+    (part,) = trained.get_pipe(NAME).model.get_ref("tok2vec").get_ref("embed").layers
+    for name, effect in zip(found.features, found.by_feature, strict=True):
+        table = part.get_param(name).copy()
+        part.set_param(name, numpy.repeat(table[:1], len(table), axis=0))
+        try:
+            without = probability(trained, WORDS, (0, 2, "PERSON"))
+        finally:
+            part.set_param(name, table)
+        assert effect == pytest.approx(found.probability - without, abs=1e-5)
+
+
+def test_shapes(trained) -> None:
+    (found, _) = explain(trained, TEXT)
+    assert (found.text, found.tokens) == ("Shaka Khan", WORDS)
+    assert len(found.by_token) == 5
+    assert len(found.by_feature) == 4
+    assert numpy.shape(found.by_token_and_feature) == (5, 4)
+    assert json.loads(json.dumps(found.to_dict()))["by_feature"] == found.by_feature
+
+
+def test_a_token_of_one_feature(nlp) -> None:
+    """Where there is one feature, to take it away and to take the token away is the same."""
+    add_shared_tok2vec(nlp, NAME, is_crf=True)
+    fix_random_seed(0)
+    train(nlp, make_examples(nlp))
+    explanations = explain(nlp, TEXT)
+    assert [found.label for found in explanations] == ["PERSON", "LOC"]
+    for found in explanations:
+        assert found.features == ["masked"]
+        assert [row[0] for row in found.by_token_and_feature] == pytest.approx(found.by_token)
+        assert 0.5 < found.probability <= 1.0
+    # The shared layers ran as they are.
+    (best,) = nlp.get_pipe(NAME).predict_kbest([nlp(TEXT)], 1)[0]
+    assert [ent.label_ for ent in best.entities] == ["PERSON", "LOC"]
+
+
+def test_many_variants_are_the_same_in_small_batches(trained, monkeypatch) -> None:
+    expected = explain(trained, TEXT)
+    monkeypatch.setattr("spacy_twitter_ner.pipeline.explanation._MAX_TOKENS", 12)
+    for found, before in zip(explain(trained, TEXT), expected, strict=True):
+        assert found.by_token == pytest.approx(before.by_token, abs=1e-5)
+        assert found.by_feature == pytest.approx(before.by_feature, abs=1e-5)
+
+
+def test_what_may_be_an_entity(trained) -> None:
+    found = explain(trained, "Shaka in London", min_probability=1e-4)
+    assert len(found) > len(explain(trained, "Shaka in London"))
+    assert all(each.probability >= 1e-4 for each in found)
+
+
+def test_knobs_count(trained) -> None:
+    component = trained.get_pipe(NAME)
+    before = explain(trained, TEXT)[0].probability
+    component.cfg["temperature"] = 3.0
+    tempered = explain(trained, TEXT)[0].probability
+    component.cfg["temperature"] = 1.0
+    component.cfg["outside_bias"] = 30.0
+    nothing = explain(trained, TEXT)
+    component.cfg["outside_bias"] = 0.0
+    assert tempered < before
+    assert nothing == []
+
+
+def test_nothing_to_explain(trained) -> None:
+    assert explain(trained, "") == []
+    assert explain(trained, "", min_probability=0.1) == []
+    assert explain(trained, "so tired") == []
+
+
+def test_other_components_and_models(trained) -> None:
+    with pytest.raises(ValueError, match="named 'absent'; it has: twitter_bilstm_ner"):
+        explain(trained, TEXT, name="absent")
+    nlp = spacy.blank("xx")
+    ner = nlp.add_pipe(NAME)
+    ner.model = fake_model(lambda doc: numpy.ones((len(doc), 1)))
+    ner.model.layers.append(fake_model(lambda doc: numpy.ones((len(doc), 1))))
+    with pytest.raises(ValueError, match="cannot explain what component 'twitter_bilstm_ner'"):
+        explain_spans(nlp, ner, nlp.make_doc(TEXT), [])

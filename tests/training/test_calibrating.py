@@ -1,0 +1,162 @@
+import math
+
+import numpy
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.language import Language
+from spacy.tokens import DocBin
+from thinc.api import fix_random_seed
+
+from spacy_twitter_ner.training.calibrating import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    calibrate,
+    create_calibrator,
+    fit_temperature,
+    judge_entities,
+    measure_reliability,
+    minimize,
+)
+
+from ..pipeline.util import (
+    NAME,
+    NEW_DATA,
+    SMALL_CRF,
+    TRAIN_DATA,
+    add_shared_tok2vec,
+    make_examples,
+    predicted_entities,
+    train,
+    trained_ner,
+)
+
+# The pipeline knows two entities of the first, and is wrong about the second.
+MIXED = [
+    ("Shaka Khan sings in London", {"entities": [(0, 10, "PERSON"), (20, 26, "LOC")]}),
+    ("Who likes Shaka Khan in Berlin", {"entities": [(24, 30, "PERSON")]}),
+    ("London", {"entities": [(0, 6, "LOC")]}),
+]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Language:
+    fix_random_seed(0)
+    return trained_ner(**SMALL_CRF)
+
+
+@pytest.fixture
+def nlp(pipeline):
+    yield pipeline
+    pipeline.get_pipe(NAME).cfg.update(temperature=1.0, threshold=0.0)
+
+
+@given(st.floats(-2.0, 2.0))
+def test_minimize(x) -> None:
+    assert minimize(lambda value: (value - x) ** 2, -2.0, 2.0) == pytest.approx(x, abs=2e-3)
+
+
+def test_entities_are_judged(nlp) -> None:
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, MIXED))
+    assert judged.judgements.tolist() == [True, True, False, False, True]
+    assert judged.n_gold == 4
+    assert judged.confidences(1.0).shape == (5,)
+
+
+def test_entities_of_unknown_truth_are_left_out(nlp) -> None:
+    examples = make_examples(nlp, MIXED)
+    reference = examples[0].reference
+    reference.set_ents([reference.ents[0]], missing=[reference[4:5]], default="unmodified")
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), examples)
+    assert judged.judgements.tolist() == [True, False, False, True]
+    assert judged.confidences(2.0).shape == (4,)
+
+
+def test_the_temperature_minimises_the_loss(nlp) -> None:
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, MIXED))
+    targets = numpy.where(judged.judgements, 4 / 5, 1 / 4)
+
+    def loss(temperature: float) -> float:
+        found = numpy.clip(judged.confidences(temperature), 1e-15, 1 - 1e-15)
+        return -(targets * numpy.log(found) + (1 - targets) * numpy.log(1 - found)).mean()
+
+    temperature = fit_temperature(judged)
+    grid = numpy.geomspace(MIN_TEMPERATURE, MAX_TEMPERATURE, 200)
+    assert loss(temperature) <= min(map(loss, grid)) + 1e-6
+    assert temperature > 1.0
+
+
+def test_few_examples_make_it_not_certain(nlp) -> None:
+    """All is right: an entity is still not taken to be more certain than 4 in 5."""
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, MIXED[2:] * 3))
+    assert judged.judgements.all()
+    confidences = judged.confidences(fit_temperature(judged))
+    assert confidences.mean() == pytest.approx(4 / 5, abs=0.01)
+
+
+def test_calibrate_keeps_entities_and_the_threshold_is_not_looked_at(nlp) -> None:
+    expected = predicted_entities(nlp)
+    component = nlp.get_pipe(NAME)
+    component.cfg["threshold"] = 1.0
+    (split,) = calibrate(nlp, make_examples(nlp, MIXED))
+    assert split.after.entities == 5
+    assert split.after.ece < split.before.ece
+    component.cfg["threshold"] = 0.0
+    assert component.cfg["temperature"] > 1.0
+    assert predicted_entities(nlp) == expected
+
+
+def test_measured_twice_is_the_same(nlp, tmp_path) -> None:
+    (split,) = calibrate(nlp, make_examples(nlp, MIXED))
+    docs = [example.reference for example in make_examples(nlp, MIXED)]
+    DocBin(docs=docs).to_disk(tmp_path / "test.spacy")
+    reliability = measure_reliability(nlp, [tmp_path / "test.spacy"])
+    assert reliability.splits == {"test": split}
+    assert reliability.temperature == nlp.get_pipe(NAME).cfg["temperature"]
+
+
+def test_what_stands_before_the_component_is_applied() -> None:
+    nlp = spacy.blank("xx")
+    add_shared_tok2vec(nlp, NAME, is_crf=True)
+    fix_random_seed(0)
+    train(nlp, make_examples(nlp))
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp))
+    assert judged.judgements.tolist() == [True] * 5
+
+
+def test_nothing_to_calibrate_by(nlp) -> None:
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, [("so tired", {})]))
+    with pytest.raises(ValueError, match="no entity was found"):
+        fit_temperature(judged)
+    empty = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, [("", {})]))
+    assert empty.confidences(1.0).shape == (0,)
+
+
+def test_a_pipeline_without_the_component() -> None:
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("sentencizer")
+    with pytest.raises(ValueError, match="no component twitter_bilstm_ner; it has: sentencizer"):
+        calibrate(nlp, make_examples(nlp, TRAIN_DATA))
+
+
+def test_callback(nlp, tmp_path) -> None:
+    docs = [example.reference for example in make_examples(nlp, MIXED)]
+    DocBin(docs=docs).to_disk(tmp_path / "dev.spacy")
+    callback = spacy.registry.callbacks.get("spacy-twitter-ner.calibrate.v1")
+    assert callback is create_calibrator
+    assert callback(tmp_path / "dev.spacy")(nlp) is nlp
+    temperature = nlp.get_pipe(NAME).cfg["temperature"]
+    calibrate(nlp, make_examples(nlp, MIXED))
+    assert temperature == pytest.approx(nlp.get_pipe(NAME).cfg["temperature"])
+    nothing = tmp_path / "nothing.spacy"
+    DocBin(docs=[nlp.make_doc("so tired")]).to_disk(nothing)
+    callback(nothing)(nlp)
+    assert math.isclose(nlp.get_pipe(NAME).cfg["temperature"], temperature)
+
+
+def test_new_labels_are_wrong(nlp) -> None:
+    """The gold annotation may have types that the component does not know."""
+    judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, NEW_DATA[-1:]))
+    assert judged.n_gold == 1
+    assert not judged.judgements.any()

@@ -1,0 +1,74 @@
+"""Reports of invented tweets."""
+
+import numpy
+
+from spacy_twitter_ner.evaluation.predictions import Predictions, Tweet
+from spacy_twitter_ner.evaluation.progress import Checkpoint, SplitProgress
+from spacy_twitter_ner.evaluation.quality import measure_quality
+from spacy_twitter_ner.evaluation.reports import PRF
+from spacy_twitter_ner.iob import bio_tags
+from spacy_twitter_ner.viz.html import make_page
+
+LABELS = ("geo-loc", "movie", "person")
+TAGS = tuple(bio_tags(LABELS))
+NASTY = (
+    "</script><script>window.hacked = 1</script>",
+    "<img",
+    "src=x",
+    "onerror=alert(1)>",
+    "&lt;",
+)
+
+# Words, gold, predicted and how sure the prediction is; repeated to make up a corpus.
+TWEETS = [
+    ("Kim saw Frozen in Leeds", [(0, 1, "person"), (2, 3, "movie"), (4, 5, "geo-loc")],
+     [(0, 1, "person"), (2, 3, "person"), (4, 5, "geo-loc")], [0.9, 0.4, 0.8]),
+    ("so tired today", [], [], []),
+    ("New York is loud", [(0, 2, "geo-loc")], [(1, 2, "geo-loc")], [0.3]),
+    ("where is Bob", [(2, 3, "person")], [], []),
+    ("monday again", [], [(0, 1, "movie")], [0.6]),
+]  # fmt: skip
+SURFACES = {"kim": frozenset({"person"}), "frozen": frozenset({"movie"})}
+
+
+def make_tweet(text, gold, predicted, confidence) -> Tweet:
+    words = tuple(text.split())
+    probabilities = numpy.full((len(words), len(TAGS)), 0.001)
+    probabilities[:, 0] = 0.994
+    for (start, _, label), score in zip(predicted, confidence, strict=True):
+        probabilities[start] = (1 - score) / (len(TAGS) - 1)
+        probabilities[start, TAGS.index(f"B-{label}")] = score
+    return Tweet(words, gold, predicted, confidence, probabilities)
+
+
+def make_predictions(name: str, n_tweets: int) -> Predictions:
+    tweets = [make_tweet(*TWEETS[i % len(TWEETS)]) for i in range(n_tweets)]
+    return Predictions(name, tweets, TAGS)
+
+
+def make_checkpoints() -> list[Checkpoint]:
+    points = []
+    for i in range(4):
+        progress = SplitProgress(PRF(0.2 * i, 0.2, 0.2), dict.fromkeys(LABELS, PRF(0.2, 0.2, 0.2)))
+        splits = {"train": progress, "validation": progress}
+        points.append(Checkpoint(i * 100, i, float(i), 0.1 * i, {"ner": 1.0}, splits))
+    return points
+
+
+def make_report(n_tweets: int = 60) -> str:
+    """A report of two splits; the last tweet of the second is made to break the page."""
+    test = make_predictions("test", n_tweets)
+    nasty = Tweet(NASTY, [(0, 1, "person")], [], [], None)
+    test = test._replace(tweets=[*test.tweets, nasty])
+    validation = make_predictions("validation", 10)
+    others = {"other <b>": test._replace(tweets=[t._replace(predicted=[]) for t in test.tweets])}
+    return make_page(
+        "Tweets & <b>co</b>",
+        [
+            (measure_quality(validation, surfaces=SURFACES), validation),
+            (measure_quality(test, surfaces=SURFACES, others=others), test),
+        ],
+        surfaces=SURFACES,
+        checkpoints=make_checkpoints(),
+        about={"model": "bilstm_crf"},
+    )

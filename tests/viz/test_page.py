@@ -1,0 +1,262 @@
+"""The HTML report in a browser: Chromium of the system, or Playwright's own."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from .pages import make_report
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    with playwright_api.sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
+        except playwright_api.Error as error:
+            print(f"\nNO BROWSER, THE HTML REPORT IS NOT TESTED: {error}", file=sys.__stderr__)
+            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(make_report(), encoding="utf8")
+    return path
+
+
+@pytest.fixture
+def open_page(browser, path):
+    """Opens the report; at the end nothing may have been complained of or asked of a network."""
+    opened = []
+    complaints: list[str] = []
+    requests: list[str] = []
+
+    def open_at(address: str = "", path: Path = path, **settings):
+        page = browser.new_page(viewport={"width": 1200, "height": 900}, **settings)
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri() + address)
+        opened.append(page)
+        return page
+
+    yield open_at
+    for page in opened:
+        page.close()
+    assert complaints == []
+    assert all(url.startswith("file:") for url in requests), requests
+
+
+def numbers(page) -> list[int]:
+    return page.eval_on_selector_all(".tweet", "all => all.map(one => Number(one.dataset.number))")
+
+
+def status(page) -> str:
+    return page.inner_text("#pager .count")
+
+
+def test_page_opens_with_the_errors_of_the_last_split(open_page):
+    page = open_page()
+    assert page.inner_text("h1") == "Tweets & <b>co</b>"
+    assert page.inner_text('#splits [aria-pressed="true"]') == "test"
+    assert status(page) == "49 tweets of 61: 1 to 25"
+    assert numbers(page)[:5] == [1, 3, 4, 5, 6]
+    assert page.locator("#curves svg").count() == 4
+    first = page.locator(".tweet").first
+    marks = first.locator("mark").all_inner_texts()
+    assert marks[0].split() == ["Kim", "person"]
+    assert marks[3].split() == ["Kim", "person", "90%"]
+    assert first.locator("mark.wrong").count() == 2
+    assert "wrong type: Frozen" in first.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"category": "missed"}, {4, 61}),
+        ({"category": "spurious"}, {5}),
+        ({"category": "wrong boundary"}, {3}),
+        ({"category": "correct"}, {1}),
+        ({"category": "all"}, {1, 2, 3, 4, 5, 61}),
+        ({"category": "clean"}, {2}),
+        ({"category": "all", "gold": "movie", "predicted": "person"}, {1}),
+        ({"category": "all", "predicted": "none"}, {4, 61}),
+        ({"type": "geo-loc"}, {3}),
+        ({"seen": "seen with another type"}, set()),
+        ({"seen": "seen"}, {1}),
+        ({"category": "all", "low": "80"}, {1}),
+        ({"high": "35"}, {3}),
+        ({"q": "IS b"}, {4}),
+        ({"q": "nowhere"}, set()),
+    ],
+)
+def test_filters(open_page, filters, expected):
+    page = open_page()
+    for key, value in filters.items():
+        field = page.locator(f"#filter-{key}")
+        if key in ("q", "low", "high"):
+            field.fill(value)
+        else:
+            field.select_option(value)
+    found = set()
+    while True:
+        found |= {number if number == 61 else (number - 1) % 5 + 1 for number in numbers(page)}
+        following = page.locator("#pager button", has_text="Next")
+        if not following.count() or following.is_disabled():
+            break
+        following.click()
+    assert found == expected
+    again = open_page(page.evaluate("location.hash"))
+    assert numbers(again) == numbers(page), "the address holds the filters"
+
+
+def test_search_marks_what_it_finds(open_page):
+    page = open_page()
+    page.locator("#filter-q").fill("whe")
+    assert page.locator(".hit").first.inner_text() == "where"
+
+
+def test_order_of_confident_mistakes(open_page):
+    page = open_page()
+    page.locator("#filter-sort").select_option("sure")
+    assert all((number - 1) % 5 + 1 == 5 for number in numbers(page)[:12])
+    page.locator("#filter-sort").select_option("unsure")
+    assert all((number - 1) % 5 + 1 == 3 for number in numbers(page)[:12])
+
+
+def test_tables_sort(open_page):
+    page = open_page()
+    head = page.locator("#tables table").first.locator("thead button", has_text="Gold")
+    column = "rows => rows.map(row => row.cells[1].textContent)"
+    rows = "#tables .wide:first-of-type table >> nth=0 >> tbody tr"
+    head.click()
+    descending = [int(text) for text in page.locator(rows).evaluate_all(column)]
+    assert descending[2:] == sorted(descending[2:], reverse=True)
+    head.click()
+    ascending = [int(text) for text in page.locator(rows).evaluate_all(column)]
+    assert ascending[2:] == sorted(ascending[2:]) != descending[2:]
+    assert ascending[:2] == descending[:2], "totals stay on top"
+    assert page.locator('#tables th[aria-sort="ascending"]').count() == 1
+
+
+def test_link_to_one_tweet(open_page):
+    page = open_page("#validation/3")
+    assert page.inner_text('#splits [aria-pressed="true"]') == "validation"
+    assert numbers(page) == [3]
+    assert page.evaluate("document.activeElement.id") == "tweet-3"
+    page.click("#show-all")
+    assert len(numbers(page)) == 8
+    page.locator(".tweet-head a").nth(2).click()
+    assert page.evaluate("location.hash") == "#validation/4"
+    assert numbers(page) == [4]
+    page.go_back()
+    assert len(numbers(page)) == 8
+
+
+@pytest.mark.parametrize(
+    "address", ["#test/99", "#nowhere", "#test?page=x", "#%ff/1?category=%3Cb%3E"]
+)
+def test_wrong_links_do_no_harm(open_page, address):
+    page = open_page(address)
+    assert page.inner_text('#splits [aria-pressed="true"]') == "test"
+    if address == "#test/99":
+        assert "no tweet 99" in status(page)
+
+
+def test_keys(open_page):
+    page = open_page()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.id") == "tweet-3"
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.id") == "tweet-1"
+    page.keyboard.press("/")
+    page.keyboard.type("jn")
+    assert page.input_value("#filter-q") == "jn", "keys that are typed are text"
+    page.keyboard.press("Escape")
+    page.click("#reset")
+    page.keyboard.press("n")
+    assert "26 to 49" in status(page)
+    page.keyboard.press("n")
+    page.keyboard.press("p")
+    assert "1 to 25" in status(page)
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    assert page.evaluate("location.hash") == "#test/1"
+
+
+def test_everything_can_be_reached_by_tab(open_page):
+    page = open_page()
+
+    def press_tab(times):
+        for _ in range(times):
+            page.keyboard.press("Tab")
+            yield page.evaluate("document.activeElement.id || document.activeElement.className")
+
+    assert next(press_tab(1)) == "skip"
+    assert {"theme", "wide"} <= set(press_tab(20)), "tables scroll by keys, too"
+    page.locator("#skip").focus()
+    page.keyboard.press("Enter")
+    reached = set(press_tab(20))
+    assert {"filter-q", "filter-category", "filter-sort", "reset", "tweet-1"} <= reached
+
+
+def test_numbers_of_confusions_and_categories_lead_to_tweets(open_page):
+    page = open_page()
+    page.click("button[title='movie taken for person: 12']")
+    assert numbers(page) == [1 + 5 * i for i in range(12)]
+    page.click(".legend [data-category='missed']")
+    assert status(page).startswith("13 tweets")
+    assert page.input_value("#filter-category") == "missed"
+
+
+def test_nasty_tweet_is_text(open_page):
+    page = open_page("#test/61")
+    assert "</script><script>window.hacked = 1</script>" in page.inner_text(".side >> nth=0")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img, main script").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_looks(open_page, tmp_path, scheme, width):
+    page = open_page(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 29)"}[scheme]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+    assert len(page.screenshot(path=tmp_path / "page.png")) > 10_000
+    page.keyboard.press("t")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != ground
+
+
+def test_ten_thousand_tweets(open_page, tmp_path):
+    path = tmp_path / "large.html"
+    path.write_text(make_report(10_000), encoding="utf8")
+    page = open_page("#test/9999", path=path)
+    assert numbers(page) == [9999]
+    seconds = page.evaluate(
+        """() => {
+            const start = performance.now();
+            const field = document.getElementById("filter-q");
+            field.value = "is";
+            field.dispatchEvent(new Event("input"));
+            return (performance.now() - start) / 1000;
+        }"""
+    )
+    assert status(page).startswith("4,000 tweets of 10,001")
+    assert len(numbers(page)) == 25
+    assert seconds < 2
