@@ -80,6 +80,7 @@ def new_corpus(split: str) -> Callable[[Path], None]:
         # What only says how to report does not.
         (lambda root: set_option(root / "configs" / "b.cfg", "# a comment"), []),
         (lambda root: set_option(root / "configs/b.cfg", "[training.logger]\nx = 1"), []),
+        (lambda root: set_option(root / "configs/b.cfg", "[training.before_to_disk]\nx = 1"), []),
         (lambda root: set_option(root / "configs/b.cfg", "[components.ner.scorer]\nx = 1"), []),
         (lambda root: append(root / "assets" / "words.txt"), ALL[2:]),
         # The source decides our models, not the baselines.
