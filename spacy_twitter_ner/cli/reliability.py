@@ -7,12 +7,9 @@ from typing import Annotated
 import typer
 from wasabi import Printer
 
-from ..evaluation.reliability import (
-    FILE_NAME,
-    reliability_tables,
-    reliability_to_dict,
-)
+from ..evaluation.reliability import FILE_NAME, reliability_tables, reliability_to_dict
 from .app import app, errors_as_messages
+from .report import print_tables
 
 
 @app.command("reliability")
@@ -48,8 +45,6 @@ def reliability_cli(
             text = json.dumps(reliability_to_dict(reliability), indent=2) + "\n"
             (output / FILE_NAME).write_text(text, encoding="utf8")
     if not silent:
-        from .report import print_tables
-
         print_tables(reliability_tables(reliability))
     if output is not None:
         printer.good(f"Saved the figures to {output / FILE_NAME}")

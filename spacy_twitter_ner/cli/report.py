@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from ..evaluation.reports import Report
     from ..evaluation.tables import Table
 
-HTML_NAME = "report.html"
-PLOT_NAME = "reliability.png"
+HTML_NAME, PLOT_NAME = "report.html", "reliability.png"
 # Where output is no terminal its width is nobody's; wide tables shall not be broken.
 _WIDTH = 240
 
@@ -67,10 +66,10 @@ def report_cli(
             "pipeline, compared tweet by tweet; repeatable",
         ),
     ] = None,
-    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU")] = -1,
     plot: Annotated[
         bool, typer.Option("--plot", "-p", help="Draw reliability.png too (extra `viz`)")
     ] = False,
+    gpu_id: Annotated[int, typer.Option("--gpu-id", "-g", help="GPU to use, -1 for the CPU")] = -1,
     silent: Annotated[bool, typer.Option("--silent", "-S", help="Print errors only")] = False,
 ) -> None:
     """
@@ -101,7 +100,7 @@ def report_cli(
         paths = list(write_report(report, output_dir or metrics_dir))
         if analysis is not None and model is not None:
             path = (output_dir or metrics_dir) / HTML_NAME
-            _write_html(analysis, title or DEFAULT_TITLE, model, path)
+            _write_html(analysis, report, model, path)
             paths.append(path)
         if plot:
             paths.append(_draw(report, output_dir or metrics_dir))
@@ -112,7 +111,7 @@ def report_cli(
         print_tables(report_tables(report, type_columns=("F1",)))
         if quality:
             print_tables(quality_tables(quality[-1]))
-    printer.good(f"Saved the report to {paths[0]}, {' and '.join(p.name for p in paths[1:])}")
+    printer.good(f"Saved the report to {paths[0]}, {', '.join(p.name for p in paths[1:])}")
 
 
 def _draw(report: "Report", folder: Path) -> Path:
@@ -163,14 +162,15 @@ def _analyse(
     )
 
 
-def _write_html(analysis: "Analysis", title: str, model: str, path: Path) -> None:
+def _write_html(analysis: "Analysis", report: "Report", model: str, path: Path) -> None:
     from ..viz.html import make_page, write_page
 
     page = make_page(
-        title,
+        report.title,
         analysis.splits,
         surfaces=analysis.surfaces,
         checkpoints=analysis.checkpoints,
+        reliability=report.confidence,
         about={"Pipeline": model},
     )
     write_page(page, path)

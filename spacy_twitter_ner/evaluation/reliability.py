@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 
-from .tables import Table
+from .tables import Table, figure
 
 Floats1d: TypeAlias = numpy.ndarray
 Bools1d: TypeAlias = numpy.ndarray
@@ -231,7 +231,7 @@ def reliability_tables(reliability: Reliability) -> list[Table]:
     """Lay reliability out in tables.
 
     reliability (Reliability): The reliability.
-    RETURNS (list[Table]): Calibration errors; then of each split a diagram, and what thresholds do.
+    RETURNS (list[Table]): Calibration errors; a diagram of each split and what thresholds do on it.
     """
     header = ("Split", "Entities", "ECE before", "ECE after", "by chance")
     errors: list[tuple[str, ...]] = []
@@ -279,4 +279,4 @@ def _threshold_table(name: str, points: Sequence[Point]) -> Table:
 
 
 def _fraction(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return figure(value, ".3f")

@@ -10,8 +10,8 @@ of this form:
       "splits": {split: SCORES},
       "raw_text": {split: {**SCORES, "loss": F1 on gold tokens minus F1 on raw text, or null}},
       "against": {folder: {split or split_raw: PRF}},
-      "quality": {split: QUALITY},
-      "confidence": as in confidence.json, or null
+      "confidence": as in confidence.json, or null,
+      "quality": {split: QUALITY}
     }
 
 SCORES is {"overall": PRF, "per_type": {type: PRF}, "speed": words/s or null}.
@@ -80,8 +80,8 @@ class Report(NamedTuple):
     raw (dict[str, SplitScores]): Those of some of the splits on raw text.
     against (dict[str, dict[str, PRF]]): The overall scores of other models, by name and split;
         on raw text the split's name ends in "_raw".
-    quality (Sequence[Quality]): All that is known of the splits that the model was run on.
     confidence (Optional[Reliability]): How far its confidence can be trusted, if measured.
+    quality (Sequence[Quality]): All that is known of the splits that the model was run on.
     """
 
     title: str
@@ -89,8 +89,8 @@ class Report(NamedTuple):
     splits: dict[str, SplitScores]
     raw: dict[str, SplitScores]
     against: dict[str, dict[str, PRF]]
-    quality: Sequence[Quality] = ()
     confidence: Reliability | None = None
+    quality: Sequence[Quality] = ()
 
 
 def make_report(
@@ -125,7 +125,7 @@ def make_report(
         )
     path = metrics_dir / CONFIDENCE_NAME
     confidence = read_reliability(path) if path.exists() else None
-    return Report(title, names[0], splits, raw, others, quality, confidence)
+    return Report(title, names[0], splits, raw, others, confidence, quality)
 
 
 def _quality_scores(quality: Quality) -> SplitScores:
@@ -250,8 +250,8 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             name: {split: prf._asdict() for split, prf in scores.items()}
             for name, scores in report.against.items()
         },
-        "quality": {quality.name: quality_to_dict(quality) for quality in report.quality},
         "confidence": report.confidence and reliability_to_dict(report.confidence),
+        "quality": {quality.name: quality_to_dict(quality) for quality in report.quality},
     }
 
 

@@ -20,12 +20,21 @@ from ..evaluation.matching import CATEGORIES, match_spans
 from ..evaluation.predictions import Predictions, Tweet
 from ..evaluation.progress import Checkpoint, checkpoint_to_json
 from ..evaluation.quality import Quality, quality_to_dict
+from ..evaluation.reliability import Reliability, reliability_to_dict
 from ..evaluation.slices import SEEN, Surfaces, seen_group
 from ..iob import TokenSpan
 from .colors import type_colors
 from .style import whole_file
 
-_SCRIPTS = ("dom.js", "tables.js", "charts.js", "filters.js", "tweets.js", "main.js")
+_SCRIPTS = (
+    "dom.js",
+    "tables.js",
+    "charts.js",
+    "confidence.js",
+    "filters.js",
+    "tweets.js",
+    "main.js",
+)
 # Tags that are less probable are left out of the page, and tokens that are surely O.
 _MIN_PERCENT, _SURE_PERCENT = 2, 98
 
@@ -36,6 +45,7 @@ def make_page(
     *,
     surfaces: Surfaces | None = None,
     checkpoints: Sequence[Checkpoint] = (),
+    reliability: Reliability | None = None,
     about: Mapping[str, str] | None = None,
 ) -> str:
     """Make the HTML report of a model.
@@ -46,6 +56,7 @@ def make_page(
     surfaces (Optional[Mapping[str, frozenset[str]]]): The entities of the training data, see
         evaluation/slices.py; without them the page does not tell seen from unseen ones.
     checkpoints (Sequence[Checkpoint]): The progress of the training, if its curves shall be shown.
+    reliability (Optional[Reliability]): How far confidence can be trusted, by the splits' names.
     about (Optional[Mapping[str, str]]): What else the head of the page shall say.
     RETURNS (str): The page.
     RAISES (ValueError): If there are no splits.
@@ -54,6 +65,7 @@ def make_page(
         raise ValueError("a report needs a corpus with annotated tweets")
     labels = sorted({label for quality, _ in splits for label in quality.labels})
     tags = next((some.tags for _, some in splits if some.tags), ())
+    measured = reliability_to_dict(reliability)["splits"] if reliability else {}
     data = {
         "title": title,
         "version": __version__,
@@ -68,6 +80,7 @@ def make_page(
             {
                 "name": quality.name,
                 "quality": quality_to_dict(quality),
+                "confidence": measured.get(quality.name),
                 "tweets": [
                     _tweet_data(tweet, labels, surfaces if quality.slices.seen else None)
                     for tweet in predictions.tweets

@@ -29,7 +29,7 @@ def draw_reliability(
     with new_figure(_WIDTH, height) as figure:
         axes = figure.subplots(len(reliability.splits), 3, squeeze=False)
         figure.subplots_adjust(
-            left=0.075, right=0.975, top=1 - 0.95 / height, bottom=0.5 / height,
+            left=0.075, right=0.975, top=1 - 0.75 / height, bottom=0.5 / height,
             wspace=0.28, hspace=0.42,
         )  # fmt: skip
         heading = f"{drawable(title)} · temperature {reliability.temperature:.2f}"
@@ -92,8 +92,12 @@ def _draw_diagram(axis: Any, title: str, calibration: Calibration, color: str) -
 def _draw_thresholds(axis: Any, title: str, split: SplitReliability) -> None:
     _prepare(axis, title)
     # Each line's name stands where the others are far from it.
-    lines = (("precision", BLUE, 8, 5), ("recall", VERMILLION, 0, -9), ("coverage", GREEN, 2, 4))
-    for name, color, place, offset in lines:
+    lines = (
+        ("precision", BLUE, 7, (-3, 6), "right"),
+        ("recall", VERMILLION, 0, (2, -9), "left"),
+        ("coverage", GREEN, 2, (2, 4), "left"),
+    )
+    for name, color, place, offset, side in lines:
         points = [(p.threshold, getattr(p, name)) for p in split.thresholds]
         known = [(x, y) for x, y in points if y is not None]
         if not known:
@@ -102,8 +106,9 @@ def _draw_thresholds(axis: Any, title: str, split: SplitReliability) -> None:
         axis.annotate(
             name,
             known[min(place, len(known) - 1)],
-            xytext=(2, offset),
+            xytext=offset,
             textcoords="offset points",
+            ha=side,
             color=color,
             fontsize=7.5,
             fontweight="bold",

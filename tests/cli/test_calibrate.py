@@ -51,6 +51,12 @@ def test_calibrate_then_measure_then_report(folder: Path) -> None:
     assert "## Reliability on test" in written
     assert json.loads((metrics / "report.json").read_text())["confidence"] == data
 
+    corpus = ["--corpus", folder / "test.spacy", "--silent"]
+    result = report(metrics, "--model", folder / "calibrated", *corpus)
+    assert (result.exit_code, result.output) == (0, "")
+    page = (metrics / "report.html").read_text(encoding="utf8")
+    assert '"confidence":{"gold":4,"before":' in page
+
     pytest.importorskip("matplotlib")
     result = report(metrics, "--plot", "--silent")
     assert (result.exit_code, result.output) == (0, "")

@@ -65,7 +65,7 @@ def test_dict_follows_documented_schema(metrics_dir: Path, tmp_path: Path) -> No
     other = write_metrics(tmp_path / "article", test=scores(0.35))
     data = report_to_dict(make_report(metrics_dir, title="Tweets", against=[other]))
     prf = {"p": 1.0, "r": 0.123456, "f": 0.2}
-    assert list(data) == ["title", "splits", "raw_text", "against", "quality", "confidence"]
+    assert list(data) == ["title", "splits", "raw_text", "against", "confidence", "quality"]
     assert data["confidence"] is None
     assert data["raw_text"] == {}
     assert data["title"] == "Tweets"

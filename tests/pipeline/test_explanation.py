@@ -3,8 +3,10 @@ import json
 import numpy
 import pytest
 import spacy
+from spacy.strings import StringStore
 from spacy.tokens import Doc
-from thinc.api import fix_random_seed
+from spacy.vectors import Vectors
+from thinc.api import Config, fix_random_seed
 
 from spacy_twitter_ner.pipeline.explanation import UNKNOWN_WORD, explain, explain_spans
 
@@ -121,3 +123,85 @@ def test_other_components_and_models(trained) -> None:
     ner.model.layers.append(fake_model(lambda doc: numpy.ones((len(doc), 1))))
     with pytest.raises(ValueError, match="cannot explain what component 'twitter_bilstm_ner'"):
         explain_spans(nlp, ner, nlp.make_doc(TEXT), [])
+
+
+EVERY_PART = """
+[model]
+@architectures = "spacy-twitter-ner.BiLSTMCRFTagger.v1"
+
+[model.tok2vec]
+@architectures = "spacy.Tok2Vec.v2"
+
+[model.tok2vec.embed]
+@architectures = "spacy-twitter-ner.TweetEmbed.v1"
+
+[model.tok2vec.embed.phrases]
+@architectures = "spacy-twitter-ner.GazetteerEmbed.v1"
+width = 4
+
+[model.tok2vec.embed.*.words]
+@architectures = "spacy-twitter-ner.LexemeFeatures.v1"
+features = ["norm", "shape"]
+widths = [8, 4]
+
+[model.tok2vec.embed.*.characters]
+@architectures = "spacy-twitter-ner.CharEmbed.v1"
+width = 4
+
+[model.tok2vec.embed.*.clusters]
+@architectures = "spacy-twitter-ner.ClusterEmbed.v1"
+depths = [0]
+widths = [4]
+
+[model.tok2vec.embed.*.vectors]
+@architectures = "spacy-twitter-ner.VectorEmbed.v1"
+width = 4
+
+[model.tok2vec.encode]
+@architectures = "spacy-twitter-ner.BiLSTMEncoder.v1"
+hidden_width = 8
+"""
+
+
+@pytest.mark.parametrize("head", ["BiLSTMCRFTagger", "BiLSTMTagger"])
+def test_effects_of_knowledge_are_exact(nlp, tmp_path, head: str) -> None:
+    """Of clusters, static vectors and the gazetteer, with either head."""
+    clusters = tmp_path / "clusters.tsv"
+    clusters.write_text("00\tlondon\t1\n00\tberlin\t1\n01\tkhan\t1\n10\tin\t1\n")
+    source = spacy.blank("xx")
+    keys = ["london", "khan", "in"]
+    data = numpy.random.RandomState(0).normal(size=(len(keys), 5)).astype("float32")
+    source.vocab.vectors = Vectors(strings=StringStore(keys), data=data, keys=keys, name="test")
+    source.to_disk(tmp_path / "vectors")
+    nlp.config["initialize"]["vectors"] = str(tmp_path / "vectors")
+    nlp.config["initialize"]["lookups"] = {
+        "@misc": "spacy-twitter-ner.ClusterLookups.v1",
+        "path": str(clusters),
+    }
+    config = Config().from_str(EVERY_PART.replace("BiLSTMCRFTagger", head))
+    component = nlp.add_pipe(NAME, config=config)
+    train(nlp, make_examples(nlp), steps=30)
+    (found, _) = explain(nlp, TEXT)
+    assert found.features == ["norm", "shape", "char", "cluster", "vector", "gazetteer"]
+    place = (found.start, found.end, found.label)
+    _, _, clusters_part, vectors_part, gazetteer_part = (
+        component.model.get_ref("tok2vec").get_ref("embed").layers
+    )
+    paths, unknown = clusters_part.get_param("path"), vectors_part.get_param("unknown")
+    # What makes a part say of each word what it says of an unknown one.
+    silent = {
+        "cluster": (clusters_part, {"path": numpy.repeat(paths[:1], len(paths), axis=0)}),
+        "vector": (vectors_part, {"W": 0 * vectors_part.get_param("W"), "b": unknown}),
+        "gazetteer": (gazetteer_part, {"E": 0 * gazetteer_part.get_param("E")}),
+    }
+    for name, (part, params) in silent.items():
+        before = {key: part.get_param(key).copy() for key in params}
+        for key, value in params.items():
+            part.set_param(key, value)
+        without = probability(nlp, WORDS, place)
+        for key, value in before.items():
+            part.set_param(key, value)
+        effect = found.by_feature[found.features.index(name)]
+        assert effect == pytest.approx(found.probability - without, abs=1e-5)
+        assert abs(effect) > 1e-4
+    assert probability(nlp, WORDS, place) == pytest.approx(found.probability, abs=1e-5)

@@ -5,6 +5,7 @@ import numpy
 from spacy_twitter_ner.evaluation.predictions import Predictions, Tweet
 from spacy_twitter_ner.evaluation.progress import Checkpoint, SplitProgress
 from spacy_twitter_ner.evaluation.quality import measure_quality
+from spacy_twitter_ner.evaluation.reliability import Reliability, measure_split
 from spacy_twitter_ner.evaluation.reports import PRF
 from spacy_twitter_ner.iob import bio_tags
 from spacy_twitter_ner.viz.html import make_page
@@ -55,6 +56,14 @@ def make_checkpoints() -> list[Checkpoint]:
     return points
 
 
+def make_reliability() -> Reliability:
+    """Of the second split alone, and of one that is not in the report."""
+    confidences = numpy.asarray([0.95, 0.9, 0.45, 0.3])
+    is_right = numpy.asarray([True, True, False, True])
+    split = measure_split(confidences**0.5, confidences, is_right, 5)
+    return Reliability(2.0, {"test": split, "other": split})
+
+
 def make_report(n_tweets: int = 60) -> str:
     """A report of two splits; the last tweet of the second is made to break the page."""
     test = make_predictions("test", n_tweets)
@@ -70,5 +79,6 @@ def make_report(n_tweets: int = 60) -> str:
         ],
         surfaces=SURFACES,
         checkpoints=make_checkpoints(),
+        reliability=make_reliability(),
         about={"model": "bilstm_crf"},
     )

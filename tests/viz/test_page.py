@@ -152,6 +152,19 @@ def test_tables_sort(open_page):
     assert page.locator('#tables th[aria-sort="ascending"]').count() == 1
 
 
+def test_confidence_where_it_was_measured(open_page):
+    page = open_page()
+    charts = page.locator("[aria-label^='Reliability']")
+    assert charts.count() == 2
+    assert charts.nth(0).locator(".bar").count() == 3
+    assert charts.nth(1).locator("text", has_text="calibration error 0.325").count() == 1
+    table = page.locator("[aria-label='Thresholds'] tbody tr")
+    assert table.count() == 11
+    assert table.nth(5).locator("td").all_text_contents()[:4] == ["50", "2", "50.0", "100.0"]
+    page.get_by_role("button", name="validation", exact=True).click()
+    assert charts.count() == 0
+
+
 def test_link_to_one_tweet(open_page):
     page = open_page("#validation/3")
     assert page.inner_text('#splits [aria-pressed="true"]') == "validation"

@@ -4,7 +4,7 @@ const byId = (id) => document.getElementById(id);
 /* Makes an element. Children are elements or strings, which become text nodes: nothing of the data
    is ever read as HTML. */
 function make(name, settings, ...children) {
-  const isSvg = ["svg", "path", "line", "text", "circle", "g", "title"].includes(name);
+  const isSvg = ["svg", "path", "line", "text", "circle", "rect", "g", "title"].includes(name);
   const element = isSvg
     ? document.createElementNS("http://www.w3.org/2000/svg", name)
     : document.createElement(name);

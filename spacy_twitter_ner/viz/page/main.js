@@ -19,14 +19,14 @@ function browse(change) {
 /* ---- what depends on the split alone ---- */
 
 function fillSplit() {
-  const { quality } = findSplit(state);
+  const split = findSplit(state);
   byId("splits").replaceChildren(
     ...report.splits.map(({ name }) =>
       make("button", { type: "button", "aria-pressed": String(name === state.split), onclick: () => chooseSplit(name) }, name)
     )
   );
-  byId("summary").replaceChildren(...summarySection(quality));
-  byId("tables").replaceChildren(...tablesSection(quality));
+  byId("summary").replaceChildren(...summarySection(split.quality));
+  byId("tables").replaceChildren(...tablesSection(split));
   byId("tweets").replaceChildren(
     make("h2", null, "Tweets"), make("div", { class: "filters", id: "filters", role: "search" }),
     make("div", { class: "pager", id: "pager" }), make("div", { id: "list" }), make("div", { class: "pager", id: "pager-end" })
@@ -70,7 +70,7 @@ function summarySection(quality) {
   ];
 }
 
-function tablesSection(quality) {
+function tablesSection({ quality, confidence }) {
   const { seen, entity_length, tweet_length } = quality.slices;
   const block = (title, content) => make("div", null, make("h3", null, title), content);
   return [
@@ -89,6 +89,7 @@ function tablesSection(quality) {
       block("By length of the tweet", sliceTable("Tweet", tweet_length))
     ),
     make("h2", null, "Partial matches"), schemaTable(quality),
+    ...(confidence ? confidenceSection(confidence) : []),
   ];
 }
 
