@@ -146,10 +146,13 @@ def test_stale_results_are_marked(root: Path, trained: list[str]) -> None:
     source.write_text("source")
     assert "| `bilstm` | rung | 100.00 ± 0.00 |" in run_cli().output
 
-    # Another setting is another model, however much is accepted.
+    # Another setting is another model, unless somebody knows better.
     append(source)
     set_option(root / "configs" / "b.cfg", "x = 1")
-    run_cli("--accept-stale")
+    result = run_cli("--accept-stale")
+    assert "rung (trained with earlier settings, earlier source)" in result.output
+    assert trained == []
+    run_cli()
     assert trained == ALL[2:]
 
 
