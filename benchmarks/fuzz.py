@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -162,11 +162,20 @@ def run(nlp: Language, texts: Iterator[str], n_docs: int, seed: int) -> tuple[Co
         faults[f"{type(error).__name__} in {name}"] += len(docs)
         counts["failed"] += len(docs)
 
+    def make_docs(zone: Iterable[str]) -> Iterator[tuple[Doc, str]]:
+        for text in zone:
+            try:
+                doc = nlp.make_doc(text)
+            except Exception as error:
+                faults[f"{type(error).__name__} in the tokenizer"] += 1
+                counts["failed"] += 1
+            else:
+                yield preannotate(doc, generator), text
+
     nlp.set_error_handler(count_failure)
     for zone in minibatch(islice(texts, n_docs), ZONE):
         with nlp.memory_zone():
-            docs = (preannotate(nlp.make_doc(text), generator) for text in zone)
-            for doc, text in nlp.pipe(zip(docs, zone, strict=True), as_tuples=True):
+            for doc, text in nlp.pipe(make_docs(zone), as_tuples=True):
                 counts.update(docs=1, tokens=len(doc), entities=len(doc.ents))
                 counts["longest"] = max(counts["longest"], len(doc))
                 faults.update(find_faults(doc, text, labels))

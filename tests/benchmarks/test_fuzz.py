@@ -78,3 +78,12 @@ def test_failures_are_counted(model):
     counts, faults = fuzz.run(nlp, iter(TWEETS), 2, 0)
     assert (counts["docs"], counts["failed"]) == (0, 2)
     assert faults == {f"RuntimeError in {fuzz.COMPONENT}": 2}
+
+
+def test_texts_that_the_tokenizer_refuses_are_counted(tweet_nlp):
+    """spaCy's own refuses lone surrogates."""
+    nlp = spacy.blank("en", vocab=tweet_nlp.vocab)
+    nlp.add_pipe(fuzz.COMPONENT, source=tweet_nlp)
+    counts, faults = fuzz.run(nlp, iter(["in Chicago", "\ud83d", "so tired"]), 3, 0)
+    assert (counts["docs"], counts["failed"]) == (2, 1)
+    assert faults == {"UnicodeEncodeError in the tokenizer": 1}
