@@ -129,7 +129,7 @@ def accuracy_cli(
         bool,
         typer.Option(
             "--accept-stale",
-            help="Take results of earlier source of the package, other lexical files or versions",
+            help="Take results of earlier source or settings, other lexical files or versions",
         ),
     ] = False,
     json_path: Annotated[

@@ -22,7 +22,12 @@ SOURCES = (
 )
 
 # What of these has changed makes a result stale, but not that of something else.
-STALE = {"package": "earlier source", "needs": "other lexical files", "versions": "other versions"}
+STALE = {
+    "source": "earlier settings",
+    "package": "earlier source",
+    "needs": "other lexical files",
+    "versions": "other versions",
+}
 
 Result = dict[str, Any]
 
@@ -83,13 +88,15 @@ def decisive_inputs(run: Run) -> dict[str, Any]:
 
 
 def _settings(contestant: Contestant) -> str:
-    """RETURNS (str): Digest of what a config says of the model and its training: comments, scorers
-    and loggers do not decide."""
+    """RETURNS (str): Digest of what a config says of the model and its training: comments, scorers,
+    loggers and calibration do not decide which entities it finds."""
     path = project.ROOT / contestant.source
     config = Config().from_disk(path, interpolate=False) if path.exists() else Config()
     for component in config.get("components", {}).values():
         component.pop("scorer", None)
-    config.get("training", {}).pop("logger", None)
+    training = config.setdefault("training", {})
+    training.pop("logger", None)
+    training["before_to_disk"] = None
     text = json.dumps(config, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 

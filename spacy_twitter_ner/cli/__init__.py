@@ -3,6 +3,7 @@
 import sys
 
 from . import (
+    annotate,
     calibrate,
     check,
     convert,
@@ -21,6 +22,7 @@ from . import (
 from .app import NAME, app
 
 __all__ = [
+    "annotate",
     "app",
     "calibrate",
     "check",

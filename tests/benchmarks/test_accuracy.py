@@ -80,6 +80,7 @@ def new_corpus(split: str) -> Callable[[Path], None]:
         # What only says how to report does not.
         (lambda root: set_option(root / "configs" / "b.cfg", "# a comment"), []),
         (lambda root: set_option(root / "configs/b.cfg", "[training.logger]\nx = 1"), []),
+        (lambda root: set_option(root / "configs/b.cfg", "[training.before_to_disk]\nx = 1"), []),
         (lambda root: set_option(root / "configs/b.cfg", "[components.ner.scorer]\nx = 1"), []),
         (lambda root: append(root / "assets" / "words.txt"), ALL[2:]),
         # The source decides our models, not the baselines.
@@ -145,10 +146,13 @@ def test_stale_results_are_marked(root: Path, trained: list[str]) -> None:
     source.write_text("source")
     assert "| `bilstm` | rung | 100.00 ± 0.00 |" in run_cli().output
 
-    # Another setting is another model, however much is accepted.
+    # Another setting is another model, unless somebody knows better.
     append(source)
     set_option(root / "configs" / "b.cfg", "x = 1")
-    run_cli("--accept-stale")
+    result = run_cli("--accept-stale")
+    assert "rung (trained with earlier settings, earlier source)" in result.output
+    assert trained == []
+    run_cli()
     assert trained == ALL[2:]
 
 

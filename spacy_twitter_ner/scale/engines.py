@@ -1,0 +1,257 @@
+"""Who annotates the shards: this process, processes of this machine, or a Dask cluster.
+
+All of them hand outcomes back in the order of the shards, and take no more shards than they can
+keep busy with, so that memory does not grow with the input.
+"""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from typing import Any
+
+from .inputs import Shard
+from .jobs import Job, Outcome, annotate_shard
+
+# How often a shard is tried whose worker dies.
+MAX_TRIES = 3
+# Shards that wait for each worker, so that none waits for its next one.
+_WAITING = 3
+# With a thread of BLAS in each worker, workers do not get in each other's way.
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+Work = Callable[[Shard, Job], Outcome]
+
+
+class WorkerError(RuntimeError):
+    """A shard cannot be annotated: whoever tries dies."""
+
+
+def run_here(shards: Iterable[Shard], job: Job, work: Work = annotate_shard) -> Iterator[Outcome]:
+    """YIELDS (Outcome): What came of each shard, annotated in this process."""
+    for shard in shards:
+        yield work(shard, job)
+
+
+def run_processes(
+    shards: Iterable[Shard], job: Job, n_workers: int, work: Work = annotate_shard
+) -> Iterator[Outcome]:
+    """Annotate shards with processes of this machine. Where one dies, others do its shards again.
+
+    shards (Iterable[Shard]): The shards.
+    job (Job): What to do with each.
+    n_workers (int): How many processes.
+    work (Callable[[Shard, Job], Outcome]): What does it.
+    YIELDS (Outcome): What came of each shard, in order.
+    RAISES (WorkerError): If the process that has a shard dies `MAX_TRIES` times.
+    """
+    with _one_blas_thread():
+        pool = _make_pool(n_workers)
+        try:
+            yield from _run_pool(pool, shards, job, n_workers, work)
+        finally:
+            pool.close()
+
+
+class _Pool:
+    """A pool of processes that can be replaced."""
+
+    def __init__(self, make: Callable[[], ProcessPoolExecutor]):
+        self._make = make
+        self._executor = make()
+
+    def submit(self, *arguments: Any) -> "Future[Outcome]":
+        return self._executor.submit(*arguments)
+
+    def replace(self) -> None:
+        self.close()
+        self._executor = self._make()
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _make_pool(n_workers: int) -> _Pool:
+    # A process that has threads, as BLAS does, must not be forked.
+    context = get_context("spawn")
+    return _Pool(
+        lambda: ProcessPoolExecutor(n_workers, mp_context=context, initializer=_start_worker)
+    )
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _run_pool(
+    pool: _Pool, shards: Iterable[Shard], job: Job, n_workers: int, work: Work
+) -> Iterator[Outcome]:
+    waiting: deque[tuple[Shard, Future[Outcome]]] = deque()
+    source = iter(shards)
+    while True:
+        while len(waiting) < _WAITING * n_workers and (shard := next(source, None)) is not None:
+            waiting.append((shard, _submit(pool, work, shard, job)))
+        if not waiting:
+            return
+        shard, future = waiting[0]
+        try:
+            outcome = future.result()
+        except BrokenProcessPool:
+            # Nobody knows whose shard killed a process: each goes alone until all of them are done.
+            suspects = [each for each, _ in waiting]
+            waiting.clear()
+            yield from _run_alone(pool, suspects, job, work)
+        else:
+            waiting.popleft()
+            yield outcome
+
+
+def _submit(pool: _Pool, work: Work, shard: Shard, job: Job) -> "Future[Outcome]":
+    try:
+        return pool.submit(work, shard, job)
+    except BrokenProcessPool as error:
+        broken: Future[Outcome] = Future()
+        broken.set_exception(error)
+        return broken
+
+
+def _run_alone(pool: _Pool, shards: Iterable[Shard], job: Job, work: Work) -> Iterator[Outcome]:
+    pool.replace()
+    for shard in shards:
+        for _ in range(MAX_TRIES):
+            try:
+                yield pool.submit(work, shard, job).result()
+                break
+            except BrokenProcessPool:
+                pool.replace()
+        else:
+            raise WorkerError(_describe_poison(shard))
+
+
+def _describe_poison(shard: Shard) -> str:
+    first, last = shard.records[0].line, shard.records[-1].line
+    return (
+        f"{shard.source}:{first}-{last}: the process that annotates these records died "
+        f"{MAX_TRIES} times; is there memory enough? A smaller --shard-size needs less"
+    )
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Processes that are started meanwhile have one, unless the user has set another number."""
+    added = [name for name in _BLAS_THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def run_dask(
+    shards: Iterable[Shard],
+    job: Job,
+    n_workers: int,
+    scheduler: str | None = None,
+    work: Work = annotate_shard,
+) -> Iterator[Outcome]:
+    """Annotate shards on a Dask cluster; it does those of a lost worker again.
+
+    shards (Iterable[Shard]): The shards.
+    job (Job): What to do with each. Model and output folder must be where workers find them.
+    n_workers (int): How many processes the cluster gets that is started on this machine.
+    scheduler (Optional[str]): Address of a cluster's scheduler; then none is started.
+    work (Callable[[Shard, Job], Outcome]): What does it.
+    YIELDS (Outcome): What came of each shard, in order.
+    RAISES (ImportError): If dask.distributed is not installed.
+    RAISES (WorkerError): If the workers that have a shard die again and again, or the scheduler
+        does.
+    """
+    try:
+        from distributed import CancelledError
+    except ImportError as error:
+        raise ImportError(
+            "--engine dask needs dask; pip install 'spacy-twitter-ner[dask]'"
+        ) from error
+    with _dask_client(n_workers, scheduler) as client:
+        try:
+            yield from _run_cluster(client, shards, job, n_workers, work)
+        except CancelledError:
+            raise WorkerError(
+                "the Dask scheduler is gone; run the same command again to go on"
+            ) from None
+
+
+def _run_cluster(
+    client: Any, shards: Iterable[Shard], job: Job, n_workers: int, work: Work
+) -> Iterator[Outcome]:
+    from distributed import KilledWorker
+    from distributed import wait as wait_for
+
+    def submit(shard: Shard) -> Any:
+        # Not pure: the same shard of another run is another file.
+        return client.submit(work, shard, job, pure=False, retries=MAX_TRIES - 1)
+
+    window = _WAITING * max(sum(client.nthreads().values()), n_workers, 1)
+    waiting: deque[tuple[Shard, Any]] = deque()
+    source = iter(shards)
+    while True:
+        while len(waiting) < window and (shard := next(source, None)) is not None:
+            waiting.append((shard, submit(shard)))
+        if not waiting:
+            return
+        shard, future = waiting.popleft()
+        try:
+            outcome: Outcome = future.result()
+        except KilledWorker:
+            # Dask blames all shards that the dead workers had: this one is tried alone.
+            wait_for([each for _, each in waiting])
+            try:
+                outcome = submit(shard).result()
+            except KilledWorker:
+                raise WorkerError(_describe_poison(shard)) from None
+        yield outcome
+
+
+@contextmanager
+def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    if scheduler is not None:
+        with Client(scheduler) as client:
+            yield client
+        return
+    # The page of figures that Dask serves is not asked for here.
+    settings = {
+        "distributed.worker.daemon": True,
+        "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
+    }
+    with (
+        _one_blas_thread(),
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs="ERROR",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

@@ -1,0 +1,189 @@
+"""Real faults: processes that are killed, full disks, files that are cut off. What comes of the
+next run is what an undisturbed one gives, byte for byte."""
+
+import gzip
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spacy_twitter_ner.scale.jobs import Job
+from spacy_twitter_ner.scale.running import Workers, annotate_files
+
+from .util import TWEETS, read_folder
+
+SIZE = 20
+N_SHARDS = 60
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    path = tmp_path / "tweets.txt"
+    lines = [f"{TWEETS[number % len(TWEETS)]} {number}\n" for number in range(SIZE * N_SHARDS)]
+    path.write_text("".join(lines), encoding="utf8")
+    return path
+
+
+@pytest.fixture
+def whole(many: Path, job: Job, tmp_path: Path) -> dict[str, bytes]:
+    folder = tmp_path / "whole"
+    undisturbed = replace(job, output_dir=str(folder))
+    annotate_files([str(many)], undisturbed, shard_size=SIZE, workers=Workers(1))
+    return read_folder(folder)
+
+
+def command(path: Path, job: Job, *arguments: str) -> list[str]:
+    code = "import sys; from spacy_twitter_ner.cli import main; sys.exit(main())"
+    options = ["--output", str(job.output_dir), "--shard-size", str(SIZE), "--silent", *arguments]
+    return [sys.executable, "-c", code, "annotate", job.model, str(path), *options]
+
+
+def start(path: Path, job: Job, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(path, job, *arguments),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for(folder: Path, n: int) -> int:
+    """Wait for some parts; how many there are then."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        parts = len(list(folder.glob("part-*")))
+        if parts >= n:
+            return parts
+        time.sleep(0.005)
+    raise AssertionError(f"no {n} parts in {folder}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_killed(
+    many: Path, job: Job, whole: dict[str, bytes], number: signal.Signals, workers: str
+) -> None:
+    folder = Path(str(job.output_dir))
+    process = start(many, job, "--workers", workers)
+    wait_for(folder, 3)
+    if number == signal.SIGKILL:
+        # The machine goes down: all of them at once.
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    assert process.wait(60) != 0
+    assert len(list(folder.glob("part-*"))) < N_SHARDS
+    assert not (number == signal.SIGTERM and workers == "1" and list(folder.glob(".part-*")))
+    subprocess.run(command(many, job, "--workers", workers), check=True, timeout=120)
+    assert read_folder(folder) == whole
+
+
+def test_workers_end_with_their_parent(many: Path, job: Job) -> None:
+    """Who is killed cannot stop them: they have to see it."""
+    psutil = pytest.importorskip("psutil")
+    process = start(many, job, "--workers", "2")
+    wait_for(Path(str(job.output_dir)), 3)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    process.wait(60)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    for child in alive:
+        child.kill()
+    assert not alive
+
+
+def test_a_worker_that_is_killed(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+    """By whom the system chooses when memory runs out: the run itself goes on."""
+    psutil = pytest.importorskip("psutil")
+    process = start(many, job, "--workers", "2")
+    wait_for(Path(str(job.output_dir)), 3)
+    children = psutil.Process(process.pid).children(recursive=True)
+    # One of them keeps track of what processes share.
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    workers[0].kill()
+    assert process.wait(120) == 0
+    assert read_folder(Path(str(job.output_dir))) == whole
+
+
+def test_disk_full(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+    """A file may grow to so many bytes only: to write more fails as on a full disk."""
+    limit = max(map(len, whole.values())) - 1
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    failed = subprocess.run(
+        command(many, job, "--workers", "1"),
+        preexec_fn=limit_files,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert failed.returncode == 1
+    assert "File too large" in failed.stderr
+    folder = Path(str(job.output_dir))
+    assert not list(folder.glob(".part-*"))
+    subprocess.run(command(many, job, "--workers", "1"), check=True, timeout=120)
+    assert read_folder(folder) == whole
+
+
+def test_a_file_that_is_cut_off(many: Path, job: Job, tmp_path: Path) -> None:
+    """What is there is annotated, what is missing told of; --strict says so."""
+    packed = gzip.compress(many.read_bytes())
+    path = tmp_path / "tweets.txt.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    run = subprocess.run(command(path, job, "--strict"), check=False, timeout=120)
+    assert run.returncode == 2
+    folder = Path(str(job.output_dir))
+    rejects = (folder / "rejects.jsonl").read_text()
+    assert rejects.count("\n") == 1
+    assert "cut off" in rejects
+    lines = b"".join(part.read_bytes() for part in sorted(folder.glob("part-*"))).count(b"\n")
+    assert 0 < lines < SIZE * N_SHARDS
+    # The file that is whole is another input.
+    path.write_bytes(packed)
+    run = subprocess.run(command(path, job), check=False, timeout=120)
+    assert run.returncode == 1
+
+
+def test_dask_is_told_to_stop(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+    pytest.importorskip("distributed")
+    process = start(many, job, "--engine", "dask", "--workers", "2")
+    wait_for(Path(str(job.output_dir)), 3)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    subprocess.run(command(many, job, "--workers", "2"), check=True, timeout=120)
+    assert read_folder(Path(str(job.output_dir))) == whole
+
+
+def test_a_dask_scheduler_that_is_killed(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+    pytest.importorskip("distributed")
+    folder = Path(str(job.output_dir))
+    address = "tcp://127.0.0.1:18786"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"], **quiet
+    )
+    options = ("--nthreads", "1", "--no-dashboard", "--death-timeout", "20")
+    worker = subprocess.Popen([*dask, "worker", address, *options], **quiet)
+    try:
+        process = start(many, job, "--scheduler", address)
+        wait_for(folder, 3)
+        os.killpg(scheduler.pid, signal.SIGKILL)
+        assert process.wait(90) != 0
+    finally:
+        for each in (scheduler, worker):
+            if each.poll() is None:
+                os.killpg(each.pid, signal.SIGKILL)
+            each.wait(30)
+    subprocess.run(command(many, job, "--workers", "1"), check=True, timeout=120)
+    assert read_folder(folder) == whole

@@ -1,0 +1,236 @@
+import gzip
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_twitter_ner.scale import inputs
+from spacy_twitter_ner.scale.inputs import (
+    InputError,
+    RawRecord,
+    expand,
+    find_format,
+    input_size,
+    read_lines,
+    read_shards,
+    resolve_format,
+)
+
+
+def read(*paths: Path, size: int = 100, input_format: str | None = None) -> list[RawRecord]:
+    shards = read_shards([str(path) for path in paths], size, input_format)
+    return [record for shard in shards for record in shard.records]
+
+
+def test_expand(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.jsonl.gz", "notes.md", ".hidden.txt"):
+        (tmp_path / name).touch()
+    found = [str(tmp_path / name) for name in ("a.jsonl.gz", "b.txt")]
+    assert expand([str(tmp_path)]) == found
+    assert expand([str(tmp_path / "*.txt"), str(tmp_path / "a*")]) == found[::-1]
+    assert expand(["-"]) == ["-"]
+    assert expand([f"file://{tmp_path}/b*"]) == [f"file://{tmp_path}/b.txt"]
+
+
+@pytest.mark.parametrize("name", ["absent.txt", "*.txt", "file:///absent/x.txt"])
+def test_expand_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        expand([name])
+
+
+def test_a_file_named_twice(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(InputError, match=r"named twice: .*a\.txt"):
+        expand([str(tmp_path), str(tmp_path / "a.txt")])
+
+
+def test_unknown_protocol() -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        expand(["nowhere://a/b.txt"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.txt", "text"),
+        ("a.JSONL", "jsonl"),
+        ("a.jsonl.gz", "jsonl"),
+        ("s3://x/a.csv.zst", "csv"),
+        ("a.parquet", "parquet"),
+        ("a.gz", None),
+        ("a", None),
+    ],
+)
+def test_formats_by_name(name: str, expected: str | None) -> None:
+    assert find_format(name) == expected
+
+
+def test_unknown_format() -> None:
+    with pytest.raises(InputError, match="give --input-format"):
+        resolve_format("tweets.dat", None)
+    assert resolve_format("tweets.dat", "jsonl") == "jsonl"
+    assert resolve_format("-", None) == "text"
+
+
+def test_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("one\r\n\ntwo 😂\nlast".encode())
+    assert read(path) == [
+        RawRecord(1, b"one"),
+        RawRecord(2, b""),
+        RawRecord(3, "two 😂".encode()),
+        RawRecord(4, b"last"),
+    ]
+
+
+@given(st.lists(st.binary(max_size=20).filter(lambda line: not set(line) & set(b"\r\n"))))
+def test_all_lines_are_read(lines: list[bytes]) -> None:
+    data = b"".join(line + b"\n" for line in lines)
+    assert [record.data for record in read_lines(io.BytesIO(data))] == lines
+
+
+def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MAX_LINE", 10)
+    found = list(read_lines(io.BytesIO(b"a\n" + b"x" * 25 + b"\nb\n" + b"y" * 9 + b"\n")))
+    assert [record.data for record in found if not record.error] == [b"a", b"b", b"y" * 9]
+    assert found[1].line == 2
+    assert "longer than 10 bytes" in found[1].error
+
+
+def test_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffone\n\ufefftwo\n".encode())
+    assert [record.data for record in read(path)] == [b"one", "\ufefftwo".encode()]
+
+
+def test_blank_lines_of_json_are_no_records(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}\n\n  \n{"text": "b"}\n')
+    assert [record.line for record in read(path)] == [1, 4]
+
+
+def test_csv(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('\ufeffid,text\n1,"two\nlines, a comma"\n\n2\n3,c\n', encoding="utf8")
+    first, short, last = read(path)
+    assert first == RawRecord(2, {"id": "1", "text": "two\nlines, a comma"})
+    assert (short.line, short.error) == (5, "1 fields where the header has 2")
+    assert last == RawRecord(6, {"id": "3", "text": "c"})
+
+
+def test_a_row_that_is_none_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"text\na\n{'x' * 200_000}\nb\n")
+    first, bad, last = read(path)
+    assert (first.data, last.data) == ({"text": "a"}, {"text": "b"})
+    assert (bad.line, bad.error) == (3, "no row of a table: field larger than field limit (131072)")
+
+
+def test_tsv(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("id\ttext\n1\ta, b\n")
+    assert read(path) == [RawRecord(2, {"id": "1", "text": "a, b"})]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    rows = [{"id": number, "text": f"tweet {number}"} for number in range(5)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    assert read(path) == [RawRecord(number, row) for number, row in enumerate(rows, start=1)]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_compressed(tmp_path: Path, suffix: str) -> None:
+    data = b"".join(b"tweet %d\n" % number for number in range(1000))
+    if suffix == ".gz":
+        # Of two members, as tools that append write them.
+        packed = gzip.compress(data[:500]) + gzip.compress(data[500:])
+    else:
+        compress = pytest.importorskip("zstandard").compress
+        packed = compress(data[:500]) + compress(data[500:])
+    path = tmp_path / f"a.txt{suffix}"
+    path.write_bytes(packed)
+    assert [record.data for record in read(path)] == data.splitlines()
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_cut_off(tmp_path: Path, suffix: str) -> None:
+    """What can be read is, and then a record says what is wrong."""
+    lines = [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(9999)]
+    data = b"\n".join(lines)
+    if suffix == ".gz":
+        packed = gzip.compress(data)
+    else:
+        packed = pytest.importorskip("zstandard").compress(data)
+    path = tmp_path / f"a.txt{suffix}"
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    *found, last = read(path)
+    assert [record.data for record in found] == lines[: len(found)]
+    assert "cut off" in last.error
+
+
+def test_shards(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "b.jsonl"
+    first.write_text("1\n2\n3\n4\n5\n")
+    second.write_text('{"text": "6"}\n')
+    shards = list(read_shards([str(first), str(second)], 2, None))
+    assert [shard.number for shard in shards] == [0, 1, 2, 3]
+    assert [len(shard.records) for shard in shards] == [2, 2, 1, 1]
+    assert [shard.format for shard in shards] == ["text"] * 3 + ["jsonl"]
+    assert shards[-1].position == input_size(str(first)) + input_size(str(second))
+
+
+def test_shards_of_long_records_have_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MAX_SHARD", 10)
+    path, table = tmp_path / "a.txt", tmp_path / "a.csv"
+    path.write_text("123456\n" * 5)
+    table.write_text("text\n" + "123456\n" * 5)
+    shards = list(read_shards([str(path), str(table)], 100, None))
+    assert [len(shard.records) for shard in shards] == [2, 2, 1] * 2
+
+
+def test_shards_are_read_one_by_one(tmp_path: Path) -> None:
+    """However long the input, no more of it is held."""
+    read_so_far = []
+
+    def lines(file: object, name: str) -> Iterator[RawRecord]:
+        for number in range(1, 10**6):
+            read_so_far.append(number)
+            yield RawRecord(number, b"")
+
+    path = tmp_path / "a.txt"
+    path.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(inputs.READERS, "text", lines)
+        shards = read_shards([str(path)], 10, None)
+        next(shards)
+        assert len(read_so_far) == 10
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\n")))
+    (shard,) = read_shards(["-"], 10, None)
+    assert [record.data for record in shard.records] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("zstandard", "a.txt.zst"), ("pyarrow", "a.parquet"), ("fsspec", "s3://a")]
+)
+def test_what_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    if "://" not in name:
+        (tmp_path / name).write_bytes(json.dumps({}).encode())
+        name = str(tmp_path / name)
+    with pytest.raises(ImportError, match=r"pip install 'spacy-twitter-ner\[scale\]'"):
+        list(read_shards(expand([name]), 10, None))

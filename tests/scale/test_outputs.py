@@ -1,0 +1,155 @@
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+
+from spacy_twitter_ner.corpus.reading import read_tag_file
+from spacy_twitter_ner.scale import jobs
+from spacy_twitter_ner.scale.inputs import RawRecord, Shard
+from spacy_twitter_ner.scale.jobs import Job, annotate_shard, write_whole
+
+RECORDS = [
+    RawRecord(1, b'{"id": 1, "text": "saw Drake in Chicago lol", "user": {"n": 2}}'),
+    RawRecord(2, b'{"id": 2, "text": ""}'),
+    RawRecord(3, b"{"),
+    RawRecord(4, b'{"id": 4, "text": "so tired\\n \\n today \\ud83d\\ude02"}'),
+]
+SHARD = Shard(7, "a.jsonl", "jsonl", RECORDS)
+
+
+@pytest.fixture
+def streamed(job: Job) -> Job:
+    return replace(job, output_dir=None)
+
+
+def test_jsonl(streamed: Job) -> None:
+    outcome = annotate_shard(SHARD, streamed)
+    first, empty, bad, last = [json.loads(line) for line in outcome.output.splitlines()]
+    assert list(first) == ["id", "text", "entities", "model", "version"]
+    assert first["text"] == "saw Drake in Chicago lol"
+    expected = spacy.load(streamed.model)("saw Drake in Chicago lol").ents
+    assert [entity["text"] for entity in first["entities"]] == [ent.text for ent in expected]
+    assert list(first["entities"][0]) == ["start", "end", "type", "text", "confidence"]
+    assert (empty["id"], empty["entities"]) == ("2", [])
+    assert last["text"] == "so tired\n \n today 😂"
+    assert (outcome.records, outcome.entities, outcome.rejects) == (3, len(expected), 1)
+    # A stream has a record out for each record in.
+    reason = outcome.rejected[0].reason
+    assert outcome.rejected[0].line == 3
+    assert bad == {"id": "a.jsonl:3", "error": reason}
+    assert reason.startswith("no JSON")
+
+
+def test_rejects_stand_by_themselves_in_a_folder(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    outcome = annotate_shard(SHARD, job)
+    assert (outcome.output, outcome.rejected) == (b"", ())
+    lines = (tmp_path / "out" / "part-000007.jsonl").read_text("utf8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2", "4"]
+    (reject,) = (tmp_path / "out" / "rejects" / "part-000007.jsonl").read_text().splitlines()
+    assert json.loads(reject)["place"] == "a.jsonl:3"
+
+
+def test_docs_are_freed_as_a_shard_goes_on(streamed: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, no more than a batch is in memory; output is the same."""
+    whole = annotate_shard(SHARD, streamed)
+    monkeypatch.setattr(jobs, "_BATCH", 1)
+    assert annotate_shard(SHARD, streamed) == whole
+
+
+def test_without_text_and_with_fields(streamed: Job) -> None:
+    job = replace(streamed, with_text=False, with_fields=True)
+    first = json.loads(annotate_shard(SHARD, job).output.splitlines()[0])
+    assert list(first) == ["id", "entities", "model", "version", "fields"]
+    assert list(first["entities"][0]) == ["start", "end", "type", "confidence"]
+    assert first["fields"]["user"] == {"n": 2}
+
+
+def test_parquet(streamed: Job) -> None:
+    pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    job = replace(streamed, output_format="parquet", with_fields=True)
+    found = parquet.read_table(io.BytesIO(annotate_shard(SHARD, job).output)).to_pylist()
+    expected = [json.loads(line) for line in annotate_shard(SHARD, streamed).output.splitlines()]
+    expected = [record for record in expected if "error" not in record]
+    for ours, theirs in zip(found, expected, strict=True):
+        fields = json.loads(ours.pop("fields"))
+        assert fields["text"] == ours["text"]
+        for entity, other in zip(ours["entities"], theirs["entities"], strict=True):
+            assert entity.pop("confidence") == pytest.approx(other.pop("confidence"))
+        assert ours == theirs
+
+
+def test_docbin(streamed: Job, model: str) -> None:
+    job = replace(streamed, output_format="spacy")
+    nlp = spacy.load(model)
+    docs = list(DocBin().from_bytes(annotate_shard(SHARD, job).output).get_docs(nlp.vocab))
+    assert [doc.user_data["id"] for doc in docs] == ["1", "2", "4"]
+    assert docs[0].text == "saw Drake in Chicago lol"
+    expected = nlp(docs[0].text).ents
+    assert expected
+    assert [(ent.text, ent.label_) for ent in docs[0].ents] == [
+        (ent.text, ent.label_) for ent in expected
+    ]
+
+
+def test_conll(streamed: Job, tmp_path: Path) -> None:
+    output = annotate_shard(SHARD, replace(streamed, output_format="conll")).output
+    path = tmp_path / "a.txt"
+    path.write_bytes(output)
+    blocks = output.decode().split("\n\n")
+    assert blocks[0].splitlines()[1].startswith("Drake B-")
+    # A tweet without tokens is a blank line more, and so is a reject.
+    assert [len(block.split("\n")) for block in blocks if block] == [5, 4]
+    assert output.count(b"\n") == 5 + 4 + len(RECORDS)
+    # It is a corpus that can be read again.
+    corpus = read_tag_file(path)
+    assert not corpus.problems
+    assert sum(len(tweet.tokens) for tweet in corpus.tweets) == 9
+
+
+def test_a_text_at_which_the_pipeline_fails_is_a_reject(tmp_path: Path) -> None:
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    records = [
+        RawRecord(1, b'{"text": "\\ud800"}'),
+        RawRecord(2, b'{"text": "a"}'),
+        RawRecord(3, b"{"),
+    ]
+    shard = Shard(0, "a.jsonl", "jsonl", records)
+    outcome = annotate_shard(shard, Job(str(tmp_path / "blank"), None))
+    found = [json.loads(line) for line in outcome.output.splitlines()]
+    assert found[1]["text"] == "a"
+    failed, broken = outcome.rejected
+    assert [record.get("error") for record in found] == [failed.reason, None, broken.reason]
+    assert "the pipeline failed: UnicodeEncodeError" in failed.reason
+    assert (failed.line, broken.line) == (1, 3)
+
+
+def test_a_lone_surrogate_of_json(streamed: Job) -> None:
+    """Our tokenizer replaces it in the text; the fields have it still."""
+    shard = Shard(0, "a", "jsonl", [RawRecord(1, b'{"text": "a \\ud800 b"}')])
+    output = annotate_shard(shard, replace(streamed, with_fields=True)).output
+    record = json.loads(output)
+    assert record["text"] == "a \ufffd b"
+    assert record["fields"]["text"] == "a \ud800 b"
+
+
+def test_files_are_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    write_whole(path, b"first")
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="no"):
+        write_whole(path, b"second")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    assert path.read_bytes() == b"first"
