@@ -172,6 +172,7 @@ def test_phone_light_and_dark(open_page, scheme):
     find(page, f"{TEXT} {'#' + 'averylonghashtag' * 8} " + "word " * 40)
     for summary in page.locator("summary").all():
         summary.click()
+    page.locator(".scroll, .alternatives").nth(1).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for button in page.locator("button").all():
         assert button.bounding_box()["height"] >= 44
