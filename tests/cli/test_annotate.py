@@ -128,6 +128,37 @@ def test_standard_input(model: str) -> None:
     assert second["id"] == "-:3"
 
 
+def test_a_live_stream(model: str) -> None:
+    """A record comes out while more of them may come in."""
+    code = "from spacy_twitter_ner.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "annotate", model, "-", "--silent", "--max-latency", "0.1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in ("saw Drake in Chicago", "so tired"):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_a_live_stream_takes_one_process(model: str) -> None:
+    result = run(model, "-", "--workers", "2")
+    assert result.exit_code == 1
+    assert "a live stream is annotated by one process" in result.stderr
+
+
+def test_output_is_a_folder(model: str, tweets: str) -> None:
+    result = run(model, tweets, "--output", "s3://bucket/out")
+    assert result.exit_code == 1
+    assert "s3://bucket/out: a folder is needed" in result.stderr
+
+
 def test_a_reader_that_has_had_enough(model: str, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("saw Drake in Chicago\n" * 20_000)
