@@ -1,4 +1,6 @@
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,8 @@ import pytest
 import spacy
 from typer.testing import CliRunner, Result
 
-from spacy_twitter_ner.cli import app
+from spacy_twitter_ner.cli import annotate, app
+from spacy_twitter_ner.scale.jobs import Outcome
 
 TWEETS = ["saw Drake in Chicago", "", "so tired 😂"]
 
@@ -52,6 +55,32 @@ def test_to_a_folder(model: str, tweets: str, tmp_path: Path) -> None:
         "part-000001.jsonl",
     ]
     assert "3 tweets (3 by an earlier run)" in run(*arguments).stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "silent", "expected"),
+    [
+        (Terminal(), False, r"100% \|.*\| 3 tweets, [\d,]+/s \[00:00<00:00\]"),
+        (Terminal(), True, ""),
+        (io.StringIO(), False, ""),
+    ],
+)
+def test_progress(
+    tweets: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: io.StringIO,
+    silent: bool,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with annotate._progress([tweets], silent=silent) as progress:
+        progress(Outcome(0, 3, 1, 0, Path(tweets).stat().st_size))
+    assert re.fullmatch(expected, stream.getvalue().split("\r")[-1].strip())
 
 
 @pytest.mark.parametrize("output_format", ["jsonl", "parquet", "spacy", "conll"])
