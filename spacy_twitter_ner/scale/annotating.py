@@ -94,7 +94,8 @@ def annotate_batch(texts: Sequence[str], model: str | Language) -> list[Record]:
 
     texts (Sequence[str]): The texts.
     model (Union[str, Language]): A trained pipeline: its folder or package, which is loaded but
-        once, or itself.
+        once, or itself; then its components are told to raise errors and, if they do not yet, to
+        write their confidence to doc.spans[`SPANS_KEY`].
     RETURNS (list[Record]): A record for each text, in the same order.
     RAISES (OSError): If there is no such pipeline.
     """
