@@ -13,7 +13,6 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-COLORS = 96
 
 
 def screenshot_cli(
@@ -25,7 +24,7 @@ def screenshot_cli(
     width: Annotated[int, typer.Option(help="Width of the window")] = 1100,
     height: Annotated[int, typer.Option(help="Height of the window")] = 640,
 ) -> None:
-    """Photograph what a window of that size shows, with few colours so that the file is small."""
+    """Photograph what a window of that size shows."""
     system = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
@@ -40,7 +39,7 @@ def screenshot_cli(
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()
     output.parent.mkdir(parents=True, exist_ok=True)
-    image.quantize(COLORS, dither=Image.Dither.NONE).save(output, optimize=True)
+    image.save(output, optimize=True)
 
 
 if __name__ == "__main__":

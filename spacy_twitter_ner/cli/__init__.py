@@ -15,6 +15,7 @@ from . import (
     merge_vectors,
     reliability,
     report,
+    serve,
     show,
     silver,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "merge_vectors",
     "reliability",
     "report",
+    "serve",
     "show",
     "silver",
 ]

@@ -89,7 +89,7 @@ def predict_corpus(
     annotated = [doc for doc in references if len(doc) and doc.has_annotation("ENT_IOB")]
     with scores_stored(nlp) as key:
         docs = list(nlp.pipe(_bare_copies(annotated, nlp.vocab)))
-    tagger = _find_tagger(nlp) if with_probabilities else None
+    tagger = find_tagger(nlp) if with_probabilities else None
     probabilities: Sequence[Any] = [None] * len(docs)
     if tagger is not None:
         probabilities = [row for batch in _batches(docs) for row in tagger.predict_proba(batch)]
@@ -116,7 +116,7 @@ def scores_stored(nlp: Language) -> Iterator[str | None]:
     nlp (Language): The pipeline.
     YIELDS (Optional[str]): The key of the span group in doc.spans; None if the pipeline cannot.
     """
-    tagger = _find_tagger(nlp)
+    tagger = find_tagger(nlp)
     if tagger is None or not hasattr(tagger, "spans_key"):
         yield None
         return
@@ -156,7 +156,8 @@ def _batches(docs: list[Doc], size: int = 256) -> Iterator[list[Doc]]:
         yield docs[start : start + size]
 
 
-def _find_tagger(nlp: Language) -> Any:
+def find_tagger(nlp: Language) -> Any:
+    """RETURNS (Any): The first component that tells probabilities of tags; None if none does."""
     pipes = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "predict_proba")]
     return next((pipe for pipe in pipes if hasattr(pipe, "tags")), None)
 

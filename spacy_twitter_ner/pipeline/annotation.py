@@ -104,10 +104,10 @@ def set_entities(doc: Doc, entities: list[Span]) -> None:
     doc (Doc): The doc.
     entities (list[Span]): New entities, none over an entity or blocked token that is there.
     """
-    iob = doc.to_array(ENT_IOB)
-    if not iob.any():
+    if not doc.has_annotation("ENT_IOB"):
         doc.set_ents(entities, default="outside")
         return
+    iob = doc.to_array(ENT_IOB)
     covered = numpy.zeros(len(doc), dtype=bool)
     for entity in entities:
         covered[entity.start : entity.end] = True

@@ -1,0 +1,95 @@
+"""The command `serve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from wasabi import msg
+
+from .app import app, errors_as_messages
+
+
+@app.command("serve")
+def serve_cli(
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="A trained pipeline: its folder or package")
+    ],
+    host: Annotated[
+        str, typer.Option("--host", "-h", help="Where to listen; by default for this machine only")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 for any free one")
+    ] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="File with a token that requests need: Authorization: Bearer TOKEN. The "
+            "environment variable SPACY_TWITTER_NER_TOKEN does the same",
+        ),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cors-origin", help="Origin whose pages may ask, as https://example.org; repeatable"
+        ),
+    ] = None,
+    max_body: Annotated[
+        int, typer.Option("--max-body", min=1, help="Bytes of a request")
+    ] = 262_144,
+    max_texts: Annotated[int, typer.Option("--max-texts", min=1, help="Texts of a request")] = 128,
+    max_text_length: Annotated[
+        int, typer.Option("--max-text-length", min=1, help="Characters of a text")
+    ] = 10_000,
+    max_batch: Annotated[
+        int, typer.Option("--max-batch", min=1, help="Texts that are annotated together")
+    ] = 64,
+    max_waiting: Annotated[
+        int,
+        typer.Option("--max-waiting", min=1, help="Texts that may wait; with more, 429"),
+    ] = 1024,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds in which a request is answered")
+    ] = 30.0,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Log each request's method, path and status")
+    ] = False,
+) -> None:
+    """
+    Serve a pipeline on the web (extra `serve`): a page to try it at /, POST /annotate for
+    programs, /openapi.json, which describes it, /healthz, /readyz and /metrics. For example:
+    spacy-twitter-ner serve training/sample/bilstm_crf/model-best --port 8000
+    """
+    # Imported here because they import spaCy, which takes seconds.
+    import spacy
+
+    from ..serving.libraries import require_libraries
+    from ..serving.settings import ServiceSettings, is_loopback, read_token
+
+    with errors_as_messages(msg):
+        require_libraries()
+        from ..serving.app import create_app
+        from ..serving.server import ServiceServer, open_socket
+
+        settings = ServiceSettings(
+            max_body=max_body,
+            max_texts=max_texts,
+            max_text_length=max_text_length,
+            max_batch=max_batch,
+            max_waiting=max_waiting,
+            timeout=timeout,
+            token=read_token(token_file),
+            cors_origins=tuple(cors_origin or ()),
+        )
+        with open_socket(host, port) as listener:
+            if not is_loopback(host) and settings.token is None:
+                msg.warn("Whoever reaches this machine can use the service: no token is set")
+            service = create_app(spacy.load(model), settings)
+            place = f"[{host}]" if ":" in host else host
+            url = f"http://{place}:{listener.getsockname()[1]}"
+            server = ServiceServer(
+                *(service, settings),
+                access_log=access_log,
+                on_start=lambda: print(f"Serving {model} on {url}", flush=True),
+            )
+            server.run([listener])

@@ -1,0 +1,94 @@
+"""Requests → what a pipeline finds in their texts, several requests at a time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from ..evaluation.predictions import entity_scores, find_tagger, scores_stored
+from .messages import AnnotateRequest
+
+_DIGITS = 6
+
+
+class Annotator:
+    """A pipeline that answers requests. It is used by one thread at a time.
+
+    nlp (Language): The pipeline.
+    """
+
+    def __init__(self, nlp: Language) -> None:
+        self.nlp = nlp
+        self.tagger = find_tagger(nlp)
+
+    @property
+    def labels(self) -> list[str]:
+        """RETURNS (list[str]): The entity types, of all components that set entities."""
+        ent_pipes = [name for name in self.nlp.pipe_names if self._sets_entities(name)]
+        labels = self.nlp.pipe_labels
+        return sorted({label for name in ent_pipes for label in labels.get(name, ())})
+
+    def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
+        """Answer requests, whose texts go through the pipeline together.
+
+        requests (Sequence[AnnotateRequest]): The requests.
+        RETURNS (list[bytes]): Each one's answer, as messages.AnnotateResponse in JSON.
+        """
+        texts = [text for request in requests for text in request.all_texts]
+        # Of new words nothing stays: a service runs for months.
+        with self.nlp.memory_zone(), scores_stored(self.nlp) as key:
+            docs = list(self.nlp.pipe(texts))
+            answers, end = [], 0
+            for request in requests:
+                start, end = end, end + len(request.all_texts)
+                answers.append(self._answer(request, docs[start:end], key))
+            return answers
+
+    def _answer(self, request: AnnotateRequest, docs: list[Doc], key: str | None) -> bytes:
+        results = [_found_entities(doc, key, request.threshold) for doc in docs]
+        answer: dict[str, Any] = {"results": results}
+        if request.probabilities and self.tagger is not None:
+            answer["tags"] = list(self.tagger.tags)
+            probabilities = self.tagger.predict_proba(docs)
+            for result, doc, rows in zip(results, docs, probabilities, strict=True):
+                result["tokens"] = [
+                    {"start": token.idx, "end": token.idx + len(token), "probabilities": row}
+                    for token, row in zip(doc, rows.round(_DIGITS).tolist(), strict=True)
+                ]
+        if request.alternatives and self.tagger is not None:
+            analyses = self.tagger.predict_kbest(docs, request.alternatives)
+            for result, found in zip(results, analyses, strict=True):
+                result["alternatives"] = [
+                    {
+                        "probability": round(float(one.probability), _DIGITS),
+                        "entities": [_describe(ent, None) for ent in one.entities],
+                    }
+                    for one in found
+                ]
+        return srsly.json_dumps(answer).encode("utf-8")
+
+    def _sets_entities(self, name: str) -> bool:
+        return "doc.ents" in self.nlp.get_pipe_meta(name).assigns
+
+
+def _found_entities(doc: Doc, key: str | None, threshold: float) -> dict[str, Any]:
+    scores = entity_scores(doc, key)
+    entities: Iterable[dict[str, Any]]
+    if scores is None:
+        entities = [_describe(ent, None) for ent in doc.ents]
+    else:
+        sure = ((ent, scores[ent.start, ent.end, ent.label_]) for ent in doc.ents)
+        entities = [_describe(ent, score) for ent, score in sure if score >= threshold]
+    return {"entities": entities}
+
+
+def _describe(ent: Span, confidence: float | None) -> dict[str, Any]:
+    return {
+        "start": ent.start_char,
+        "end": ent.end_char,
+        "label": ent.label_,
+        "text": ent.text,
+        "confidence": None if confidence is None else round(confidence, _DIGITS),
+    }

@@ -1,0 +1,214 @@
+"""The service as an ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from spacy.language import Language
+from starlette.exceptions import HTTPException
+
+from .. import __version__
+from ..viz.colors import type_colors
+from .annotating import Annotator
+from .batching import MicroBatcher, QueueFull
+from .gate import Gate, log_error, overloaded, problem_response
+from .messages import (
+    MAX_ALTERNATIVES,
+    AnnotateRequest,
+    AnnotateResponse,
+    ErrorResponse,
+    Problem,
+    read_request,
+    request_schema,
+)
+from .metrics import ServiceMetrics
+from .settings import ServiceSettings
+
+PAGE_TYPES = {
+    "index.html": "text/html; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "main.js": "text/javascript; charset=utf-8",
+    "results.js": "text/javascript; charset=utf-8",
+}
+ROUTES = frozenset({"/", "/annotate", "/healthz", "/readyz", "/metrics", "/pipeline"})
+_ERRORS = {
+    400: "The body is not JSON in UTF-8",
+    401: "A token is needed",
+    408: "The body did not arrive in time",
+    413: "The body, a text or the number of texts is above a limit",
+    415: "The body is not said to be JSON",
+    422: "The body is not a request",
+    429: "Too much is waiting; the header Retry-After says when to try again",
+    503: "The answer took too long",
+}
+
+
+def create_app(nlp: Language, settings: ServiceSettings | None = None) -> FastAPI:
+    """Make the service.
+
+    nlp (Language): The pipeline. It must not be used elsewhere meanwhile.
+    settings (Optional[ServiceSettings]): Limits, token and origins; the defaults if None.
+    RETURNS (FastAPI): The application. Its OpenAPI document is at /openapi.json.
+    """
+    settings = settings or ServiceSettings()
+    annotator, metrics = Annotator(nlp), ServiceMetrics()
+    batcher: MicroBatcher[AnnotateRequest, bytes] = MicroBatcher(
+        annotator.annotate,
+        max_batch=settings.max_batch,
+        max_waiting=settings.max_waiting,
+        on_batch=metrics.batch_texts.observe,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        # The first batch takes longer than all others.
+        await batcher.submit(AnnotateRequest(text="so tired", probabilities=True), 1)
+        yield
+        await batcher.close()
+
+    app = FastAPI(
+        title="spacy-twitter-ner",
+        version=__version__,
+        summary="Named entities of tweets",
+        lifespan=lifespan,
+        # FastAPI's pages of documentation load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    metrics.waiting.set_function(lambda: batcher.n_waiting)
+    _add_annotate(app, batcher, settings)
+    _add_probes(app, batcher, metrics)
+    _add_page(app, _describe_pipeline(annotator, settings))
+    app.add_middleware(Gate, settings=settings, metrics=metrics, routes=ROUTES)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    return app
+
+
+def _add_annotate(
+    app: FastAPI,
+    batcher: MicroBatcher[AnnotateRequest, bytes],
+    settings: ServiceSettings,
+) -> None:
+    async def annotate(request: Request) -> Response:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Problem(415, "not_json", "Send the header Content-Type: application/json")
+        job = read_request(await request.body(), settings)
+        try:
+            work = batcher.submit(job, len(job.all_texts))
+            answer = await asyncio.wait_for(work, settings.timeout)
+        except QueueFull:
+            raise overloaded("Too many texts are waiting") from None
+        except asyncio.TimeoutError:
+            raise Problem(
+                503, "timeout", f"The texts took longer than {settings.timeout:g} s: send fewer"
+            ) from None
+        except Exception as error:
+            log_error(error)
+            raise Problem(500, "internal", "The pipeline failed on these texts") from None
+        return Response(answer, media_type="application/json")
+
+    schema = request_schema(settings)
+    app.add_api_route(
+        "/annotate",
+        annotate,
+        methods=["POST"],
+        summary="Find the entities of one text or of several",
+        response_model=AnnotateResponse,
+        responses=_describe_errors(),
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            **({"security": [{"bearer": []}]} if settings.token else {}),
+        },
+    )
+
+
+def _add_probes(
+    app: FastAPI, batcher: MicroBatcher[AnnotateRequest, bytes], metrics: ServiceMetrics
+) -> None:
+    @app.get("/healthz", summary="Whether the process lives")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(
+        "/readyz",
+        summary="Whether requests are taken",
+        responses={503: {"model": ErrorResponse, "description": "Not yet, or no more"}},
+    )
+    async def ready() -> dict[str, str]:
+        if not batcher.is_running:
+            raise Problem(503, "not_ready", "The service starts or stops")
+        return {"status": "ready"}
+
+    async def expose() -> Response:
+        return Response(metrics.render(), media_type=metrics.content_type)
+
+    app.add_api_route("/metrics", expose, include_in_schema=False)
+
+
+def _add_page(app: FastAPI, pipeline: dict[str, Any]) -> None:
+    folder = files(__package__) / "page"
+    page = {name: (folder / name).read_bytes() for name in PAGE_TYPES}
+
+    async def describe() -> dict[str, Any]:
+        return pipeline
+
+    async def index() -> Response:
+        return Response(page["index.html"], media_type=PAGE_TYPES["index.html"])
+
+    async def asset(name: str) -> Response:
+        if name not in page:
+            raise Problem(404, "not_found", "There is no such file")
+        return Response(page[name], media_type=PAGE_TYPES[name])
+
+    app.add_api_route("/pipeline", describe, summary="Name, labels and limits")
+    app.add_api_route("/", index, include_in_schema=False)
+    app.add_api_route("/page/{name}", asset, include_in_schema=False)
+
+
+def _describe_pipeline(annotator: Annotator, settings: ServiceSettings) -> dict[str, Any]:
+    meta, labels = annotator.nlp.meta, annotator.labels
+    return {
+        "name": f"{meta['lang']}_{meta['name']}",
+        "version": meta["version"],
+        "labels": labels,
+        "colors": type_colors(labels),
+        "has_confidence": annotator.tagger is not None,
+        "needs_token": settings.token is not None,
+        "max_texts": settings.max_texts,
+        "max_text_length": settings.max_text_length,
+        "max_alternatives": MAX_ALTERNATIVES,
+    }
+
+
+def _describe_errors() -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"model": ErrorResponse, "description": description}
+        for status, description in _ERRORS.items()
+    }
+
+
+async def _answer_problem(request: Request, problem: Any) -> Response:
+    headers, body = problem_response(problem)
+    return Response(body, problem.status, headers)
+
+
+async def _answer_http_exception(request: Request, error: Any) -> Response:
+    """What Starlette has to say itself: no such path, no such method."""
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    code = codes.get(error.status_code, "http_error")
+    headers, body = problem_response(Problem(error.status_code, code, str(error.detail)))
+    return Response(body, error.status_code, {**headers, **(error.headers or {})})

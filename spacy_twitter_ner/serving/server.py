@@ -1,0 +1,76 @@
+"""Listening: the service on a socket, until it is told to stop."""
+
+import math
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from .settings import ServiceSettings
+
+_BACKLOG = 512
+# Seconds that a connection without requests is kept open.
+_KEEP_ALIVE = 15
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Take an address, so that it is known before the service starts, and whether it is free.
+
+    host (str): Name or address.
+    port (int): The port; 0 for any that is free.
+    RETURNS (socket.socket): The socket.
+    RAISES (OSError): If it cannot be had; the message names it.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = addresses[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        raise OSError(f"cannot listen on {host}, port {port}: {error}") from error
+    return listener
+
+
+class ServiceServer(uvicorn.Server):
+    """uvicorn, set up for the service. `run([listener])` serves until SIGINT or SIGTERM: then no
+    more requests are taken, and those there are get answered.
+
+    app (FastAPI): The service.
+    settings (ServiceSettings): Says how long requests may take at the end.
+    access_log (bool): Whether to log each request: client, method, path, status.
+    on_start (Callable[[], None]): Called once requests are taken.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: ServiceSettings,
+        *,
+        access_log: bool = False,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            access_log=access_log,
+            log_level="info" if access_log else "warning",
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=math.ceil(settings.grace),
+            # No proxy is trusted to say who the client is.
+            proxy_headers=False,
+            ws="none",
+        )
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()

@@ -1,0 +1,83 @@
+"""A service that listens, in a thread of the test's process."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import pytest
+import spacy
+from spacy.language import Language
+
+pytest.importorskip("fastapi")
+pytest.importorskip("prometheus_client")
+pytest.importorskip("uvicorn")
+httpx = pytest.importorskip("httpx")
+
+from spacy_twitter_ner.serving.app import create_app  # noqa: E402
+from spacy_twitter_ner.serving.server import ServiceServer, open_socket  # noqa: E402
+from spacy_twitter_ner.serving.settings import ServiceSettings  # noqa: E402
+
+
+class Service(NamedTuple):
+    url: str
+    port: int
+    server: object
+
+    def post(self, body: object, **settings: object):
+        return httpx.post(f"{self.url}/annotate", json=body, timeout=30, **settings)
+
+    def get(self, path: str, **settings: object):
+        return httpx.get(self.url + path, timeout=30, **settings)
+
+
+@contextmanager
+def serving(nlp: Language, settings: ServiceSettings | None = None) -> Iterator[Service]:
+    """Serves a pipeline, and stops as SIGTERM would."""
+    settings = settings or ServiceSettings()
+    listener = open_socket("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = ServiceServer(create_app(nlp, settings), settings)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.started, "the service did not start"
+    try:
+        yield Service(f"http://127.0.0.1:{port}", port, server)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        listener.close()
+        assert not thread.is_alive(), "the service did not stop"
+
+
+@pytest.fixture(scope="session")
+def served_nlp(tweet_nlp, tmp_path_factory) -> Language:
+    """A copy, since the service stores scores in the docs of its pipeline."""
+    path = tmp_path_factory.mktemp("served") / "model"
+    tweet_nlp.to_disk(path)
+    return spacy.load(path)
+
+
+@pytest.fixture(scope="session")
+def service(served_nlp) -> Iterator[Service]:
+    with serving(served_nlp) as one:
+        yield one
+
+
+@pytest.fixture
+def serve(served_nlp) -> Iterator[Callable[..., Service]]:
+    """Serves with settings of the test's own; another pipeline, if given."""
+    opened = []
+
+    def open_service(nlp: Language | None = None, **settings: object) -> Service:
+        context = serving(nlp or served_nlp, ServiceSettings(**settings))
+        opened.append(context)
+        return context.__enter__()
+
+    yield open_service
+    for context in opened:
+        context.__exit__(None, None, None)

@@ -1,0 +1,359 @@
+import logging
+import threading
+import time
+
+import pytest
+import spacy
+from spacy.language import Language
+
+from spacy_twitter_ner.serving import annotating
+
+from .conftest import httpx
+
+TEXT = "saw Drake in Chicago 😂 last nite"
+TOKEN = "a token of the tests"
+
+
+def error_of(answer, status: int) -> dict:
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"code", "message", "details"}
+    assert error["message"]
+    return error
+
+
+def test_one_text(service, served_nlp):
+    answer = service.post({"text": TEXT})
+    assert answer.status_code == 200
+    (result,) = answer.json()["results"]
+    expected = [
+        (ent.start_char, ent.end_char, ent.label_, ent.text) for ent in served_nlp(TEXT).ents
+    ]
+    found = result["entities"]
+    assert [(e["start"], e["end"], e["label"], e["text"]) for e in found] == expected
+    assert expected, "the pipeline of the tests finds nothing here: the test is of no use"
+    assert all(0 < entity["confidence"] <= 1 for entity in found)
+    assert set(result) == {"entities"}
+
+
+def test_many_texts_in_their_order(service):
+    texts = ["so tired", TEXT, "", "   ", "\u0000\ufeff\u202e", "in Chicago " * 30]
+    results = service.post({"texts": texts}).json()["results"]
+    assert len(results) == len(texts)
+    assert results[1] == service.post({"text": TEXT}).json()["results"][0]
+    for text, result in zip(texts, results, strict=True):
+        for entity in result["entities"]:
+            assert text[entity["start"] : entity["end"]] == entity["text"]
+
+
+def test_confidence_is_that_of_the_pipeline(service, served_nlp):
+    (result,) = service.post({"text": TEXT}).json()["results"]
+    ner = served_nlp.get_pipe("twitter_bilstm_ner")
+    doc = served_nlp(TEXT)
+    group = ner.predict_spans([doc], 1e-6)[0]
+    scores = {
+        (span.start_char, span.end_char, span.label_): score
+        for span, score in zip(group, group.attrs["scores"], strict=True)
+    }
+    for entity in result["entities"]:
+        place = (entity["start"], entity["end"], entity["label"])
+        assert entity["confidence"] == pytest.approx(scores[place], abs=1e-4)
+
+
+def test_threshold_leaves_out_what_is_less_probable(service):
+    everything = service.post({"text": TEXT}).json()["results"][0]["entities"]
+    least = min(entity["confidence"] for entity in everything)
+    some = service.post({"text": TEXT, "threshold": min(1, least + 1e-6)}).json()["results"][0]
+    assert some["entities"] == [one for one in everything if one["confidence"] > least]
+    assert service.post({"text": TEXT, "threshold": 1}).json()["results"][0]["entities"] == []
+
+
+def test_probabilities_and_alternatives(service, served_nlp):
+    body = {"texts": [TEXT, ""], "probabilities": True, "alternatives": 3.0}
+    answer = service.post(body).json()
+    assert answer["tags"] == list(served_nlp.get_pipe("twitter_bilstm_ner").tags)
+    first, empty = answer["results"]
+    doc = served_nlp.make_doc(TEXT)
+    assert [(t["start"], t["end"]) for t in first["tokens"]] == [
+        (token.idx, token.idx + len(token)) for token in doc
+    ]
+    for token in first["tokens"]:
+        assert sum(token["probabilities"]) == pytest.approx(1, abs=1e-4)
+    probabilities = [one["probability"] for one in first["alternatives"]]
+    assert len(probabilities) == 3
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert empty == {
+        "entities": [],
+        "tokens": [],
+        "alternatives": [{"probability": 1.0, "entities": []}],
+    }
+
+
+def test_concurrent_requests_share_batches(serve, served_nlp, blocked, batches):
+    service = serve()
+    threads = [in_background(lambda: service.post({"text": "block"}))]
+    wait_until(lambda: len(batches) == 2)
+    texts = [f"in Chicago {i}" for i in range(9)]
+    threads += [in_background(lambda text=text: service.post({"text": text})) for text in texts]
+    wait_until(lambda: waiting(service) == 9)
+    blocked.set()
+    for thread, _ in threads:
+        thread.join()
+    assert batches == [1, 1, 9]
+    for text, (_, (answer,)) in zip(texts, threads[1:], strict=True):
+        expected = [(e.start_char, e.text) for e in served_nlp(text).ents]
+        found = answer.json()["results"][0]["entities"]
+        assert [(e["start"], e["text"]) for e in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "invalid_json"),
+        (b"{", 400, "invalid_json"),
+        (b'{"text": "\xff\xfe"}', 400, "invalid_json"),
+        (b'{"text": "\xed\xa0\x80"}', 400, "invalid_json"),
+        (b'{"text": "\\ud800"}', 400, "invalid_json"),
+        (b"[" * 100_000, 400, "invalid_json"),
+        (b"[]", 422, "invalid_request"),
+        (b"null", 422, "invalid_request"),
+        (b"{}", 422, "invalid_request"),
+        (b'{"text": null}', 422, "invalid_request"),
+        (b'{"text": 3}', 422, "invalid_request"),
+        (b'{"texts": []}', 422, "invalid_request"),
+        (b'{"texts": ["a", 1]}', 422, "invalid_request"),
+        (b'{"text": "a", "texts": ["b"]}', 422, "invalid_request"),
+        (b'{"text": "a", "treshold": 0.5}', 422, "invalid_request"),
+        (b'{"text": "a", "threshold": 1.5}', 422, "invalid_request"),
+        (b'{"text": "a", "threshold": NaN}', 422, "invalid_request"),
+        (b'{"text": "a", "alternatives": 11}', 422, "invalid_request"),
+        (b'{"text": "a", "alternatives": true}', 422, "invalid_request"),
+    ],
+)
+def test_bodies_that_are_no_requests(service, body, status, code):
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{service.url}/annotate", content=body, headers=headers, timeout=30)
+    assert error_of(answer, status)["code"] == code
+
+
+def test_errors_say_where_but_do_not_repeat_texts(service):
+    error = error_of(service.post({"texts": ["a secret", 5, "b"]}), 422)
+    assert error["details"] == [
+        {"place": ["texts", 1], "message": "Input should be a valid string"}
+    ]
+    assert "secret" not in str(error)
+
+
+def test_limits(serve):
+    service = serve(max_texts=3, max_text_length=20, max_body=300)
+    assert service.post({"texts": ["x" * 20] * 3}).status_code == 200
+    error = error_of(service.post({"texts": ["x"] * 4}), 413)
+    assert error["code"] == "too_many_texts"
+    assert "4 texts are more than 3" in error["message"]
+    error = error_of(service.post({"texts": ["x", "x" * 21]}), 413)
+    assert error["code"] == "text_too_long"
+    assert error["details"] == [{"place": ["texts", 1]}]
+    error = error_of(service.post({"texts": ["x" * 20] * 3, "x": "y" * 300}), 413)
+    assert error["code"] == "body_too_large"
+    # Counted in characters, not in bytes.
+    assert service.post({"text": "😂" * 20}).status_code == 200
+
+
+def test_other_media_types(service):
+    answer = httpx.post(f"{service.url}/annotate", content=b"{}", headers={}, timeout=30)
+    assert error_of(answer, 415)["code"] == "not_json"
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    content = b'{"text": "a"}'
+    answer = httpx.post(f"{service.url}/annotate", content=content, headers=headers, timeout=30)
+    assert answer.status_code == 200
+
+
+def test_what_is_not_there(service):
+    assert error_of(service.get("/other"), 404)["code"] == "not_found"
+    assert error_of(service.get("/page/..%2fapp.py"), 404)
+    assert error_of(service.get("/page/app.py"), 404)
+    answer = service.get("/annotate")
+    assert error_of(answer, 405)["code"] == "method_not_allowed"
+    assert answer.headers["allow"] == "POST"
+
+
+def test_token(serve):
+    service = serve(token=TOKEN)
+    for headers in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": TOKEN},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": b"Bearer \xff\xfe"},
+    ):
+        answer = service.post({"text": "a"}, headers=headers)
+        assert error_of(answer, 401)["code"] == "unauthorized"
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert service.get("/metrics").status_code == 401
+    headers = {"authorization": f"bearer {TOKEN}"}
+    assert service.post({"text": "a"}, headers=headers).status_code == 200
+    assert service.get("/metrics", headers=headers).status_code == 200
+    for path in ("/", "/healthz", "/readyz", "/pipeline", "/openapi.json"):
+        assert service.get(path).status_code == 200
+    assert service.get("/pipeline").json()["needs_token"]
+
+
+def test_cors_is_off_by_default(service, serve):
+    headers = {"origin": "https://example.org"}
+    answer = service.post({"text": "a"}, headers=headers)
+    assert "access-control-allow-origin" not in answer.headers
+    asking = {**headers, "access-control-request-method": "POST"}
+    assert httpx.options(f"{service.url}/annotate", headers=asking).status_code == 405
+    service = serve(cors_origins=("https://example.org",), token=TOKEN)
+    answer = httpx.options(f"{service.url}/annotate", headers=asking)
+    assert answer.headers["access-control-allow-origin"] == "https://example.org"
+    answer = service.post({"text": "a"}, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == "https://example.org"
+    answer = service.post({"text": "a"}, headers={"origin": "https://example.com"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_probes_and_metrics(service):
+    assert service.get("/healthz").json() == {"status": "ok"}
+    assert service.get("/readyz").json() == {"status": "ready"}
+    service.post({"texts": ["a", "b"]})
+    service.get("/a/path/that/a/client/chose")
+    text = service.get("/metrics").text
+    assert 'twitter_ner_requests_total{route="/annotate",status="200"}' in text
+    assert 'twitter_ner_requests_total{route="other",status="404"}' in text
+    assert "twitter_ner_batch_texts_bucket" in text
+    assert "client/chose" not in text
+
+
+def test_every_answer_has_the_headers_of_a_safe_page(service):
+    answers = [
+        service.get("/"),
+        service.get("/nothing"),
+        service.post({}),
+        service.post({"text": ""}),
+    ]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'")
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in answer.headers
+
+
+@Language.component("tests_fail_on_word")
+def fail_on_word(doc):
+    if "explode" in doc.text:
+        raise RuntimeError(f"cannot read {doc.text}")
+    return doc
+
+
+def test_a_text_that_fails_costs_no_other_one_and_is_not_logged(serve, caplog):
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "geo-loc", "pattern": "Leeds"}])
+    nlp.add_pipe("tests_fail_on_word")
+    service = serve(nlp)
+    with caplog.at_level(logging.INFO):
+        error = error_of(service.post({"text": "this will explode, secretly"}), 500)
+    assert error["code"] == "internal"
+    assert "A request failed with RuntimeError" in caplog.text
+    assert "secretly" not in caplog.text + str(error)
+    (result,) = service.post({"text": "in Leeds", "alternatives": 2}).json()["results"]
+    # An entity ruler does not tell how sure it is.
+    assert result["entities"] == [
+        {"start": 3, "end": 8, "label": "geo-loc", "text": "Leeds", "confidence": None}
+    ]
+    assert service.get("/pipeline").json()["labels"] == ["geo-loc"]
+
+
+@pytest.fixture
+def batches() -> list[int]:
+    """How many requests each batch has had, that of the start included."""
+    return []
+
+
+@pytest.fixture
+def blocked(monkeypatch, batches):
+    """Lets the pipeline wait."""
+    gate = threading.Event()
+    original = annotating.Annotator.annotate
+
+    def annotate(self, requests):
+        batches.append(len(requests))
+        if any("block" in text for request in requests for text in request.all_texts):
+            assert gate.wait(30)
+        return original(self, requests)
+
+    monkeypatch.setattr(annotating.Annotator, "annotate", annotate)
+    yield gate
+    gate.set()
+
+
+def in_background(function):
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(function()))
+    thread.start()
+    return thread, answers
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def waiting(service) -> float:
+    lines = service.get("/metrics").text.splitlines()
+    (line,) = (line for line in lines if line.startswith("twitter_ner_waiting_texts "))
+    return float(line.split()[1])
+
+
+def test_a_full_queue_is_429(serve, blocked, batches):
+    service = serve(max_waiting=4, max_texts=4)
+    threads = [in_background(lambda: service.post({"text": "block"}))]
+    wait_until(lambda: waiting(service) == 0 and len(batches) > 1)
+    threads.append(in_background(lambda: service.post({"texts": ["a"] * 4})))
+    wait_until(lambda: waiting(service) == 4)
+    answer = service.post({"text": "b"})
+    assert error_of(answer, 429)["code"] == "overloaded"
+    assert answer.headers["retry-after"] == "1"
+    assert service.get("/healthz").status_code == 200
+    blocked.set()
+    for thread, answers in threads:
+        thread.join(30)
+        assert answers[0].status_code == 200
+    assert service.post({"text": "b"}).status_code == 200
+
+
+def test_a_slow_pipeline_is_503(serve, blocked):
+    service = serve(timeout=0.3)
+    answer = service.post({"text": "block"})
+    assert error_of(answer, 503)["code"] == "timeout"
+    blocked.set()
+    assert service.post({"text": "a"}).status_code == 200
+
+
+def test_a_stopped_service_finishes_what_it_has(serve, blocked):
+    service = serve()
+    thread, answers = in_background(lambda: service.post({"text": "block in Chicago"}))
+    time.sleep(0.5)
+    service.server.should_exit = True
+    time.sleep(0.5)
+    with pytest.raises(httpx.TransportError):
+        service.get("/healthz")
+    blocked.set()
+    thread.join(30)
+    assert answers[0].status_code == 200
+
+
+def test_documentation_describes_requests_with_their_limits(service):
+    document = service.get("/openapi.json").json()
+    operation = document["paths"]["/annotate"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["properties"]["texts"]["maxItems"] == 128
+    assert schema["properties"]["text"]["maxLength"] == 10_000
+    assert {"200", "400", "401", "408", "413", "415", "422", "429", "503"} <= set(
+        operation["responses"]
+    )
+    assert set(document["paths"]) == {"/annotate", "/healthz", "/readyz", "/pipeline"}

@@ -1,0 +1,144 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from spacy_twitter_ner.serving.batching import MicroBatcher, QueueFull
+
+
+class Worker:
+    """Doubles numbers; waits for a gate, and remembers its batches."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.batches: list[list[int]] = []
+
+    def __call__(self, jobs):
+        assert self.gate.wait(10)
+        self.batches.append(list(jobs))
+        if -1 in jobs:
+            raise ValueError("no")
+        return [2 * job for job in jobs]
+
+
+def run(scenario, **settings):
+    """Runs a scenario with a batcher that has begun with the job 0 and waits at the gate."""
+    worker = Worker()
+    settings = {"max_batch": 4, "max_waiting": 8, **settings}
+
+    async def main():
+        batcher = MicroBatcher(worker, **settings)
+        batcher.start()
+        first = asyncio.create_task(batcher.submit(0, 1))
+        while batcher.n_waiting or not batcher.is_running or not first:
+            await asyncio.sleep(0.001)
+            if batcher.n_waiting == 0:
+                break
+        await asyncio.sleep(0.02)
+        try:
+            await scenario(batcher, worker)
+        finally:
+            worker.gate.set()
+            await batcher.close()
+        assert await first == 0
+
+    asyncio.run(main())
+    return worker
+
+
+def test_what_arrives_meanwhile_is_one_batch():
+    async def scenario(batcher, worker):
+        tasks = [asyncio.create_task(batcher.submit(i, 1)) for i in range(1, 7)]
+        await asyncio.sleep(0)
+        worker.gate.set()
+        assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10, 12]
+
+    assert run(scenario).batches == [[0], [1, 2, 3, 4], [5, 6]]
+
+
+def test_sizes_fill_a_batch_and_a_large_job_is_one_by_itself():
+    sizes = []
+
+    async def scenario(batcher, worker):
+        jobs = [(1, 3), (2, 2), (3, 7)]
+        tasks = [asyncio.create_task(batcher.submit(job, size)) for job, size in jobs]
+        await asyncio.sleep(0)
+        worker.gate.set()
+        await asyncio.gather(*tasks)
+
+    worker = run(scenario, max_waiting=20, on_batch=sizes.append)
+    assert worker.batches == [[0], [1], [2], [3]]
+    assert sizes == [1, 3, 2, 7]
+
+
+def test_queue_is_bounded():
+    async def scenario(batcher, worker):
+        tasks = [asyncio.create_task(batcher.submit(i, 4)) for i in (1, 2)]
+        await asyncio.sleep(0)
+        assert batcher.n_waiting == 8
+        with pytest.raises(QueueFull):
+            await batcher.submit(3, 1)
+        worker.gate.set()
+        assert await asyncio.gather(*tasks) == [2, 4]
+        assert batcher.n_waiting == 0
+        assert await batcher.submit(3, 1) == 6
+
+    run(scenario)
+
+
+def test_only_the_job_fails_that_fails_by_itself():
+    async def scenario(batcher, worker):
+        tasks = [asyncio.create_task(batcher.submit(i, 1)) for i in (1, -1, 3)]
+        await asyncio.sleep(0)
+        worker.gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert results[0] == 2
+        assert isinstance(results[1], ValueError)
+        assert results[2] == 6
+        assert batcher.is_running
+
+    run(scenario)
+
+
+def test_a_caller_that_went_away_costs_no_work():
+    async def scenario(batcher, worker):
+        gone = asyncio.create_task(batcher.submit(1, 1))
+        stays = asyncio.create_task(batcher.submit(2, 1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        worker.gate.set()
+        assert await stays == 4
+
+    assert run(scenario).batches == [[0], [2]]
+
+
+def test_closing_finishes_what_there_is_and_takes_no_more():
+    async def scenario(batcher, worker):
+        task = asyncio.create_task(batcher.submit(5, 1))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0)
+        assert not batcher.is_running
+        with pytest.raises(QueueFull):
+            await batcher.submit(6, 1)
+        worker.gate.set()
+        await closing
+        assert task.done()
+        assert await task == 10
+
+    run(scenario)
+
+
+def test_work_does_not_block_the_event_loop():
+    async def scenario(batcher, worker):
+        start = time.monotonic()
+        task = asyncio.create_task(batcher.submit(1, 1))
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        assert time.monotonic() - start < 5
+        worker.gate.set()
+        await task
+
+    run(scenario)
