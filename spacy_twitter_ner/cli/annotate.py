@@ -265,18 +265,19 @@ def _progress(inputs: list[str], silent: bool) -> Iterator["Progress"]:
 
     total = sum(map(input_size, expand(inputs)))
     tweets = 0
-    layout = "{percentage:3.0f}% |{bar}| {postfix} [{elapsed}<{remaining}]"
+    layout = "{percentage:3.0f}% |{bar}| {desc} [{elapsed}<{remaining}]"
     with tqdm(
         total=total or None,
         disable=silent or not sys.stderr.isatty(),
-        bar_format=layout if total else "{postfix} [{elapsed}]",
+        bar_format=layout if total else "{desc} [{elapsed}]",
     ) as bar:
 
         def on_outcome(outcome: "Outcome") -> None:
             nonlocal tweets
             tweets += outcome.records
             seconds = max(bar.format_dict["elapsed"], 1e-9)
-            bar.set_postfix_str(f"{tweets:,} tweets, {tweets / seconds:,.0f}/s", refresh=False)
+            speed = f"{tweets:,} tweets, {tweets / seconds:,.0f}/s"
+            bar.set_description_str(speed, refresh=False)
             bar.update(max(outcome.position - bar.n, 0))
 
         yield on_outcome

@@ -53,10 +53,14 @@ class Annotator(NamedTuple):
 
     nlp (Language): The pipeline.
     keys (tuple[str, ...]): Keys of doc.spans with entities and scores.
+    model (str): The pipeline's name.
+    version (str): Its version.
     """
 
     nlp: Language
     keys: tuple[str, ...]
+    model: str
+    version: str
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +83,10 @@ def make_annotator(nlp: Language) -> Annotator:
             if pipe.spans_key is None:
                 pipe.spans_key = SPANS_KEY
             keys.append(pipe.spans_key)
-    return Annotator(nlp, tuple(dict.fromkeys(keys)))
+    # spaCy puts it together anew whenever it is asked for.
+    meta = nlp.meta
+    model = f"{meta['lang']}_{meta['name']}"
+    return Annotator(nlp, tuple(dict.fromkeys(keys)), model, meta["version"])
 
 
 def annotate_batch(texts: Sequence[str], model: str | Language) -> list[Record]:
@@ -87,7 +94,8 @@ def annotate_batch(texts: Sequence[str], model: str | Language) -> list[Record]:
 
     texts (Sequence[str]): The texts.
     model (Union[str, Language]): A trained pipeline: its folder or package, which is loaded but
-        once, or itself.
+        once, or itself; then its components are told to raise errors and, if they do not yet, to
+        write their confidence to doc.spans[`SPANS_KEY`].
     RETURNS (list[Record]): A record for each text, in the same order.
     RAISES (OSError): If there is no such pipeline.
     """
@@ -156,6 +164,9 @@ def make_record(doc: Doc, annotator: Annotator) -> Record:
         }
         for ent in doc.ents
     ]
-    meta = annotator.nlp.meta
-    model, version = f"{meta['lang']}_{meta['name']}", meta["version"]
-    return {"text": doc.text, "entities": entities, "model": model, "version": version}
+    return {
+        "text": doc.text,
+        "entities": entities,
+        "model": annotator.model,
+        "version": annotator.version,
+    }

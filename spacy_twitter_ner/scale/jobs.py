@@ -18,7 +18,7 @@ from .parsing import EXCERPT, Reject, Tweet, parse
 PART_NAME = "part-{:06d}.{}"
 REJECTS_FOLDER = "rejects"
 # Docs that are in memory at once.
-_BATCH = 1024
+_BATCH = 2048
 
 
 @dataclass(frozen=True)

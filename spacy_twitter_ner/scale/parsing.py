@@ -139,7 +139,8 @@ def _find_id(fields: dict[str, Any], id_field: str | None) -> str | None:
     for name in (id_field,) if id_field else _ID_FIELDS:
         found = _find(fields, name)
         if isinstance(found, str | int) and not isinstance(found, bool):
-            return str(found)
+            # A lone surrogate, which JSON may hold and UTF-8 may not, is replaced.
+            return str(found).encode("utf8", errors="replace").decode("utf8")
     return None
 
 

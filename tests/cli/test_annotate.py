@@ -1,4 +1,6 @@
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,8 @@ import pytest
 import spacy
 from typer.testing import CliRunner, Result
 
-from spacy_twitter_ner.cli import app
+from spacy_twitter_ner.cli import annotate, app
+from spacy_twitter_ner.scale.jobs import Outcome
 
 TWEETS = ["saw Drake in Chicago", "", "so tired 😂"]
 
@@ -52,6 +55,32 @@ def test_to_a_folder(model: str, tweets: str, tmp_path: Path) -> None:
         "part-000001.jsonl",
     ]
     assert "3 tweets (3 by an earlier run)" in run(*arguments).stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "silent", "expected"),
+    [
+        (Terminal(), False, r"100% \|.*\| 3 tweets, [\d,]+/s \[00:00<00:00\]"),
+        (Terminal(), True, ""),
+        (io.StringIO(), False, ""),
+    ],
+)
+def test_progress(
+    tweets: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: io.StringIO,
+    silent: bool,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with annotate._progress([tweets], silent=silent) as progress:
+        progress(Outcome(0, 3, 1, 0, Path(tweets).stat().st_size))
+    assert re.fullmatch(expected, stream.getvalue().split("\r")[-1].strip())
 
 
 @pytest.mark.parametrize("output_format", ["jsonl", "parquet", "spacy", "conll"])
@@ -126,6 +155,37 @@ def test_standard_input(model: str) -> None:
     first, second = map(json.loads, result.stdout.splitlines())
     assert (first["id"], second["text"]) == ("7", "😂")
     assert second["id"] == "-:3"
+
+
+def test_a_live_stream(model: str) -> None:
+    """A record comes out while more of them may come in."""
+    code = "from spacy_twitter_ner.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "annotate", model, "-", "--silent", "--max-latency", "0.1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in ("saw Drake in Chicago", "so tired"):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_a_live_stream_takes_one_process(model: str) -> None:
+    result = run(model, "-", "--workers", "2")
+    assert result.exit_code == 1
+    assert "a live stream is annotated by one process" in result.stderr
+
+
+def test_output_is_a_folder(model: str, tweets: str) -> None:
+    result = run(model, tweets, "--output", "s3://bucket/out")
+    assert result.exit_code == 1
+    assert "s3://bucket/out: a folder is needed" in result.stderr
 
 
 def test_a_reader_that_has_had_enough(model: str, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_killed(
     assert process.wait(60) != 0
     assert len(list(folder.glob("part-*"))) < N_SHARDS
     assert not (number == signal.SIGTERM and workers == "1" and list(folder.glob(".part-*")))
-    subprocess.run(command(many, job, "--workers", workers), check=True, timeout=120)
+    annotate_files([str(many)], job, shard_size=SIZE, workers=Workers(1))
     assert read_folder(folder) == whole
 
 
@@ -131,7 +131,7 @@ def test_disk_full(many: Path, job: Job, whole: dict[str, bytes]) -> None:
     assert "File too large" in failed.stderr
     folder = Path(str(job.output_dir))
     assert not list(folder.glob(".part-*"))
-    subprocess.run(command(many, job, "--workers", "1"), check=True, timeout=120)
+    annotate_files([str(many)], job, shard_size=SIZE, workers=Workers(1))
     assert read_folder(folder) == whole
 
 
@@ -160,7 +160,7 @@ def test_dask_is_told_to_stop(many: Path, job: Job, whole: dict[str, bytes]) -> 
     wait_for(Path(str(job.output_dir)), 3)
     process.terminate()
     assert process.wait(60) == 128 + signal.SIGTERM
-    subprocess.run(command(many, job, "--workers", "2"), check=True, timeout=120)
+    annotate_files([str(many)], job, shard_size=SIZE, workers=Workers(1))
     assert read_folder(Path(str(job.output_dir))) == whole
 
 
@@ -185,5 +185,5 @@ def test_a_dask_scheduler_that_is_killed(many: Path, job: Job, whole: dict[str, 
             if each.poll() is None:
                 os.killpg(each.pid, signal.SIGKILL)
             each.wait(30)
-    subprocess.run(command(many, job, "--workers", "1"), check=True, timeout=120)
+    annotate_files([str(many)], job, shard_size=SIZE, workers=Workers(1))
     assert read_folder(folder) == whole

@@ -49,6 +49,11 @@ def test_twitter(record: dict, expected: tuple[str, str]) -> None:
     assert (found.id, found.text) == expected
 
 
+def test_an_id_can_be_written() -> None:
+    """A lone surrogate in it would break formats that are UTF-8."""
+    assert parse_one({"id": "a\ud800", "text": "b"}).id == "a?"
+
+
 def test_a_page_of_tweets() -> None:
     found = parse_json({"data": [{"id": "1", "text": "a"}, {"text": "b"}], "meta": {}})
     assert [(tweet.id, tweet.text) for tweet in found] == [("1", "a"), ("a.jsonl:3:2", "b")]

@@ -219,7 +219,7 @@ def test_a_folder_is_for_one_run(tweets: Path, job: Job) -> None:
     annotate_files([str(tweets)], job, workers=HERE, on_outcome=run_again)
 
 
-@pytest.mark.parametrize("step", ["close", "_remove_gathered"])
+@pytest.mark.parametrize("step", ["manifest", "removal"])
 def test_rejects_survive_the_end(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -230,8 +230,15 @@ def test_rejects_survive_the_end(
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
 
+    def remove_one(folder: Path) -> None:
+        next(folder.iterdir()).unlink()
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(running if step == "_remove_gathered" else Manifest, step, die)
+        if step == "manifest":
+            patch.setattr(Manifest, "close", die)
+        else:
+            patch.setattr(running.shutil, "rmtree", remove_one)
         with pytest.raises(KeyboardInterrupt):
             annotate_files([str(path)], job, shard_size=4, workers=HERE)
     assert annotate_files([str(path)], job, shard_size=4, workers=HERE).rejects == 12
