@@ -78,14 +78,15 @@ def set_meta(nlp: Language, scores: dict[str, Any], *, small: bool) -> None:
     )
 
 
-def forget_strings(path: Path, nlp: Language) -> None:
+def forget_strings(path: Path, nlp: Language, pipe: str = PIPE) -> None:
     """Leave only labels in the saved table of strings. All others are words of the corpus and of
     the vectors, which are found by their hashes.
 
     path (Path): The saved pipeline.
     nlp (Language): The pipeline.
+    pipe (str): The component's name.
     """
-    srsly.write_json(path / "vocab" / "strings.json", sorted(nlp.get_pipe(PIPE).labels))
+    srsly.write_json(path / "vocab" / "strings.json", sorted(nlp.get_pipe(pipe).labels))
 
 
 def forget_paths(path: Path) -> None:
