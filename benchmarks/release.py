@@ -49,7 +49,7 @@ def main(
     facts = {
         "temperature": reliability.temperature,
         "size": f"{size / 1e6:.1f} MB in files; {scores['test_raw']['speed']:,.0f} tokens a "
-        "second, tokenizer included, on one core of the machine where it was scored.",
+        "second of words it has met before, tokenizer included, on one core where it was scored.",
         "often": "twice or more" if small else "at all",
     }
     # What spaCy puts into meta.json, as sizes of vectors, is there only now.
