@@ -36,7 +36,7 @@ from timing.texts import read_stream, read_texts
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "scale.md"
-SHARD_SIZE = 1_000
+SHARD_SIZE = 2_000
 FIRST = 10_000
 SECTIONS = ("workers", "memory", "shards")
 DASK: Engine = "dask"
