@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "spacy_twitter_ner"
+PIPELINE = "en_tweet_ner"
 
 USE = """
 import json, sys
@@ -19,6 +20,10 @@ ner = nlp.add_pipe("twitter_bilstm_ner")
 ner.add_label("LOC")
 nlp.initialize()
 nlp("so tired")
+pretrained = spacy.load("en_tweet_ner")
+assert [ent.text for ent in pretrained("saw Drake in Chicago").ents][-1] == "Chicago"
+import spacy_twitter_ner
+assert spacy_twitter_ner.load().meta == pretrained.meta
 import spacy_twitter_ner.cli, spacy_twitter_ner.corpus.reading
 print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.startswith("spacy_tw")}))
 """
@@ -44,7 +49,7 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     tree = folder / "tree"
     ignored = shutil.ignore_patterns("__pycache__")
-    for part in (PACKAGE, "tests", "configs", "benchmarks"):
+    for part in (PACKAGE, PIPELINE, "tests", "configs", "benchmarks"):
         shutil.copytree(ROOT / part, tree / part, ignore=ignored)
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith("."):
@@ -66,7 +71,8 @@ def test_every_file_of_the_package_is_in_it(names):
         for path in (ROOT / PACKAGE).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {name for name in names if ".dist-info/" not in name} == expected
+    ours = {name for name in names if name.startswith(f"{PACKAGE}/")}
+    assert ours == expected
     assert f"{PACKAGE}/py.typed" in names
 
 
@@ -75,8 +81,19 @@ def test_every_folder_is_a_package(names):
     assert {f"{folder}/__init__.py" for folder in folders} <= names
 
 
+def test_the_pretrained_pipeline_is_known_by_its_name(names):
+    others = {name for name in names if not name.startswith(f"{PACKAGE}")}
+    (info,) = {name.split("/")[0] for name in others if ".egg-info/" in name}
+    assert others == {
+        f"{PIPELINE}/__init__.py",
+        f"{PIPELINE}/meta.json",
+        f"{info}/PKG-INFO",
+        f"{info}/top_level.txt",
+    }
+
+
 def test_nothing_else_is_in_it(names):
-    assert {name.split("/")[0].split("-")[0] for name in names} == {PACKAGE}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {PACKAGE, PIPELINE}
     assert any(name.endswith("/LICENSE") for name in names)
 
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from wasabi import Printer
 
-from .app import app, errors_as_messages
+from .app import app, errors_as_messages, split_model
 
 if TYPE_CHECKING:
     from ..scale.jobs import Job, Outcome
@@ -51,12 +51,12 @@ _STREAMED = (OutputFormat.jsonl, OutputFormat.conll)
 
 @app.command("annotate")
 def annotate_cli(
-    model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
-    inputs: Annotated[
+    arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...",
-            help="Text files, JSONL (of Twitter's API v1.1 or v2, too), CSV or Parquet; may end in "
+            metavar="[MODEL] INPUT...",
+            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
+            "Text files, JSONL (of Twitter's API v1.1 or v2, too), CSV or Parquet; may end in "
             ".gz or .zst; folders, patterns, addresses as s3://…; - for standard input",
         ),
     ],
@@ -136,6 +136,7 @@ def annotate_cli(
     from ..scale.inputs import is_remote
     from ..scale.jobs import Job
 
+    model, inputs = split_model(arguments)
     job = Job(
         model,
         output,
@@ -153,6 +154,8 @@ def annotate_cli(
         options["shard_size"] = shard_size
     # Standard output is for records.
     with errors_as_messages(_StderrPrinter()), _ends_on_sigterm():
+        if not inputs:
+            raise ValueError("give files to annotate, or - for standard input")
         try:
             if output is not None:
                 if is_remote(output):

@@ -1,8 +1,9 @@
 """The command line application, and what its commands share."""
 
 import sys
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from wasabi import Printer
 
-from .. import __version__
+from .. import PRETRAINED, __version__
 from ..corpus.reading import CorpusError, Problem, summarize_problems
 
 NAME = "spacy-twitter-ner"
@@ -21,6 +22,7 @@ SCHEME_HELP = (
 )
 
 Scheme = Annotated[str, typer.Option("--scheme", "-s", help=SCHEME_HELP)]
+MODEL_HELP = "A trained pipeline: its folder or package; the pretrained one if it is left out"
 TweetFiles = Annotated[
     list[Path],
     typer.Argument(
@@ -75,6 +77,34 @@ def errors_as_messages(msg: Printer, hint: str = "") -> Iterator[None]:
     # An ImportError is that of a library of an extra, and names it.
     except (ImportError, OSError, ValueError) as error:
         fail(msg, str(error))
+
+
+def split_model(arguments: Sequence[str], n_others: int | None = None) -> tuple[str, list[str]]:
+    """Take the pipeline off a command's arguments, where it may be left out.
+
+    arguments (Sequence[str]): The arguments, the pipeline first, if it is named.
+    n_others (Optional[int]): How many arguments there are besides it. If None, the first one is a
+        pipeline if there is one of that name.
+    RETURNS (tuple[str, list[str]]): The pipeline, the pretrained one if none is named; the others.
+    """
+    if n_others is None:
+        is_named = bool(arguments) and is_pipeline(arguments[0])
+    else:
+        is_named = len(arguments) > n_others
+    if is_named:
+        return arguments[0], list(arguments[1:])
+    return str(PRETRAINED), list(arguments)
+
+
+def is_pipeline(name: str) -> bool:
+    """RETURNS (bool): Whether it is the folder of a pipeline, or an installed package."""
+    try:
+        if (Path(name) / "config.cfg").is_file():
+            return True
+        distribution(name)
+    except (PackageNotFoundError, OSError, ValueError):
+        return False
+    return True
 
 
 def fail(msg: Printer, title: str, lines: list[str] | None = None) -> None:

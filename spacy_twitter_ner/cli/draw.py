@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from .app import app, count_of, errors_as_messages
+from .app import app, count_of, errors_as_messages, split_model
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @app.command("draw")
 def draw_cli(
-    model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
-    output: Annotated[
-        Path,
+    arguments: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT", help="File to write: .png or .svg of one tweet, .gif of several"
+            metavar="[MODEL] OUT",
+            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
+            "File to write: .png or .svg of one tweet, .gif of several",
         ),
     ],
     text: Annotated[
@@ -66,6 +67,10 @@ def draw_cli(
     from ..viz.style import FORMATS, require_format
 
     with errors_as_messages(msg):
+        model, others = split_model(arguments, n_others=1)
+        if len(others) != 1:
+            raise ValueError("give a pipeline and a file to write, or the file alone")
+        output = Path(others[0])
         if (text is None) == (corpus is None):
             raise ValueError("give either --text or --corpus")
         if view not in VIEWS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages, printable
+from .app import app, errors_as_messages, printable, split_model
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,8 +23,14 @@ _FILE_WIDTH = 200
 
 @app.command("explain")
 def explain_cli(
-    model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
-    text: Annotated[str, typer.Argument(help="A tweet")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] TEXT",
+            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
+            "A tweet",
+        ),
+    ],
     min_probability: Annotated[
         float | None,
         typer.Option(
@@ -45,7 +51,7 @@ def explain_cli(
     Tell which tokens, and what is known of them, make a tweet's entities probable. Each figure is
     the entity's probability minus what it would be if that token, or that feature of it, were
     unknown; above 0 speaks for the entity. For example:
-    spacy-twitter-ner explain training/sample/bilstm_crf/model-best "saw Drake in Chicago"
+    spacy-twitter-ner explain "saw Drake in Chicago"
     """
     # Imported here because it imports spaCy, which takes seconds.
     import spacy
@@ -53,6 +59,10 @@ def explain_cli(
     from ..pipeline.explanation import explain
 
     with errors_as_messages(msg):
+        model, texts = split_model(arguments, n_others=1)
+        if len(texts) != 1:
+            raise ValueError("give a pipeline and one tweet, in quotes, or the tweet alone")
+        (text,) = texts
         explanations = explain(
             spacy.load(model), text, name=component, min_probability=min_probability
         )

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages
+from .. import PRETRAINED
+from .app import MODEL_HELP, app, errors_as_messages
 
 
 @app.command("serve")
 def serve_cli(
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="A trained pipeline: its folder or package")
-    ],
+    model: Annotated[str, typer.Argument(show_default=False, help=MODEL_HELP)] = str(PRETRAINED),
     host: Annotated[
         str, typer.Option("--host", "-h", help="Where to listen; by default for this machine only")
     ] = "127.0.0.1",
@@ -58,7 +57,7 @@ def serve_cli(
     """
     Serve a pipeline on the web (extra `serve`): a page to try it at /, POST /annotate for
     programs, /openapi.json, which describes it, /healthz, /readyz and /metrics. For example:
-    spacy-twitter-ner serve training/sample/bilstm_crf/model-best --port 8000
+    spacy-twitter-ner serve --port 8000
     """
     # Imported here because they import spaCy, which takes seconds.
     import spacy
@@ -90,6 +89,6 @@ def serve_cli(
             server = ServiceServer(
                 *(service, settings),
                 access_log=access_log,
-                on_start=lambda: print(f"Serving {model} on {url}", flush=True),
+                on_start=lambda: print(f"Serving {Path(model).name} on {url}", flush=True),
             )
             server.run([listener])

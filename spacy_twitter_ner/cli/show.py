@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages, printable
+from .app import app, errors_as_messages, printable, split_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 @app.command("show")
 def show_cli(
-    model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
-    texts: Annotated[
+    arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Tweets; without any, lines of standard input"),
+        typer.Argument(
+            metavar="[MODEL] [TEXT]...",
+            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
+            "Tweets; without any, lines of standard input",
+        ),
     ] = None,
 ) -> None:
     """
     Print tweets with their entities in colour, each with its type and, if the pipeline tells, how
     probable it is; where output is no terminal, in brackets: [Drake musicartist 93%]. For example:
-    spacy-twitter-ner show training/sample/bilstm_crf/model-best "saw Drake in Chicago"
+    spacy-twitter-ner show "saw Drake in Chicago"
     """
     import spacy
     from rich.console import Console
@@ -36,8 +39,14 @@ def show_cli(
     from ..evaluation.predictions import entity_scores, scores_stored
 
     with errors_as_messages(msg):
+        model, texts = split_model(arguments or [])
+        if texts == arguments and not any(map(str.isspace, texts[0])):
+            raise ValueError(
+                f"{texts[0]} is no pipeline, neither a folder nor a package. To show a tweet "
+                f"of one word, name the pipeline: spacy-twitter-ner show MODEL {texts[0]}"
+            )
         if not texts and sys.stdin.isatty():
-            raise ValueError('give a tweet: spacy-twitter-ner show MODEL "saw Drake in Chicago"')
+            raise ValueError('give a tweet: spacy-twitter-ner show "saw Drake in Chicago"')
         nlp = spacy.load(model)
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         lines = texts or (line.rstrip("\n") for line in sys.stdin)
