@@ -45,7 +45,7 @@ def open_page(browser, path):
 
     def open_at(address: str = "", path: Path = path, **settings):
         page = browser.new_page(viewport={"width": 1200, "height": 900}, **settings)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
@@ -241,6 +241,29 @@ def test_nasty_tweet_is_text(open_page):
     assert "</script><script>window.hacked = 1</script>" in page.inner_text(".side >> nth=0")
     assert page.evaluate("window.hacked") is None
     assert page.locator("main img, main script").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_part_of_the_bar_of_outcomes_can_be_seen(open_page, scheme):
+    page = open_page(color_scheme=scheme)
+    colors = page.eval_on_selector_all(
+        ".outcomes button",
+        "all => all.map(one => [one.dataset.category, getComputedStyle(one).backgroundColor])",
+    )
+    panel = page.eval_on_selector(".filters", "one => getComputedStyle(one).backgroundColor")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert {"correct", "wrong type", "wrong boundary", "missed"} <= {name for name, _ in colors}
+    assert not {panel, ground} & {color for _, color in colors}
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_small_tables_are_not_cut(open_page, width):
+    page = open_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    tables = page.locator(".grid .wide")
+    assert tables.count() >= 3
+    hidden = tables.evaluate_all("all => all.map(one => one.scrollWidth - one.clientWidth)")
+    assert max(hidden) <= 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
