@@ -40,7 +40,9 @@ def whole(many: Path, job: Job, tmp_path: Path) -> dict[str, bytes]:
 
 
 def command(path: Path, job: Job, *arguments: str) -> list[str]:
-    code = "import sys; from spacy_twitter_ner.cli import main; sys.exit(main())"
+    # Where tests run in the background, a shell may have told them to ignore Ctrl-C.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from spacy_twitter_ner.cli import main; sys.exit(main())"
     options = ["--output", str(job.output_dir), "--shard-size", str(SIZE), "--silent", *arguments]
     return [sys.executable, "-c", code, "annotate", job.model, str(path), *options]
 
