@@ -106,10 +106,11 @@ project run all`).
 
 ## What it is for, and what not
 
-For English tweets and the like: research, exploration, a first pass before people look. Tweets
-of the training data are of about 2010 to 2012, mostly in American English; names that are
-newer, and other dialects and languages, are found worse. It is not for decisions about persons,
-nor to find persons who do not want to be found."""
+For English tweets and the like: research, exploration, a first pass before people look. The
+training data are tweets of the first half of the 2010s; names that are newer, and other dialects
+and languages, are found worse. It is not for decisions about persons, nor to find persons who do
+not want to be found.
+"""
 
 
 def write_card(

@@ -36,13 +36,13 @@ from timing.texts import read_stream, read_texts
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "scale.md"
-SHARD_SIZE = 1_000
+SHARD_SIZE = 2_000
 FIRST = 10_000
 SECTIONS = ("workers", "memory", "shards")
 DASK: Engine = "dask"
 MIB = 2**20
 BILLION = 10**9
-SECONDS_A_DAY = 86_400
+SECONDS_AN_HOUR = 3_600
 
 
 def write_tweets(path: Path, n: int) -> None:
@@ -213,12 +213,12 @@ def estimate(speed: float) -> Table:
     """RETURNS (Table): What a billion tweets would take, if workers did not get in each other's
     way: an estimate, not a measurement."""
     rows = [
-        (f"{workers:,}", f"{BILLION / speed / workers / SECONDS_A_DAY:,.2f}")
+        (f"{workers:,}", f"{BILLION / speed / workers / SECONDS_AN_HOUR:,.2f}")
         for workers in (1, 16, 100, 1_000)
     ]
     return Table(
         f"Estimate for a billion tweets at {speed:,.0f} a second and worker",
-        ("Workers", "Days"),
+        ("Workers", "Hours"),
         rows,
     )
 

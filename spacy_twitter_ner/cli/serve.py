@@ -42,11 +42,11 @@ def serve_cli(
     ] = 10_000,
     max_batch: Annotated[
         int, typer.Option("--max-batch", min=1, help="Texts that are annotated together")
-    ] = 64,
+    ] = 256,
     max_waiting: Annotated[
         int,
         typer.Option("--max-waiting", min=1, help="Texts that may wait; with more, 429"),
-    ] = 1024,
+    ] = 4096,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.1, help="Seconds in which a request is answered")
     ] = 30.0,

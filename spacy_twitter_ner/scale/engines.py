@@ -237,7 +237,7 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
         with Client(scheduler) as client:
             yield client
         return
-    # The page of figures that Dask serves is not asked for here.
+    # The page of figures that Dask serves is not asked for here; what remains takes a free port.
     settings = {
         "distributed.worker.daemon": True,
         "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
@@ -249,7 +249,8 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs="ERROR",
         ) as cluster,
         Client(cluster) as client,

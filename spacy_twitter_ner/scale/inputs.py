@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -51,8 +52,10 @@ class RawRecord(NamedTuple):
     error: str = ""
 
 
-class Shard(NamedTuple):
-    """Records that are annotated in one piece.
+@dataclass(frozen=True)
+class Shard:
+    """Records that are annotated in one piece. It is no tuple, since Dask looks for tasks in all of
+    those that it is given.
 
     number (int): Its number among all shards of all inputs.
     source (str): The file they come from.

@@ -29,8 +29,8 @@ class ServiceSettings:
     max_body: int = 262_144
     max_texts: int = 128
     max_text_length: int = 10_000
-    max_batch: int = 64
-    max_waiting: int = 1024
+    max_batch: int = 256
+    max_waiting: int = 4096
     max_requests: int = 512
     body_timeout: float = 10.0
     timeout: float = 30.0
