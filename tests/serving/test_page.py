@@ -37,7 +37,7 @@ def open_page(browser, service):
 
     def open_at(served=service, **settings):
         page = browser.new_page(**{"viewport": {"width": 1100, "height": 900}, **settings})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
