@@ -1,5 +1,8 @@
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -12,6 +15,10 @@ from spacy_twitter_ner.corpus.readers import create_tag_file_reader
 
 ROOT = Path(__file__).parents[1]
 TOK2VEC = "components.twitter_bilstm_ner.model.tok2vec"
+CHROMIUM_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
 
 # How long an example takes says more of what else the machine does.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -43,6 +50,30 @@ def tweet_nlp() -> Language:
         for batch in minibatch(examples, 40):
             nlp.update(batch, sgd=sgd, drop=0.1)
     return nlp
+
+
+@pytest.fixture(scope="session")
+def saved_pipeline(tweet_nlp: Language, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that pipeline. Tests only read it."""
+    path = tmp_path_factory.mktemp("saved_pipeline") / "model"
+    tweet_nlp.to_disk(path)
+    return path
+
+
+# Of a module: while it is open, its thread has an event loop that other tests cannot do with.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium: that of the system, or Playwright's own."""
+    playwright_api = pytest.importorskip("playwright.sync_api")
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    with playwright_api.sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=system, args=CHROMIUM_ARGUMENTS)
+        except playwright_api.Error as error:
+            print(f"\nNO BROWSER, PAGES ARE NOT TESTED: {error}", file=sys.__stderr__)
+            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ import scale
 from spacy_twitter_ner.scale.engines import run_here
 
 
-@pytest.fixture(scope="module")
-def model(tweet_nlp, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("scale") / "model"
-    tweet_nlp.to_disk(path)
-    return str(path)
+@pytest.fixture
+def model(saved_pipeline: Path) -> str:
+    return str(saved_pipeline)
 
 
 @pytest.fixture

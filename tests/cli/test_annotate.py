@@ -15,11 +15,9 @@ from spacy_twitter_ner.scale.jobs import Outcome
 TWEETS = ["saw Drake in Chicago", "", "so tired 😂"]
 
 
-@pytest.fixture(scope="module")
-def model(tweet_nlp, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("annotate") / "model"
-    tweet_nlp.to_disk(path)
-    return str(path)
+@pytest.fixture
+def model(saved_pipeline: Path) -> str:
+    return str(saved_pipeline)
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ from spacy_twitter_ner.scale.jobs import Job
 from .util import TWEETS
 
 
-@pytest.fixture(scope="session")
-def model(tweet_nlp, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("scale") / "model"
-    tweet_nlp.to_disk(path)
-    return str(path)
+@pytest.fixture
+def model(saved_pipeline: Path) -> str:
+    return str(saved_pipeline)
 
 
 @pytest.fixture

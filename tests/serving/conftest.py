@@ -55,11 +55,9 @@ def serving(nlp: Language, settings: ServiceSettings | None = None) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def served_nlp(tweet_nlp, tmp_path_factory) -> Language:
+def served_nlp(saved_pipeline) -> Language:
     """A copy, since the service stores scores in the docs of its pipeline."""
-    path = tmp_path_factory.mktemp("served") / "model"
-    tweet_nlp.to_disk(path)
-    return spacy.load(path)
+    return spacy.load(saved_pipeline)
 
 
 @pytest.fixture(scope="session")

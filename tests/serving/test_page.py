@@ -1,33 +1,13 @@
 """The page in a browser: Chromium of the system, or Playwright's own."""
 
-import shutil
-import sys
-
 import pytest
 import spacy
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 TEXT = "saw Drake in Chicago 😂 and Leeds"
 HOSTILE = '<img src=x onerror="document.title=1"> </textarea><script>alert(1)</script> in Chicago'
 TOKEN = "a token of the tests"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    system = shutil.which("chromium") or shutil.which("chromium-browser")
-    with playwright_api.sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
-        except playwright_api.Error as error:
-            print(f"\nNO BROWSER, THE SERVICE'S PAGE IS NOT TESTED: {error}", file=sys.__stderr__)
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

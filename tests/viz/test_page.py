@@ -1,7 +1,5 @@
 """The HTML report in a browser: Chromium of the system, or Playwright's own."""
 
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,24 +7,6 @@ import pytest
 from .pages import make_report
 
 playwright_api = pytest.importorskip("playwright.sync_api")
-
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    system = shutil.which("chromium") or shutil.which("chromium-browser")
-    with playwright_api.sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)
-        except playwright_api.Error as error:
-            print(f"\nNO BROWSER, THE HTML REPORT IS NOT TESTED: {error}", file=sys.__stderr__)
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
