@@ -77,6 +77,10 @@ def test_quick_run_measures_all_and_writes_the_docs(root: Path) -> None:
     text = (root / "docs" / "benchmarks.md").read_text(encoding="utf8")
     for line in ("**tanh of float32**", "| forward+backward | 4 |", "| ours, default | 100 |"):
         assert line in text
+    page = (root / "docs" / "reliability.md").read_text(encoding="utf8")
+    table = page.partition("speed:memory:begin")[2].partition("speed:memory:end")[0]
+    assert "| growth from 1 |" in table
+    assert "CRFsuite" not in table
 
 
 def test_quick_run_of_training(root: Path) -> None:
