@@ -2,10 +2,46 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
+try:
+    from Cython.Build import cythonize
+except ImportError:  # built without isolation; NumPy does what the compiled loops would
+    cythonize = None
+
 PIPELINE = "en_tweet_ner"
+LAYERS = Path("spacy_twitter_ner", "layers")
+# What lets a compiler take several numbers at a time; results stay those of float arithmetic.
+UNIX_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+
+
+class BuildKernel(build_ext):
+    """Flags for the compiler that is there. Where there is none, or it fails, the extension is
+    left out: it is optional."""
+
+    def build_extensions(self) -> None:
+        if self.compiler.compiler_type != "msvc":
+            for extension in self.extensions:
+                extension.extra_compile_args = UNIX_FLAGS
+        super().build_extensions()
+
+
+def find_extensions() -> list[Extension]:
+    """RETURNS (list[Extension]): The compiled loops, if Cython is there to translate them."""
+    if cythonize is None:
+        return []
+    kernel = Extension(
+        "spacy_twitter_ner.layers.lstm_kernel",
+        [str(LAYERS / "lstm_kernel.pyx")],
+        depends=[str(LAYERS / name) for name in ("lstm_kernel.h", "lstm_steps.h")],
+        include_dirs=[str(LAYERS)],
+    )
+    extensions = cythonize([kernel], build_dir="build/cython")
+    for extension in extensions:
+        extension.optional = True  # Cython makes other objects, and forgets it
+    return extensions
 
 
 class BuildPipeline(build_py):
@@ -43,4 +79,7 @@ class BuildPipeline(build_py):
         }
 
 
-setup(cmdclass={"build_py": BuildPipeline})
+setup(
+    cmdclass={"build_py": BuildPipeline, "build_ext": BuildKernel},
+    ext_modules=find_extensions(),
+)

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable
 from html.entities import html5
 
+HASH_SIGNS = ("#", "＃")
 USER = "<USR>"
 URL = "<URL>"
 
@@ -106,7 +107,8 @@ def normal_form(text: str) -> str:
     RETURNS (str): Its normal form, never empty unless the text is.
     """
     if text.isalpha():  # the usual case: none of the other rules applies
-        return _ELONGATION.sub(_twice, text.lower())
+        form = text.lower()
+        return form if len(form) < 3 else _ELONGATION.sub(_twice, form)
     if _USER.match(text):
         return USER
     if _URL.match(text) or _BARE_URL.match(text):
@@ -234,7 +236,7 @@ def _unescape(text: str) -> str:
 
 
 def _without_hash(text: str) -> str:
-    is_hashtag = len(text) > 1 and text[0] in "#＃" and text[1] not in "#＃"
+    is_hashtag = len(text) > 1 and text[0] in HASH_SIGNS and text[1] not in HASH_SIGNS
     return text[1:] if is_hashtag else text
 
 

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "spacy_twitter_ner"
 PIPELINE = "en_tweet_ner"
+COMPILED = (".so", ".pyd")
 
 USE = """
 import json, sys
@@ -41,22 +42,27 @@ def run(*arguments: str | Path, cwd: Path, **settings: object) -> str:
     return result.stdout
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
+def build_wheel(folder: Path, **environment: str) -> Path:
     """Build in a copy, so that no build folder of this tree gets into the wheel or stays."""
-    pytest.importorskip("build")
-    pytest.importorskip("setuptools", reason="there is no network to fetch it in isolation")
-    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("build", "setuptools", "Cython"):
+        pytest.importorskip(name, reason="there is no network to fetch it in isolation")
     tree = folder / "tree"
-    ignored = shutil.ignore_patterns("__pycache__")
+    # What an editable installation has compiled is made anew.
+    ignored = shutil.ignore_patterns("__pycache__", "*.so")
     for part in (PACKAGE, PIPELINE, "tests", "configs", "benchmarks"):
         shutil.copytree(ROOT / part, tree / part, ignore=ignored)
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith("."):
             shutil.copy(path, tree)
-    run("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, tree, cwd=folder)
+    command = ("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, tree)
+    run(*command, cwd=folder, env={**os.environ, **environment})
     (path,) = folder.glob("*.whl")
     return path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +75,10 @@ def test_every_file_of_the_package_is_in_it(names):
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / PACKAGE).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in COMPILED
     }
     ours = {name for name in names if name.startswith(f"{PACKAGE}/")}
+    ours = {name for name in ours if Path(name).suffix not in COMPILED}
     assert ours == expected
     assert f"{PACKAGE}/py.typed" in names
 
@@ -111,7 +118,24 @@ def test_metadata(wheel, names):
     assert not any("pytest" in line and "extra ==" not in line for line in requirements)
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler")
+def test_the_loops_are_compiled(names):
+    assert any(Path(name).suffix in COMPILED for name in names)
+
+
+def test_it_can_be_built_without_a_compiler(tmp_path):
+    wheel = build_wheel(tmp_path, CC="no-such-compiler", PATH=str(Path(sys.executable).parent))
+    with zipfile.ZipFile(wheel) as archive:
+        assert not any(Path(name).suffix in COMPILED for name in archive.namelist())
+    use_elsewhere(wheel, tmp_path)
+
+
 def test_it_works_elsewhere(wheel, tmp_path):
+    use_elsewhere(wheel, tmp_path)
+
+
+def use_elsewhere(wheel: Path, tmp_path: Path) -> None:
+    """Use what was installed from a wheel alone, in another folder."""
     target = tmp_path / "target"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -97,7 +97,7 @@ def make_workload(root: Path, options: Options, changes: dict[str, Any]) -> Work
     effort = (QUICK if options.quick else FULL)._replace(**changes)
     corpus = options.corpus or default_corpus(root)
     # The first round does not count.
-    n_tweets = (effort.repeats + 1) * effort.pipeline_tweets
+    n_tweets = (effort.repeats + 1) * effort.pipeline_tweets + effort.warm_tweets
     return Workload(
         root, corpus, read_texts(root, corpus, n_tweets), effort, import_torch(), options.threads
     )

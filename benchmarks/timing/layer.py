@@ -4,7 +4,7 @@ from typing import Any
 
 from .clock import Timings, take_turns
 from .rates import FORWARD, FORWARD_BACKWARD
-from .recurrent import OURS, THINC, TORCH, make_layers
+from .recurrent import OURS, OURS_NUMPY, THINC, TORCH, make_layers
 from .tables import Table, cpu_note, with_share
 from .texts import draw_lengths
 from .workload import Workload
@@ -57,7 +57,7 @@ def summarise(timings: Timings, nH: int, n_products: int) -> dict[str, Any]:
 
 def tables(figures: dict[str, Any]) -> list[Table]:
     """RETURNS (list[Table]): One table, a row for each mode and batch size."""
-    names = (OURS, THINC, *TORCH)
+    names = (OURS, OURS_NUMPY, THINC, *TORCH)
     return [
         Table(
             f"Layer, {figures['width']} wide, {figures['width']} hidden units a direction: words/s "

@@ -7,10 +7,14 @@ from typing import Any
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
+from thinc.api import NumpyOps
+
+from spacy_twitter_ner.layers.lstm import has_kernel
 
 from .clock import Prepare, Run, take_turns
 from .contestants import DEFAULT, SPACY, find_models, hidden_units
 from .layer import ratio_cell, speed_cell
+from .recurrent import without_kernel
 from .tables import Table, cpu_note, thousands
 from .texts import Texts, Tweet, count_words
 from .workload import Workload
@@ -18,6 +22,7 @@ from .workload import Workload
 # spaCy's own default.
 BATCH_SIZE = 1000
 TOKENS, RAW = "given tokens", "raw text"
+WITHOUT_KERNEL = "the default without compiled loops"
 MAKING_DOCS, TOKENIZER = "making the Docs, not timed above", "spaCy's tokenizer alone"
 
 # Texts or Docs that a pipeline gets, of a round's tweets.
@@ -42,8 +47,12 @@ def measure(work: Workload) -> dict[str, Any]:
     found = find_models(work)
     pipelines = {name: spacy.load(model.path) for name, model in found.items()}
     hidden = {name: hidden_units(nlp) for name, nlp in pipelines.items()}
+    warm = work.texts.last(work.effort.warm_tweets)
+    for nlp in pipelines.values():
+        exhaust(nlp.pipe(make_docs(nlp, warm), batch_size=BATCH_SIZE))
     return {
         "source": work.texts.source,
+        "warm_tweets": len(warm),
         "batch_size": BATCH_SIZE,
         "hidden": hidden,
         "origin": {name: model.origin for name, model in found.items()},
@@ -66,6 +75,8 @@ def measure_mode(
     turns: dict[str, Prepare] = {
         name: pipe_turn(nlp, work.texts, size, MODES[mode]) for name, nlp in pipelines.items()
     }
+    if has_kernel(NumpyOps()):
+        turns[WITHOUT_KERNEL] = lambda number: without_kernel(turns[DEFAULT.name](number))
     if mode == TOKENS:
         turns[MAKING_DOCS] = lambda number: doc_maker(blank, work.texts.round(number, size))
     else:
@@ -116,18 +127,25 @@ def entity_rate(nlp: Language, work: Workload) -> float:
     return 1000 * sum(len(doc.ents) for doc in docs) / count_words(tweets)
 
 
+def speed_cells(figures: dict[str, Any], name: str) -> list[str]:
+    """RETURNS (list[str]): A pipeline's speed in each mode, and its ratio to spaCy's ner."""
+    return [
+        cell
+        for mode in figures["modes"].values()
+        for cell in (speed_cell(mode, name), ratio_cell(mode["ratio_to_spacy_ner"][name]))
+    ]
+
+
 def tables(figures: dict[str, Any]) -> list[Table]:
     """RETURNS (list[Table]): One table, a row for each pipeline."""
     tokens, raw = (figures["modes"][mode] for mode in (TOKENS, RAW))
     rows = []
     for name, origin in figures["origin"].items():
-        cells = (
-            cell
-            for mode in (tokens, raw)
-            for cell in (speed_cell(mode, name), ratio_cell(mode["ratio_to_spacy_ner"][name]))
-        )
+        cells = speed_cells(figures, name)
         entities = f"{figures['entities_per_1000_words'][name]:.0f}"
         rows.append((name, str(figures["hidden"][name] or "-"), *cells, entities, origin))
+    if WITHOUT_KERNEL in tokens["words_per_second"]:
+        rows.insert(1, (WITHOUT_KERNEL, "", *speed_cells(figures, WITHOUT_KERNEL), "", ""))
     rows.append((MAKING_DOCS, "", thousands(tokens["words_per_second"][MAKING_DOCS]), *[""] * 5))
     rows.append((TOKENIZER, *[""] * 3, thousands(raw["words_per_second"][TOKENIZER]), *[""] * 3))
     return [
@@ -145,8 +163,9 @@ def tables(figures: dict[str, Any]) -> list[Table]:
                 "model",
             ),
             rows,
-            f"On {figures['source']}, other ones in each round. The bound is that of a pipeline's "
-            "own hidden units, for those without a BiLSTM that of the default. "
+            f"On {figures['source']}, other ones in each round; before, each pipeline has read "
+            f"{figures['warm_tweets']:,} of them, as within a stream. The bound is that of a "
+            "pipeline's own hidden units, for those without a BiLSTM that of the default. "
             + cpu_note(figures["modes"].values()),
         )
     ]

@@ -14,6 +14,7 @@ import numpy
 from thinc.api import LSTM, Model
 from thinc.types import Floats2d, Ragged
 
+from spacy_twitter_ner.layers import lstm
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 
 from .clock import Run
@@ -21,6 +22,7 @@ from .machine import limit_threads
 from .texts import offsets
 
 OURS, THINC = "ours", "Thinc `LSTM.v1`"
+OURS_NUMPY = "ours without compiled loops"
 PACKED, PADDED = "PyTorch, packed", "PyTorch, padded and sorted"
 TORCH = (PACKED, PADDED)
 
@@ -73,7 +75,10 @@ def make_layers(
     RETURNS (dict[str, Callable]): By name, what runs a layer on all batches.
     """
     batches = make_batches(lengths, batch_size, nI)
-    layers = {OURS: make_ours(batches, nI, nH, is_train=is_train, threads=threads)}
+    ours = make_ours(batches, nI, nH, is_train=is_train, threads=threads)
+    layers = {OURS: ours}
+    if lstm.kernel is not None:
+        layers[OURS_NUMPY] = without_kernel(ours)
     if not is_train:
         layers[THINC] = make_thinc(batches, nI, nH)
     if torch is not None:
@@ -103,6 +108,19 @@ def make_ours(
 
     run = train if is_train else _predict_all(model, inputs)
     return run if threads == 1 else _with_products_in_one_thread(run)
+
+
+def without_kernel(run: Run) -> Run:
+    """RETURNS (Callable): The same as where no compiler was there."""
+
+    def limited() -> None:
+        kernel, lstm.kernel = lstm.kernel, None
+        try:
+            run()
+        finally:
+            lstm.kernel = kernel
+
+    return limited
 
 
 def _with_products_in_one_thread(run: Run) -> Run:

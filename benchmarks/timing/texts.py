@@ -42,6 +42,11 @@ class Texts(NamedTuple):
         start = number * size % len(self.tweets)
         return list(islice(cycle(self.tweets), start, start + size))
 
+    def last(self, size: int) -> list[Tweet]:
+        """RETURNS (list[Tweet]): So many tweets from the end, which are those of no round if there
+        are enough."""
+        return self.tweets[-size:]
+
 
 def default_corpus(root: Path) -> str:
     """RETURNS (str): The real corpus if it is there, otherwise the bundled sample."""

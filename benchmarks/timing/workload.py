@@ -16,6 +16,7 @@ class Effort(NamedTuple):
     layer_tweets (int): Tweets that the layers read in a round; four batches at least.
     pipelines (tuple[str, ...]): Which pipelines compete; see contestants.py.
     pipeline_tweets (int): Tweets that the pipelines read in a round.
+    warm_tweets (int): Other tweets that they have read before.
     growth_words (int): Words that a pipeline reads in a round where growth is measured; a multiple
         of all lengths.
     growth_batches (tuple[int, ...]): Batch sizes of nlp.pipe.
@@ -34,6 +35,7 @@ class Effort(NamedTuple):
     layer_tweets: int
     pipelines: tuple[str, ...]
     pipeline_tweets: int
+    warm_tweets: int
     growth_words: int
     growth_batches: tuple[int, ...]
     lengths: tuple[int, ...]
@@ -52,6 +54,7 @@ FULL = Effort(
     layer_tweets=2048,
     pipelines=("bilstm_crf", "small", "bilstm_crf_lexical", "spacy_ner", "crfsuite"),
     pipeline_tweets=2000,
+    warm_tweets=20_000,
     growth_words=40_000,
     growth_batches=(1, 10, 100, 1000),
     lengths=(20, 10, 100, 1000, 10_000),
@@ -69,6 +72,7 @@ QUICK = Effort(
     layer_tweets=64,
     pipelines=("bilstm_crf", "spacy_ner", "crfsuite"),
     pipeline_tweets=100,
+    warm_tweets=100,
     growth_words=1000,
     growth_batches=(1, 100),
     lengths=(20, 500),

@@ -11,12 +11,23 @@ like length, small enough for a cache, and keeps nothing else than their hidden 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from thinc.api import Model, get_width
 from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d, Ragged
 
-from .lstm import FORGET_GATE, N_GATES, GateWeights, Steps, backprop_steps, run_steps
+from .lstm import (
+    FORGET_GATE,
+    N_GATES,
+    GateWeights,
+    Inputs,
+    Steps,
+    backprop_steps,
+    has_kernel,
+    predict_compiled,
+    run_steps,
+)
 from .packing import pack_for_prediction, pack_sequences
 from .recurrent import (
     drop_inputs,
@@ -149,14 +160,19 @@ def predict(model: Model[InT, OutT], X: Floats2d, lengths: Ints1d) -> Floats2d:
     lengths (Ints1d): (B,) the sequences' lengths.
     RETURNS (Floats2d): (N, nO)
     """
+    xp = model.ops.xp
     weights = GateWeights.of(model)
 
     def project(directions: slice, tokens: Ints2d) -> Floats3d:
-        gates = model.ops.xp.matmul(X[tokens], weights.W[directions])
+        gates = xp.matmul(X[tokens], weights.W[directions])
         gates += weights.b[directions]
         return gates
 
-    return _predict(model, weights, project, len(X), lengths)
+    def find(direction: int, tokens: Ints1d) -> Inputs:
+        (table,) = project(slice(direction, direction + 1), tokens[None])
+        return Inputs(table, xp.arange(len(tokens)))
+
+    return _predict(model, weights, project, find, len(X), lengths)
 
 
 def input_projection(
@@ -225,13 +241,21 @@ def predict_projected(
             gates[found] += extra[directions][found[0], places[found]]
         return gates
 
-    return _predict(model, weights or GateWeights.of(model), project, len(rows), lengths)
+    def find(direction: int, tokens: Ints1d) -> Inputs:
+        inputs = Inputs(projected[direction], rows[tokens])
+        if extra is None:
+            return inputs
+        return replace(inputs, extra=extra[direction], extra_rows=place[tokens])
+
+    weights = weights or GateWeights.of(model)
+    return _predict(model, weights, project, find, len(rows), lengths)
 
 
 def _predict(
     model: Model[InT, OutT],
     weights: GateWeights,
     project: Callable[[slice, Ints2d], Floats3d],
+    find: Callable[[int, Ints1d], Inputs],
     n_rows: int,
     lengths: Ints1d,
 ) -> Floats2d:
@@ -239,6 +263,7 @@ def _predict(
 
     project (Callable): Gives the inputs' part of the gates for some directions and, of each, some
         tokens, as an array that may be written over.
+    find (Callable): Gives the same of one direction, for compiled loops.
     """
     xp = model.ops.xp
     nH = weights.U.shape[1]
@@ -255,7 +280,15 @@ def _predict(
             steps = run_steps(model.ops, block.bounds, gates, U, keep_cells=False)
             halves[2 * tokens + half] = steps.hidden
 
-    plan_directions(model, n_rows, max((block.first_step for block in blocks), default=0)).run(read)
+    def read_compiled(directions: slice) -> None:
+        for direction in range(2)[directions]:
+            for block in blocks:
+                tokens, U = block.orders[direction], weights.U[direction]
+                inputs = find(direction, tokens)
+                predict_compiled(block.bounds, inputs, U, halves, 2 * tokens + direction)
+
+    plan = plan_directions(model, n_rows, max((block.first_step for block in blocks), default=0))
+    plan.run(read_compiled if has_kernel(model.ops) else read)
     return Y
 
 

@@ -4,14 +4,25 @@ the formulas.
 
 The gates are stored in the order o, i, f, g: the three sigmoids lie side by side, and so do the
 three that get their gradient through the cell.
+
+On the CPU, what a step does besides its product is left to a compiled loop, if the package was
+built where a compiler is. The NumPy code here, which serves everywhere, computes the same.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
+import numpy
 from thinc.api import Model, Ops
-from thinc.types import Floats3d
+from thinc.types import Floats2d, Floats3d, Ints1d
 
 from .packing import Bounds
+
+kernel: Any = None
+with suppress(ImportError):
+    kernel = import_module(".lstm_kernel", __package__)
 
 N_GATES = 4
 N_SIGMOIDS = 3
@@ -64,6 +75,11 @@ class Steps:
     squashed: Floats3d
 
 
+def has_kernel(ops: Ops) -> bool:
+    """RETURNS (bool): Whether compiled loops are there for arrays of a backend."""
+    return kernel is not None and ops.device_type == "cpu"
+
+
 def run_steps(
     ops: Ops,
     bounds: Bounds,
@@ -85,6 +101,8 @@ def run_steps(
         steps stay, in arrays that are small enough for a cache.
     RETURNS (Steps): The results.
     """
+    if keep_cells and has_kernel(ops):
+        return _run_compiled(bounds, gates, U, mask)
     xp = ops.xp
     n_directions, n_rows, _ = gates.shape
     nH = U.shape[1]
@@ -121,6 +139,70 @@ def run_steps(
     return Steps(gates, hidden, cells, squashed)
 
 
+def _run_compiled(bounds: Bounds, gates: Floats3d, U: Floats3d, mask: Floats3d | None) -> Steps:
+    n_directions, n_rows, width = gates.shape
+    nH = width // N_GATES
+    hidden, cells, squashed = (
+        numpy.empty((n_directions, n_rows, nH), dtype=gates.dtype) for _ in range(3)
+    )
+    from_hidden = numpy.empty((bounds[0][1] if bounds else 0, width), dtype=gates.dtype)
+    step = kernel.train_step[_number_type(gates)]
+    for direction in range(n_directions):
+        rows, *kept = (each[direction] for each in (gates, cells, squashed, hidden))
+        before = 0
+        for start, end in bounds:
+            size = end - start
+            if start:
+                state = hidden[direction, before : before + size]
+                if mask is not None:
+                    state = state * mask[direction, before : before + size]
+                numpy.matmul(state, U[direction], out=from_hidden[:size])
+            step(start, end, before, rows, from_hidden, *kept)
+            before = start
+    return Steps(gates, hidden, cells, squashed)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs' part of the gates of packed rows, of one direction.
+
+    table (Floats2d): (n, 4 * nH) of some inputs, sigmoids halved.
+    rows (Ints1d): (N,) each packed row's place in the table.
+    extra (Optional[Floats2d]): (m, 4 * nH) what is added for some rows.
+    extra_rows (Optional[Ints1d]): (N,) each packed row's place in it, -1 for none.
+    """
+
+    table: Floats2d
+    rows: Ints1d
+    extra: Floats2d | None = None
+    extra_rows: Ints1d | None = None
+
+
+def predict_compiled(
+    bounds: Bounds, inputs: Inputs, U: Floats2d, outputs: Floats2d, output_rows: Ints1d
+) -> None:
+    """Visit the steps of one direction with the compiled loop. Nothing is kept but the hidden
+    states: what a step needs stays in a cache.
+
+    bounds (list[tuple[int, int]]): Where each step begins and ends.
+    inputs (Inputs): The inputs' part of the gates.
+    U (Floats2d): (nH, 4 * nH) recurrent weights, as in GateWeights.
+    outputs (Floats2d): (M, nH) where the hidden states go.
+    output_rows (Ints1d): (N,) each packed row's place there.
+    """
+    nH, width = U.shape
+    n_first = bounds[0][1] if bounds else 0
+    gates = numpy.empty((n_first, width), dtype=U.dtype)
+    cells, hidden = (numpy.empty((n_first, nH), dtype=U.dtype) for _ in range(2))
+    step = kernel.predict_step[_number_type(U)]
+    read = (inputs.table, inputs.rows, inputs.extra, inputs.extra_rows)
+    for start, end in bounds:
+        size = end - start
+        if start:
+            numpy.matmul(hidden[:size], U, out=gates[:size])
+        step(start, end, gates, *read, cells, hidden, outputs, output_rows)
+
+
 def backprop_steps(
     ops: Ops,
     bounds: Bounds,
@@ -136,6 +218,8 @@ def backprop_steps(
     U (Floats3d): (D, 4 * nH, nH) recurrent weights, neither transposed nor halved.
     RETURNS (Floats3d): (D, N, 4 * nH) the gradient of the gates before their nonlinearity.
     """
+    if has_kernel(ops):
+        return _backprop_compiled(bounds, d_hidden, steps, U, mask)
     xp = ops.xp
     n_directions, _, nH = d_hidden.shape
     d_gates = xp.empty_like(steps.gates)
@@ -171,6 +255,35 @@ def backprop_steps(
             if mask is not None:
                 d_hidden_later *= mask[:, before : before + size]
     return d_gates
+
+
+def _backprop_compiled(
+    bounds: Bounds, d_hidden: Floats3d, steps: Steps, U: Floats3d, mask: Floats3d | None
+) -> Floats3d:
+    n_directions, _, nH = d_hidden.shape
+    d_gates = numpy.empty_like(steps.gates)
+    n_first = bounds[0][1] if bounds else 0
+    d_cells, d_later = (numpy.empty((n_first, nH), dtype=d_hidden.dtype) for _ in range(2))
+    step = kernel.backprop_step[_number_type(d_hidden)]
+    befores = [0, *(start for start, _ in bounds)]
+    for direction in range(n_directions):
+        kept = [each[direction] for each in (steps.gates, steps.cells, steps.squashed, d_hidden)]
+        d_rows = d_gates[direction]
+        n_later = 0
+        for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
+            step(start, end, before, n_later, *kept, d_later, d_cells, d_rows)
+            n_later = end - start
+            if start:
+                d_state = d_later[:n_later]
+                numpy.matmul(d_rows[start:end], U[direction], out=d_state)
+                if mask is not None:
+                    d_state *= mask[direction, before : before + n_later]
+    return d_gates
+
+
+def _number_type(array: Floats2d | Floats3d) -> str:
+    """RETURNS (str): The name in C of an array's numbers."""
+    return "float" if array.dtype == numpy.float32 else "double"
 
 
 def _split_gates(gates: Floats3d) -> list[Floats3d]:

@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
+from operator import itemgetter
 
 import numpy
 from spacy.attrs import ORTH
@@ -16,6 +17,7 @@ from ..normalization import emoji_form, mask_user_and_url, normal_form, orthogra
 MAX_AFFIX = 4
 # As in spaCy: of longer texts no shape is made, and longer runs of one character are cut.
 LONGEST_SHAPE = 100
+LONGEST_RUN = 4
 _LONG_RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 
 
@@ -44,23 +46,16 @@ def word_shape(text: str) -> str:
     """
     if len(text) >= LONGEST_SHAPE:
         return "LONG"
-    return _LONG_RUN.sub(_first_four, text.translate(_SHAPE_CLASSES))
+    shape = text.translate(_SHAPE_CLASSES)
+    return shape if len(text) <= LONGEST_RUN else _LONG_RUN.sub(_first_four, shape)
 
 
 def _first_four(match: re.Match[str]) -> str:
-    return match[0][:4]
+    return match[0][:LONGEST_RUN]
 
 
 def _identity(text: str) -> str:
     return text
-
-
-def _prefix(form: str, *, length: int) -> str:
-    return form[:length]
-
-
-def _suffix(form: str, *, length: int) -> str:
-    return form[-length:]
 
 
 def _flags(text: str) -> str:
@@ -83,8 +78,9 @@ _OF_TEXT: dict[str, Callable[[str], str]] = {
 # These share the normal form, which is computed once for all of them.
 _OF_FORM: dict[str, Callable[[str], str]] = {
     "norm": _identity,
-    **{f"prefix{n}": partial(_prefix, length=n) for n in range(1, MAX_AFFIX + 1)},
-    **{f"suffix{n}": partial(_suffix, length=n) for n in range(1, MAX_AFFIX + 1)},
+    # Slices: each is taken of every new lexeme, for which a function of ours takes thrice as long.
+    **{f"prefix{n}": itemgetter(slice(n)) for n in range(1, MAX_AFFIX + 1)},
+    **{f"suffix{n}": itemgetter(slice(-n, None)) for n in range(1, MAX_AFFIX + 1)},
 }
 FEATURES = (*_OF_TEXT, *_OF_FORM)
 

@@ -13,7 +13,14 @@ from thinc.api import Model
 from thinc.model import deserialize_attr, serialize_attr
 from thinc.types import Floats2d
 
-from ..normalization import normal_form, orthography, segment_words, split_hashtag, token_kind
+from ..normalization import (
+    HASH_SIGNS,
+    normal_form,
+    orthography,
+    segment_words,
+    split_hashtag,
+    token_kind,
+)
 from .features import Lexemes, count_texts
 from .tables import add_gradient, draw_table
 from .vocabulary import Vocabulary, warn_of_sample
@@ -82,7 +89,8 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
     ops = model.ops
     vocabulary, segmenter = model.attrs["vocabulary"], model.attrs["segmenter"]
-    words = [segmenter.words(text) for text in lexemes.texts]
+    # Few lexemes are hashtags: the others are not worth a call.
+    words = [segmenter.words(text) if text[:1] in HASH_SIGNS else () for text in lexemes.texts]
     lengths = ops.asarray1i([len(lexeme_words) for lexeme_words in words])
     rows = ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
     E = model.get_param("E")
@@ -152,7 +160,7 @@ class HashtagSegmenter:
         text (str): A lexeme's text.
         RETURNS (tuple[str, ...]): The normal forms of its words; none if it is no hashtag.
         """
-        if not text.startswith(("#", "＃")) or token_kind(text) != "hashtag":
+        if not text.startswith(HASH_SIGNS) or token_kind(text) != "hashtag":
             return ()
         words = self._cache.get(text)
         if words is None:

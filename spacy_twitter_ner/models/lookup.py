@@ -7,10 +7,8 @@ import numpy
 from spacy.strings import get_string_id
 from spacy.vocab import Vocab
 
-from ..normalization import normal_form
+from ..normalization import HASH_SIGNS, normal_form
 from .features import Lexemes
-
-_HASH_SIGNS = ("#", "＃")
 
 
 @lru_cache(maxsize=2**15)
@@ -23,7 +21,7 @@ def lookup_keys(text: str) -> tuple[int, ...]:
     """
     form = normal_form(text)
     forms = [text, text.lower(), form]
-    if text.startswith(_HASH_SIGNS) and not form.startswith(_HASH_SIGNS):
+    if text.startswith(HASH_SIGNS) and not form.startswith(HASH_SIGNS):
         forms.append("#" + form)
     return tuple(get_string_id(key) for key in dict.fromkeys(forms))
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 import numpy
@@ -63,8 +64,7 @@ class Vocabulary:
 
     def rows(self, keys: Iterable[str]) -> Ints1d:
         """RETURNS (Ints1d): The rows of many strings."""
-        row_of = self._rows.get
-        return numpy.asarray([row_of(key, UNKNOWN) for key in keys], dtype="int64")
+        return numpy.fromiter(map(self._rows.get, keys, repeat(UNKNOWN)), dtype="int64")
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps({"keys": self.keys, "n_frequent": self.n_frequent})

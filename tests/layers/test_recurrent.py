@@ -13,6 +13,8 @@ from spacy_twitter_ner.layers.bilstm import BiLSTM
 
 from .gradients import OPS, gradient_errors, make_batch, randomise
 
+pytestmark = pytest.mark.usefixtures("each_kernel")
+
 MIXED = [3, 1, 5, 0, 2]
 GATES = {BiLSTM: 4, BiGRU: 3}
 

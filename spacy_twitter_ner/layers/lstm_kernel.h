@@ -1,0 +1,56 @@
+/* The steps of an LSTM, row by row: what NumPy does in a dozen passes over a step's gates, in one.
+
+   Products of matrices are left to NumPy's BLAS. Gates lie in the order o, i, f, g, the sigmoids'
+   inputs halved, see lstm.py, whose NumPy code computes the same. */
+
+#include <math.h>
+#include <stdint.h>
+
+/* A build for any processor of its kind, that takes the wider vectors of the one it runs on. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
+#define VECTORISED __attribute__((target_clones("avx512f", "fma", "default")))
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define VECTORISED
+#define INLINE static inline
+#endif
+
+#ifdef _MSC_VER
+#define restrict __restrict
+#endif
+
+/* tanh as a quotient of polynomials, to 3e-7 of its value or better where it is not as good as 1.
+   The coefficients are those of Eigen's generic_fast_tanh_float (MathFunctionsImpl.h). */
+INLINE float tanh_float(float x)
+{
+    const float largest = 7.90531110763549805f;
+    x = x > largest ? largest : x;
+    x = x < -largest ? -largest : x;
+    const float x2 = x * x;
+    float p = -2.76076847742355e-16f;
+    p = p * x2 + 2.00018790482477e-13f;
+    p = p * x2 + -8.60467152213735e-11f;
+    p = p * x2 + 5.12229709037114e-08f;
+    p = p * x2 + 1.48572235717979e-05f;
+    p = p * x2 + 6.37261928875436e-04f;
+    p = p * x2 + 4.89352455891786e-03f;
+    float q = 1.19825839466702e-06f;
+    q = q * x2 + 1.18534705686654e-04f;
+    q = q * x2 + 2.26843463243900e-03f;
+    q = q * x2 + 4.89352518554385e-03f;
+    return x * p / q;
+}
+
+#define REAL float
+#define TANH tanh_float
+#define NAME(name) name##_float
+#include "lstm_steps.h"
+#undef REAL
+#undef TANH
+#undef NAME
+
+/* For gradient checks: exact, not fast. */
+#define REAL double
+#define TANH tanh
+#define NAME(name) name##_double
+#include "lstm_steps.h"
