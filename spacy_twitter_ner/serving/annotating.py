@@ -1,7 +1,8 @@
 """Requests → what a pipeline finds in their texts, several requests at a time."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Protocol, TypedDict
 
 import srsly
 from spacy.language import Language
@@ -13,15 +14,50 @@ from .messages import AnnotateRequest
 _DIGITS = 6
 
 
+# A memory zone is renewed after so many tokens. New words of so many tokens take some 10 MB.
+_TOKENS_A_ZONE = 65_536
+
+
+class Description(TypedDict):
+    """What the service tells of its pipeline."""
+
+    name: str
+    version: str
+    labels: list[str]
+    has_confidence: bool
+
+
+class Annotates(Protocol):
+    """What answers requests, in this process or in another. It is used by one thread at a time."""
+
+    @property
+    def is_ready(self) -> bool:
+        """RETURNS (bool): Whether it can answer at once."""
+
+    def describe(self) -> Description:
+        """RETURNS (Description): What the service tells of the pipeline."""
+
+    def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
+        """Answer requests, whose texts go through the pipeline together.
+
+        requests (Sequence[AnnotateRequest]): The requests.
+        RETURNS (list[bytes]): Each one's answer, as messages.AnnotateResponse in JSON.
+        """
+
+
 class Annotator:
-    """A pipeline that answers requests. It is used by one thread at a time.
+    """A pipeline of this process that answers requests.
 
     nlp (Language): The pipeline.
     """
 
+    is_ready = True
+
     def __init__(self, nlp: Language) -> None:
         self.nlp = nlp
         self.tagger = find_tagger(nlp)
+        self._zone = ExitStack()
+        self._n_tokens = _TOKENS_A_ZONE
 
     @property
     def labels(self) -> list[str]:
@@ -30,21 +66,40 @@ class Annotator:
         labels = self.nlp.pipe_labels
         return sorted({label for name in ent_pipes for label in labels.get(name, ())})
 
+    def describe(self) -> Description:
+        """RETURNS (Description): What the service tells of the pipeline."""
+        meta = self.nlp.meta
+        return {
+            "name": f"{meta['lang']}_{meta['name']}",
+            "version": meta["version"],
+            "labels": self.labels,
+            "has_confidence": self.tagger is not None,
+        }
+
     def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
         """Answer requests, whose texts go through the pipeline together.
 
         requests (Sequence[AnnotateRequest]): The requests.
         RETURNS (list[bytes]): Each one's answer, as messages.AnnotateResponse in JSON.
         """
+        self._renew_zone()
         texts = [text for request in requests for text in request.all_texts]
-        # Of new words nothing stays: a service runs for months.
-        with self.nlp.memory_zone(), scores_stored(self.nlp) as key:
+        with scores_stored(self.nlp) as key:
             docs = list(self.nlp.pipe(texts))
+            self._n_tokens += sum(map(len, docs))
             answers, end = [], 0
             for request in requests:
                 start, end = end, end + len(request.all_texts)
                 answers.append(self._answer(request, docs[start:end], key))
             return answers
+
+    def _renew_zone(self) -> None:
+        """Of new words nothing stays for good, as a service runs for months; but a zone for each
+        batch would make most of them again and again."""
+        if self._n_tokens >= _TOKENS_A_ZONE:
+            self._zone.close()
+            self._zone.enter_context(self.nlp.memory_zone())
+            self._n_tokens = 0
 
     def _answer(self, request: AnnotateRequest, docs: list[Doc], key: str | None) -> bytes:
         results = [_found_entities(doc, key, request.threshold) for doc in docs]

@@ -5,8 +5,8 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
 
+from .gate import App
 from .settings import ServiceSettings
 
 _BACKLOG = 512
@@ -24,8 +24,10 @@ def open_socket(host: str, port: int) -> socket.socket:
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = addresses[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        family, _, protocol, _, address = addresses[0]
+        # Of a socket whose protocol is not said asyncio does not know that it is TCP's, and leaves
+        # Nagle's algorithm on: the end of an answer then waits for the client's acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
@@ -41,7 +43,7 @@ class ServiceServer(uvicorn.Server):
     """uvicorn, set up for the service. `run([listener])` serves until SIGINT or SIGTERM: then no
     more requests are taken, and those there are get answered.
 
-    app (FastAPI): The service.
+    app (App): The service.
     settings (ServiceSettings): Says how long requests may take at the end.
     access_log (bool): Whether to log each request: client, method, path, status.
     on_start (Callable[[], None]): Called once requests are taken.
@@ -49,7 +51,7 @@ class ServiceServer(uvicorn.Server):
 
     def __init__(
         self,
-        app: FastAPI,
+        app: App,
         settings: ServiceSettings,
         *,
         access_log: bool = False,

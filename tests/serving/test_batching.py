@@ -28,7 +28,7 @@ def run(scenario, **settings):
     settings = {"max_batch": 4, "max_waiting": 8, **settings}
 
     async def main():
-        batcher = MicroBatcher(worker, **settings)
+        batcher = MicroBatcher([worker], **settings)
         batcher.start()
         first = asyncio.create_task(batcher.submit(0, 1))
         while batcher.n_waiting or not batcher.is_running or not first:
