@@ -16,6 +16,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any
 
+from ..blas import one_blas_thread
 from .inputs import Shard
 from .jobs import Job, Outcome, annotate_shard
 
@@ -23,8 +24,6 @@ from .jobs import Job, Outcome, annotate_shard
 MAX_TRIES = 3
 # Shards that wait for each worker, so that none waits for its next one.
 _WAITING = 3
-# With a thread of BLAS in each worker, workers do not get in each other's way.
-_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 Work = Callable[[Shard, Job], Outcome]
 
@@ -51,7 +50,7 @@ def run_processes(
     YIELDS (Outcome): What came of each shard, in order.
     RAISES (WorkerError): If the process that has a shard dies `MAX_TRIES` times.
     """
-    with _one_blas_thread():
+    with one_blas_thread():
         pool = _make_pool(n_workers)
         try:
             yield from _run_pool(pool, shards, job, n_workers, work)
@@ -151,18 +150,6 @@ def _describe_poison(shard: Shard) -> str:
     )
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Processes that are started meanwhile have one, unless the user has set another number."""
-    added = [name for name in _BLAS_THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
 def run_dask(
     shards: Iterable[Shard],
     job: Job,
@@ -243,7 +230,7 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
     }
     with (
-        _one_blas_thread(),
+        one_blas_thread(),
         dask.config.set(settings),
         LocalCluster(
             n_workers=n_workers,

@@ -2,47 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol, TypedDict
+from typing import Any
 
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..evaluation.predictions import entity_scores, find_tagger, scores_stored
-from .messages import AnnotateRequest
+from .messages import AnnotateRequest, Description
 
 _DIGITS = 6
 
 
 # A memory zone is renewed after so many tokens. New words of so many tokens take some 10 MB.
 _TOKENS_A_ZONE = 65_536
-
-
-class Description(TypedDict):
-    """What the service tells of its pipeline."""
-
-    name: str
-    version: str
-    labels: list[str]
-    has_confidence: bool
-
-
-class Annotates(Protocol):
-    """What answers requests, in this process or in another. It is used by one thread at a time."""
-
-    @property
-    def is_ready(self) -> bool:
-        """RETURNS (bool): Whether it can answer at once."""
-
-    def describe(self) -> Description:
-        """RETURNS (Description): What the service tells of the pipeline."""
-
-    def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
-        """Answer requests, whose texts go through the pipeline together.
-
-        requests (Sequence[AnnotateRequest]): The requests.
-        RETURNS (list[bytes]): Each one's answer, as messages.AnnotateResponse in JSON.
-        """
 
 
 class Annotator:
@@ -92,6 +65,11 @@ class Annotator:
                 start, end = end, end + len(request.all_texts)
                 answers.append(self._answer(request, docs[start:end], key))
             return answers
+
+    def close(self) -> None:
+        """Let the pipeline be used otherwise again."""
+        self._zone.close()
+        self._n_tokens = _TOKENS_A_ZONE
 
     def _renew_zone(self) -> None:
         """Of new words nothing stays for good, as a service runs for months; but a zone for each

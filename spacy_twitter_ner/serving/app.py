@@ -1,18 +1,17 @@
 """The service as an ASGI application."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from spacy.language import Language
 from starlette.exceptions import HTTPException
 
 from .. import __version__
 from ..viz.colors import type_colors
-from .annotating import Annotates, Annotator, Description
 from .batching import MicroBatcher
 from .endpoint import PATH, AnnotateEndpoint, Shortcut
 from .gate import App, Gate, problem_response
@@ -20,12 +19,17 @@ from .messages import (
     MAX_ALTERNATIVES,
     AnnotateRequest,
     AnnotateResponse,
+    Annotates,
+    Description,
     ErrorResponse,
     Problem,
     request_schema,
 )
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 PAGE_TYPES = {
     "index.html": "text/html; charset=utf-8",
@@ -46,13 +50,16 @@ _ERRORS = {
 }
 
 
-def create_app(nlp: Language, settings: ServiceSettings | None = None) -> App:
+def create_app(nlp: "Language", settings: ServiceSettings | None = None) -> App:
     """Make the service of a pipeline in this process.
 
     nlp (Language): The pipeline. It must not be used elsewhere meanwhile.
     settings (Optional[ServiceSettings]): Limits, token and origins; the defaults if None.
     RETURNS (App): The application. Its OpenAPI document is at /openapi.json.
     """
+    # It imports spaCy, which a process that only speaks HTTP does without.
+    from .annotating import Annotator
+
     return create_app_of([Annotator(nlp)], settings or ServiceSettings())
 
 
@@ -77,7 +84,7 @@ def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) ->
     metrics.waiting.set_function(lambda: batcher.n_waiting)
     metrics.workers.set_function(count_ready)
     endpoint = AnnotateEndpoint(batcher, settings)
-    api = _create_api(batcher)
+    api = _create_api(batcher, annotators)
     _add_annotate(api, endpoint)
     _add_probes(api, count_ready, metrics)
     _add_page(api, _describe_pipeline(annotators[0].describe(), settings))
@@ -92,7 +99,9 @@ def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) ->
     return app
 
 
-def _create_api(batcher: MicroBatcher[AnnotateRequest, bytes]) -> FastAPI:
+def _create_api(
+    batcher: MicroBatcher[AnnotateRequest, bytes], annotators: Sequence[Annotates]
+) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
@@ -100,6 +109,7 @@ def _create_api(batcher: MicroBatcher[AnnotateRequest, bytes]) -> FastAPI:
         await batcher.submit(AnnotateRequest(text="so tired", probabilities=True), 1)
         yield
         await batcher.close()
+        await asyncio.gather(*(asyncio.to_thread(one.close) for one in annotators))
 
     api = FastAPI(
         title="spacy-twitter-ner",

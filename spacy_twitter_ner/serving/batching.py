@@ -90,7 +90,7 @@ class MicroBatcher(Generic[JobT, ResultT]):
         self._is_scheduled = False
         while self._idle and (batch := self._take_batch()):
             self._begin(self._idle.popleft(), batch)
-        if self._is_closing and not self._n_busy and not self._jobs:
+        if self._is_closing and not (self._n_busy or self._jobs or self._again):
             self._all_done.set()
 
     def _take_batch(self) -> Batch[JobT, ResultT]:
@@ -132,7 +132,7 @@ class MicroBatcher(Generic[JobT, ResultT]):
                 if not future.done():
                     future.set_result(result)
         elif len(batch) > 1:
-            self._again.extend([one] for one in batch)
+            self._again.extend([one] for one in batch if not one[1].done())
         elif not batch[0][1].done():
             batch[0][1].set_exception(error)
         self._dispatch()

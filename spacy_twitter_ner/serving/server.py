@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import uvicorn
 
+from .app import create_app_of
 from .gate import App
 from .settings import ServiceSettings
+from .workers import started_workers
 
 _BACKLOG = 512
 # Seconds that a connection without requests is kept open.
@@ -76,3 +78,36 @@ class ServiceServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_start()
+
+
+def serve(
+    model: str,
+    listener: socket.socket,
+    settings: ServiceSettings,
+    *,
+    n_workers: int = 1,
+    access_log: bool = False,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a pipeline until SIGINT or SIGTERM.
+
+    model (str): The pipeline: its folder or package.
+    listener (socket.socket): Where to listen.
+    settings (ServiceSettings): Limits, token and origins.
+    n_workers (int): How many processes annotate.
+    access_log (bool): Whether to log each request: client, method, path, status.
+    on_start (Callable[[], None]): Called once requests are taken.
+    RAISES (WorkerError): If the pipeline cannot be loaded, or no more.
+    """
+    server: ServiceServer | None = None
+
+    def stop() -> None:
+        if server is not None:
+            server.should_exit = True
+
+    with started_workers(model, n_workers, on_failure=stop) as workers:
+        app = create_app_of(workers, settings)
+        server = ServiceServer(app, settings, access_log=access_log, on_start=on_start)
+        server.run([listener])
+        for worker in workers:
+            worker.raise_failure()
