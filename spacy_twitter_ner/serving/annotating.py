@@ -107,12 +107,15 @@ class Annotator:
 
 
 def _found_entities(doc: Doc, key: str | None, threshold: float) -> dict[str, Any]:
+    ents = doc.ents
+    if not ents:
+        return {"entities": []}
     scores = entity_scores(doc, key)
     entities: Iterable[dict[str, Any]]
     if scores is None:
-        entities = [_describe(ent, None) for ent in doc.ents]
+        entities = [_describe(ent, None) for ent in ents]
     else:
-        sure = ((ent, scores[ent.start, ent.end, ent.label_]) for ent in doc.ents)
+        sure = ((ent, scores[ent.start, ent.end, ent.label_]) for ent in ents)
         entities = [_describe(ent, score) for ent, score in sure if score >= threshold]
     return {"entities": entities}
 
