@@ -1,6 +1,7 @@
 """Pipelines in processes of their own. The process that speaks HTTP then has its interpreter for
 itself, and several pipelines work at a time."""
 
+import json
 import logging
 import signal
 import threading
@@ -10,12 +11,13 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import srsly
-
 from ..blas import one_blas_thread
 from .errors import RemoteError, describe_error
 from .messages import AnnotateRequest, Description
 
+# What an answer begins with, and what is between those of several requests: they are JSON of one
+# line. (srsly's msgpack looks for extensions among all installed packages at each call.)
+_ANSWERS, _ERROR, _BETWEEN = b"+", b"-", b"\n"
 # Seconds in which a process that is told to end has to.
 _END = 10.0
 
@@ -99,14 +101,12 @@ class WorkerProcess:
         connection = self._connection
         try:
             connection.send_bytes(_pack_requests(requests))
-            answer = srsly.msgpack_loads(connection.recv_bytes())
+            answer = connection.recv_bytes()
         except (EOFError, OSError):
             # At once, not when the supervisor comes to see it: the next requests have to wait.
             self._set_dead(connection)
             raise WorkerDied from None
-        if "error" in answer:
-            raise RemoteError(*answer["error"])
-        return answer["answers"]
+        return _unpack_answers(answer)
 
     def raise_failure(self) -> None:
         """RAISES (WorkerError): If the process has ended and could not be started again."""
@@ -158,7 +158,7 @@ class WorkerProcess:
     def _greet(self) -> bool:
         """RETURNS (bool): Whether the process has come to be ready."""
         try:
-            greeting = srsly.msgpack_loads(self._connection.recv_bytes())
+            greeting = json.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
             self._process.join()
             code = self._process.exitcode
@@ -210,20 +210,21 @@ def work(connection: Connection, model: str) -> None:
     except Exception as error:
         greeting = {"error": str(error)}
     with suppress(EOFError, OSError):
-        connection.send_bytes(srsly.msgpack_dumps(greeting))
+        connection.send_bytes(json.dumps(greeting).encode("utf-8"))
         while "error" not in greeting:
             requests = _unpack_requests(connection.recv_bytes())
             try:
-                answer: Any = {"answers": annotator.annotate(requests)}
+                packed = _ANSWERS + _BETWEEN.join(annotator.annotate(requests))
             except Exception as error:
-                answer = {"error": describe_error(error)}
-            connection.send_bytes(srsly.msgpack_dumps(answer))
+                packed = _ERROR + json.dumps(describe_error(error)).encode("utf-8")
+            connection.send_bytes(packed)
 
 
 def _pack_requests(requests: Sequence[AnnotateRequest]) -> bytes:
-    return srsly.msgpack_dumps(
-        [(one.all_texts, one.threshold, one.probabilities, one.alternatives) for one in requests]
-    )
+    values = [
+        (one.all_texts, one.threshold, one.probabilities, one.alternatives) for one in requests
+    ]
+    return json.dumps(values).encode("ascii")
 
 
 def _unpack_requests(packed: bytes) -> list[AnnotateRequest]:
@@ -231,5 +232,11 @@ def _unpack_requests(packed: bytes) -> list[AnnotateRequest]:
     # They have been validated where they came from.
     return [
         AnnotateRequest.model_construct(**dict(zip(names, values, strict=True)))
-        for values in srsly.msgpack_loads(packed)
+        for values in json.loads(packed)
     ]
+
+
+def _unpack_answers(packed: bytes) -> list[bytes]:
+    if packed.startswith(_ERROR):
+        raise RemoteError(*json.loads(packed[1:]))
+    return packed[1:].split(_BETWEEN)

@@ -58,6 +58,7 @@ def test_answers_are_those_of_this_process(workers, saved_pipeline):
     requests = [
         AnnotateRequest(text=TEXT, probabilities=True, alternatives=2),
         AnnotateRequest(texts=[TEXT, "", "so tired"], threshold=0.3),
+        AnnotateRequest(texts=["saw\nDrake\u2028in\x00Chicago\r\n", "\ufeff", '["+"]']),
     ]
     annotator = Annotator(spacy.load(saved_pipeline))
     expected = [json.loads(answer) for answer in annotator.annotate(requests)]
