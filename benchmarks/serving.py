@@ -1,6 +1,7 @@
 """How fast the service is under load, beside nlp.pipe, and what memory it takes.
 
     python benchmarks/serving.py --write-docs
+    python benchmarks/serving.py --write-docs --workers 2 --memory-requests 0
 
 Starts `spacy-twitter-ner serve` on this machine and sends it tweets over the loopback by clients
 that each wait for an answer before they ask again: first of one text a request, then of many. The
@@ -264,7 +265,7 @@ def main(
         memories = measure_memory(service, tweets, memory_requests)
     finally:
         service.stop()
-    tables = [load_table(loads), memory_table(memories)]
+    tables = [load_table(loads)] + ([memory_table(memories)] if memory_requests else [])
     for table in tables:
         print_table(table)
     most = len(trivial.latencies) / trivial.seconds
@@ -276,7 +277,8 @@ def main(
     )
     print(note)
     if write_docs:
-        write_block(DOCS, "serving", "\n\n".join([note, *map(to_markdown, tables)]))
+        name = "serving" if workers == 1 else f"serving-{workers}"
+        write_block(DOCS, name, "\n\n".join([note, *map(to_markdown, tables)]))
 
 
 def measure_loads(

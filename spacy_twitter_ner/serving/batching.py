@@ -127,12 +127,13 @@ class MicroBatcher(Generic[JobT, ResultT]):
         self._n_busy -= 1
         self._idle.append(work)
         error = done.exception()
+        if error is not None and len(batch) > 1:
+            self._again.extend([one] for one in batch if not one[1].done())
+        # First, so that the worker works while this batch is answered.
+        self._dispatch()
         if error is None:
             for (_, future), result in zip(batch, done.result(), strict=True):
                 if not future.done():
                     future.set_result(result)
-        elif len(batch) > 1:
-            self._again.extend([one] for one in batch if not one[1].done())
-        elif not batch[0][1].done():
+        elif len(batch) == 1 and not batch[0][1].done():
             batch[0][1].set_exception(error)
-        self._dispatch()

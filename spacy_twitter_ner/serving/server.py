@@ -2,6 +2,7 @@
 
 import math
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
@@ -12,6 +13,7 @@ from .settings import ServiceSettings
 from .workers import started_workers
 
 _BACKLOG = 512
+_SWITCH_INTERVAL = 0.0002
 # Seconds that a connection without requests is kept open.
 _KEEP_ALIVE = 15
 
@@ -99,6 +101,9 @@ def serve(
     on_start (Callable[[], None]): Called once requests are taken.
     RAISES (WorkerError): If the pipeline cannot be loaded, or no more.
     """
+    # The threads that talk to the workers take turns with the event loop. With Python's 5 ms a
+    # worker would wait for its next batch about as long as it works on one.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     server: ServiceServer | None = None
 
     def stop() -> None:
