@@ -20,6 +20,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any
 
+from ..blas import one_blas_thread
 from .inputs import Shard
 from .jobs import Job, Outcome, annotate_shard
 
@@ -27,8 +28,6 @@ from .jobs import Job, Outcome, annotate_shard
 MAX_TRIES = 3
 # Shards that wait for each worker, so that none waits for its next one.
 _WAITING = 3
-# With a thread of BLAS in each worker, workers do not get in each other's way.
-_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 # A message to Dask's scheduler gets no more shards when it has so many bytes.
 _MAX_MESSAGE = 2**23
 # Of a cluster that is started here. What Dask does besides, for people who watch their clusters,
@@ -73,7 +72,7 @@ def run_processes(
     YIELDS (Outcome): What came of each shard, in order.
     RAISES (WorkerError): If the process that has a shard dies `MAX_TRIES` times.
     """
-    with _one_blas_thread():
+    with one_blas_thread():
         pool = _make_pool(n_workers)
         try:
             yield from _run_pool(pool, shards, job, n_workers, work)
@@ -171,18 +170,6 @@ def _describe_poison(shard: Shard) -> str:
         f"{shard.source}:{first}-{last}: the process that annotates these records died "
         f"{MAX_TRIES} times; is there memory enough? A smaller --shard-size needs less"
     )
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Processes that are started meanwhile have one, unless the user has set another number."""
-    added = [name for name in _BLAS_THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def run_dask(
@@ -306,7 +293,7 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
         return
     # The page of figures that Dask serves is not asked for here; what remains takes a free port.
     with (
-        _one_blas_thread(),
+        one_blas_thread(),
         dask.config.set({**_CLIENT_SETTINGS, **CLUSTER_SETTINGS}),
         LocalCluster(
             n_workers=n_workers,
