@@ -8,7 +8,8 @@ sample, whose corpus has to be converted. Sections:
 
     workers  one process, two processes, two threads, Dask with two workers: by turns
     memory   of a worker after 10,000 tweets, and at the end of --memory-tweets
-    shards   how many shards a second the engines hand out that take no time: --shards of them
+    shards   how many shards a second the engines hand out that take no time: --shards of one
+             tweet, and a hundredth of that of 10,000; Dask has as many threads as 100 workers
 """
 
 import itertools
@@ -16,7 +17,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -26,17 +27,22 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from spacy_twitter_ner.scale.annotating import make_annotator, make_record
-from spacy_twitter_ner.scale.engines import run_dask, run_processes
-from spacy_twitter_ner.scale.inputs import RawRecord, Shard
+from spacy_twitter_ner.scale.engines import CLUSTER_SETTINGS, run_dask, run_processes
+from spacy_twitter_ner.scale.inputs import RawRecord, Shard, read_shards
 from spacy_twitter_ner.scale.jobs import Job, Outcome
 from spacy_twitter_ner.scale.outputs import json_line
 from spacy_twitter_ner.scale.running import Engine, Workers, annotate_files
+from timing.no_work import count_only
 from timing.tables import Table, print_table, to_markdown, write_block
 from timing.texts import read_stream, read_texts
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "scale.md"
 SHARD_SIZE = 2_000
+# What a shard of the command has.
+FULL_SHARD = 10_000
+# As many as the workers of a cluster for which a scheduler is to have enough shards.
+DASK_THREADS = 100
 FIRST = 10_000
 SECTIONS = ("workers", "memory", "shards")
 DASK: Engine = "dask"
@@ -189,24 +195,62 @@ def measure_memory(model: str, tweets: Path, n: int, engine: str) -> tuple[str, 
     return (engine, f"{n:,}", f"{marks[0] / MIB:,.0f}", f"{end / MIB:,.0f}")
 
 
-def count_only(shard: Shard, job: Job) -> Outcome:
-    """What takes no time."""
-    return Outcome(shard.number, len(shard.records), 0, 0, shard.position)
+def run_cluster(shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
+    """YIELDS (Outcome): What comes of each shard without work on a Dask cluster."""
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        dask.config.set(CLUSTER_SETTINGS),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=DASK_THREADS // 2,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs="ERROR",
+        ) as cluster,
+    ):
+        yield from run_dask(shards, job, 2, cluster.scheduler_address, count_only)
 
 
-def measure_shards(n: int) -> Table:
+def run_pool(shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
+    """YIELDS (Outcome): What comes of each shard without work by two processes."""
+    return run_processes(shards, job, 2, count_only)
+
+
+def tiny_shards(n: int) -> Iterator[Shard]:
+    """YIELDS (Shard): Shards of a tweet each."""
+    for number in range(n):
+        yield Shard(number, "a", "text", [RawRecord(number, b"a tweet")])
+
+
+def full_shards(tweets: Path, n: int) -> Iterator[Shard]:
+    """YIELDS (Shard): Shards as the command reads them, of the same file again and again."""
+    while n:
+        for shard in itertools.islice(read_shards([str(tweets)], FULL_SHARD, None), n):
+            yield shard
+            n -= 1
+
+
+def measure_shards(tweets: Path, n: int) -> Table:
     """RETURNS (Table): Shards a second that the engines hand out, when work takes no time."""
-    job = Job("", None)
+    engines = {"processes": run_pool, "dask": run_cluster}
+    sources = {
+        "1": lambda: tiny_shards(n),
+        f"{FULL_SHARD:,}": lambda: full_shards(tweets, max(n // 100, 1)),
+    }
     rows = []
-    for name, run in (("processes", run_processes), ("dask", run_dask)):
-        shards = (
-            Shard(number, "a", "text", [RawRecord(number, b"a tweet")]) for number in range(n)
-        )
+    for (size, source), (name, run) in itertools.product(sources.items(), engines.items()):
         start = time.perf_counter()
-        count = sum(1 for _ in run(shards, job, 2, work=count_only))
+        records = [outcome.records for outcome in run(source(), Job("", None))]
         seconds = time.perf_counter() - start
-        rows.append((name, f"{count:,}", f"{seconds:,.0f}", f"{count / seconds:,.0f}"))
-    return Table(f"{n:,} shards without work", ("Engine", "Shards", "Seconds", "Shards/s"), rows)
+        shards = len(records)
+        speed = f"{sum(records) / seconds:,.0f}"
+        row = (name, size, f"{shards:,}", f"{seconds:,.0f}", f"{shards / seconds:,.0f}", speed)
+        print(" ".join(row), flush=True)
+        rows.append(row)
+    header = ("Engine", "Tweets a shard", "Shards", "Seconds", "Shards/s", "Tweets/s")
+    return Table("Shards without work", header, rows)
 
 
 def estimate(speed: float) -> Table:
@@ -250,7 +294,8 @@ def scale_cli(
             header = ("Engine", "Tweets", f"MiB after {FIRST:,}", "MiB at most")
             blocks["memory"] = [Table("Memory of the largest of two workers", header, rows)]
         if "shards" in wanted:
-            blocks["shards"] = [measure_shards(shards)]
+            write_tweets(path, tweets)
+            blocks["shards"] = [measure_shards(path, shards)]
     for name, tables in blocks.items():
         for table in tables:
             print_table(table)

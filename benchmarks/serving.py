@@ -1,11 +1,15 @@
 """How fast the service is under load, beside nlp.pipe, and what memory it takes.
 
     python benchmarks/serving.py --write-docs
+    python benchmarks/serving.py --write-docs --workers 2 --memory-requests 0
 
 Starts `spacy-twitter-ner serve` on this machine and sends it tweets over the loopback by clients
 that each wait for an answer before they ask again: first of one text a request, then of many. The
-pipeline itself, `nlp.pipe` with confidence, is timed in this process before and after. Client and
-service share the machine's cores. Tweets are those of assets/unlabelled, or the sample corpus's.
+pipeline itself, `nlp.pipe` with confidence, is timed in this process on the same tweets, half of
+them before the load and half after it, so that what else the machine does is in both. Neither has
+seen them before: words that it has seen cost a pipeline less. Clients and service share the cores;
+how many requests the clients could make is measured with a service that does nothing. Tweets are
+those of assets/unlabelled, or the sample corpus's.
 """
 
 import asyncio
@@ -14,13 +18,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import psutil
 import typer
+import uvloop
+from spacy.language import Language
 from wasabi import msg
 
 import spacy_twitter_ner
@@ -48,12 +57,25 @@ class Load(NamedTuple):
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-class Service:
-    """The service in a process of its own."""
+class Measured(NamedTuple):
+    """A load, and how many texts a second nlp.pipe reads of the same."""
 
-    def __init__(self) -> None:
+    per_request: int
+    clients: int
+    load: Load
+    pipe: float
+
+
+class Service:
+    """The service, in processes of its own.
+
+    workers (int): How many of them annotate.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        command = [*SERVE, "--port", "0", "--max-texts", "128", "--workers", str(workers)]
         self.process = subprocess.Popen(  # noqa: S603
-            [*SERVE, "--port", "0", "--max-texts", "128"], stdout=subprocess.PIPE, encoding="utf-8"
+            command, stdout=subprocess.PIPE, encoding="utf-8"
         )
         line = self.process.stdout.readline() if self.process.stdout else ""
         if " on http" not in line:
@@ -61,13 +83,55 @@ class Service:
         self.port = int(line.rpartition(":")[2])
 
     def memory(self) -> float:
-        """RETURNS (float): Its resident memory in MiB."""
-        return psutil.Process(self.process.pid).memory_info().rss / 2**20
+        """RETURNS (float): The resident memory of all its processes in MiB."""
+        parent = psutil.Process(self.process.pid)
+        processes = [parent, *parent.children(recursive=True)]
+        return sum(one.memory_info().rss for one in processes) / 2**20
 
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
         self.process.terminate()
         self.process.wait(60)
+
+
+class _Nothing(asyncio.Protocol):
+    """Answers whatever comes, and reads nothing of it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        answer = b'{"results":[{"entities":[]}]}'
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(answer)
+        self.transport.write(head + answer)  # type: ignore[attr-defined]
+
+
+def serve_nothing(connection: Connection) -> None:
+    """Serve until killed.
+
+    connection (Connection): Where the port is told.
+    """
+
+    async def answer() -> None:
+        server = await asyncio.get_running_loop().create_server(_Nothing, "127.0.0.1", 0)
+        connection.send_bytes(str(server.sockets[0].getsockname()[1]).encode())
+        await server.serve_forever()
+
+    uvloop.run(answer())
+
+
+@contextmanager
+def nothing_served() -> Iterator[int]:
+    """YIELDS (int): The port of a service that does nothing, in a process of its own."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve_nothing, args=(theirs,))
+    process.start()
+    try:
+        yield int(ours.recv_bytes())
+    finally:
+        process.kill()
+        process.join()
 
 
 def make_requests(tweets: Sequence[str], per_request: int, count: int) -> list[bytes]:
@@ -90,45 +154,82 @@ def make_requests(tweets: Sequence[str], per_request: int, count: int) -> list[b
     return requests
 
 
+class Client(asyncio.Protocol):
+    """Sends a request, and the next one once that is answered. It reads of an answer no more than
+    where it ends.
+
+    todo (Iterator[bytes]): The requests, of which other clients take, too.
+    latencies (list[float]): Where to add the seconds of each.
+    statuses (list[bytes]): Where to add the first line of each answer.
+    """
+
+    def __init__(
+        self, todo: Iterator[bytes], latencies: list[float], statuses: list[bytes]
+    ) -> None:
+        self.todo, self.latencies, self.statuses = todo, latencies, statuses
+        self.answer = b""
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        """Send the next request, or close the connection if there is none."""
+        request = next(self.todo, None)
+        if request is None:
+            self.done.set_result(None)
+            self.transport.close()
+            return
+        self.start = time.perf_counter()
+        self.transport.write(request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self.answer += data
+        head, end, body = self.answer.partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        if len(body) == length:
+            self.latencies.append(time.perf_counter() - self.start)
+            self.statuses.append(head.partition(b"\r\n")[0])
+            self.answer = b""
+            self.send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or ConnectionError("the service closed a connection"))
+
+
 async def put_load(port: int, requests: Sequence[bytes], clients: int, per_request: int) -> Load:
     """Send requests by some clients at a time, each over one connection."""
     latencies: list[float] = []
-    failures = 0
+    statuses: list[bytes] = []
     todo = iter(requests)
-
-    async def client() -> None:
-        nonlocal failures
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for request in todo:
-            start = time.perf_counter()
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
-            await reader.readexactly(length)
-            latencies.append(time.perf_counter() - start)
-            failures += not head.startswith(b"HTTP/1.1 200")
-        writer.close()
-        await writer.wait_closed()
-
+    loop = asyncio.get_running_loop()
     start = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
+    opened = [
+        await loop.create_connection(lambda: Client(todo, latencies, statuses), "127.0.0.1", port)
+        for _ in range(clients)
+    ]
+    await asyncio.gather(*(client.done for _, client in opened))
     seconds = time.perf_counter() - start
+    failures = sum(status.split(b" ")[1] != b"200" for status in statuses)
     return Load(latencies, seconds, (len(latencies) - failures) * per_request, failures)
 
 
-def pipe_speed(tweets: Sequence[str], repeats: int = 3) -> float:
-    """RETURNS (float): Tweets a second of nlp.pipe, with confidence as the service has it; the
-    median of some runs."""
-    nlp = spacy_twitter_ner.load()
-    speeds = []
-    with scores_stored(nlp):
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            with nlp.memory_zone():
-                for _doc in nlp.pipe(tweets):
-                    pass
-            speeds.append(len(tweets) / (time.perf_counter() - start))
-    return statistics.median(speeds[1:])
+def load_of(port: int, requests: Sequence[bytes], clients: int, per_request: int) -> Load:
+    """RETURNS (Load): What the clients saw."""
+    return uvloop.run(put_load(port, requests, clients, per_request))
+
+
+def pipe_seconds(nlp: Language, tweets: Sequence[str]) -> float:
+    """RETURNS (float): Seconds of nlp.pipe, with confidence as the service has it."""
+    with scores_stored(nlp), nlp.memory_zone():
+        start = time.perf_counter()
+        for _doc in nlp.pipe(tweets):
+            pass
+        return time.perf_counter() - start
 
 
 def read_texts(count: int) -> list[str]:
@@ -144,7 +245,9 @@ def read_texts(count: int) -> list[str]:
 def main(
     requests: Annotated[
         int, typer.Option("--requests", "-n", help="Requests of one text for each figure")
-    ] = 4000,
+    ] = 8000,
+    rounds: Annotated[int, typer.Option("--rounds", help="How often each load is put")] = 3,
+    workers: Annotated[int, typer.Option("--workers", help="Processes that annotate")] = 1,
     memory_requests: Annotated[
         int, typer.Option("--memory-requests", help="Requests for the growth of memory; 0 for none")
     ] = 100_000,
@@ -153,59 +256,97 @@ def main(
     ] = False,
 ) -> None:
     """Measure the service."""
-    tweets = read_texts(200_000)
-    before = pipe_speed(tweets[:4000])
-    service = Service()
-    loads: list[tuple[int, int, Load]] = []
-    memories: list[tuple[int, float]] = []
+    tweets = read_texts(300_000)
+    with nothing_served() as port:
+        trivial = load_of(port, make_requests(tweets, 1, 20 * requests), CLIENTS[-1], 1)
+    service = Service(workers)
     try:
-        asyncio.run(put_load(service.port, make_requests(tweets, 1, 500), 16, 1))
-        for per_request in (1, 32):
-            for clients in CLIENTS:
-                count = max(clients, requests // (1 if per_request == 1 else 10))
-                made = make_requests(tweets, per_request, count)
-                load = asyncio.run(put_load(service.port, made, clients, per_request))
-                loads.append((per_request, clients, load))
-                msg.info(
-                    f"{clients} clients, {per_request} texts: p99 {load.quantile(0.99):.1f} ms"
-                )
-        memories.append((0, service.memory()))
-        step = max(1, memory_requests // 10)
-        for done in range(step, memory_requests + 1, step):
-            texts = tweets[done - step : done] if done <= len(tweets) else tweets
-            load = asyncio.run(put_load(service.port, make_requests(texts, 1, step), 64, 1))
-            if load.failures:
-                msg.fail(f"{load.failures} requests failed")
-            memories.append((done, service.memory()))
+        loads = measure_loads(service.port, tweets, requests, rounds)
+        memories = measure_memory(service, tweets, memory_requests)
     finally:
         service.stop()
-    after = pipe_speed(tweets[:4000])
-    pipe = (before + after) / 2
-    tables = [load_table(loads, pipe), memory_table(memories)]
+    tables = [load_table(loads)] + ([memory_table(memories)] if memory_requests else [])
     for table in tables:
         print_table(table)
+    most = len(trivial.latencies) / trivial.seconds
+    note = (
+        f"Of {rounds} rounds, each figure's median. `nlp.pipe`, with confidence, had the same "
+        f"tweets, half of them before the load and half after it. Processes that annotate: "
+        f"{workers}. Cores: {psutil.cpu_count()}. With a service that does nothing "
+        f"the clients make {most:,.0f} requests/s."
+    )
+    print(note)
     if write_docs:
-        note = (
-            f"`nlp.pipe`, with confidence: {before:,.0f} tweets/s before and {after:,.0f} after; "
-            f"the ratios are to the mean. {psutil.cpu_count()} cores."
-        )
-        write_block(DOCS, "serving", "\n\n".join([note, *map(to_markdown, tables)]))
+        name = "serving" if workers == 1 else f"serving-{workers}"
+        write_block(DOCS, name, "\n\n".join([note, *map(to_markdown, tables)]))
 
 
-def load_table(loads: Sequence[tuple[int, int, Load]], pipe: float) -> Table:
-    """RETURNS (Table): Throughput and latency."""
-    rows = [
-        (
-            str(per_request),
-            str(clients),
-            f"{load.texts / load.seconds:,.0f}",
-            f"{load.texts / load.seconds / pipe:.0%}",
-            *(f"{load.quantile(share):.1f}" for share in (0.5, 0.95, 0.99)),
-            str(load.failures),
+def measure_loads(
+    port: int, tweets: Sequence[str], requests: int, rounds: int
+) -> list[list[Measured]]:
+    """RETURNS (list[list[Measured]]): What was measured of each load, in each round."""
+    nlp = spacy_twitter_ner.load()
+    source = cycle(tweets)
+    warm_up = list(islice(source, 4000))
+    pipe_seconds(nlp, warm_up)
+    load_of(port, make_requests(warm_up, 8, 500), 16, 8)
+    kinds = [(per_request, clients) for per_request in (1, 32) for clients in CLIENTS]
+    measured: list[list[Measured]] = [[] for _ in kinds]
+    for _ in range(rounds):
+        for found, (per_request, clients) in zip(measured, kinds, strict=True):
+            # What is slower sends fewer.
+            fewer = (1 if per_request == 1 else 10) * (4 if clients == 1 else 1)
+            count = max(clients, requests // fewer)
+            texts = list(islice(source, count * per_request))
+            half = len(texts) // 2
+            seconds = pipe_seconds(nlp, texts[:half])
+            load = load_of(port, make_requests(texts, per_request, count), clients, per_request)
+            seconds += pipe_seconds(nlp, texts[half:])
+            found.append(Measured(per_request, clients, load, len(texts) / seconds))
+            msg.info(
+                f"{clients} clients, {per_request} texts: {load.texts / load.seconds:,.0f} texts/s "
+                f"of {found[-1].pipe:,.0f}, p99 {load.quantile(0.99):.1f} ms"
+            )
+    return measured
+
+
+def measure_memory(
+    service: Service, tweets: Sequence[str], requests: int
+) -> list[tuple[int, float]]:
+    """RETURNS (list[tuple[int, float]]): MiB after so many requests."""
+    memories = [(0, service.memory())]
+    step = max(1, requests // 10)
+    for done in range(step, requests + 1, step):
+        texts = tweets[done - step : done] if done <= len(tweets) else tweets
+        load = load_of(service.port, make_requests(texts, 1, step), 64, 1)
+        if load.failures:
+            msg.fail(f"{load.failures} requests failed")
+        memories.append((done, service.memory()))
+    return memories
+
+
+def load_table(loads: Sequence[Sequence[Measured]]) -> Table:
+    """RETURNS (Table): Throughput and latency, the median of each kind of load."""
+    rows = []
+    for rounds in loads:
+        speeds = [one.load.texts / one.load.seconds for one in rounds]
+        ratios = [speed / one.pipe for speed, one in zip(speeds, rounds, strict=True)]
+        quantiles = [
+            statistics.median(one.load.quantile(share) for one in rounds)
+            for share in (0.5, 0.95, 0.99)
+        ]
+        rows.append(
+            (
+                str(rounds[0].per_request),
+                str(rounds[0].clients),
+                f"{statistics.median(speeds):,.0f}",
+                f"{statistics.median(one.pipe for one in rounds):,.0f}",
+                f"{statistics.median(ratios):.0%}",
+                *(f"{one:.1f}" for one in quantiles),
+                str(sum(one.load.failures for one in rounds)),
+            )
         )
-        for per_request, clients, load in loads
-    ]
-    header = "texts a request,clients,texts/s,of nlp.pipe,p50 ms,p95 ms,p99 ms,failures"
+    header = "texts a request,clients,texts/s,nlp.pipe,ratio,p50 ms,p95 ms,p99 ms,failures"
     return Table("Load", tuple(header.split(",")), rows)
 
 

@@ -37,10 +37,12 @@ class Section(NamedTuple):
 
     measure (Callable): Workload → figures that can be written as JSON.
     tables (Callable): Those figures → tables.
+    page (Optional[Path]): A page besides docs/benchmarks.md that has the last of the tables.
     """
 
     measure: Callable[[Workload], dict[str, Any]]
     tables: Callable[[dict[str, Any]], list[Table]]
+    page: Path | None = None
 
 
 class Options(NamedTuple):
@@ -82,12 +84,19 @@ def run_sections(
                 for table in tables:
                     print_table(table)
                 if options.write_docs:
-                    text = "\n\n".join([machine_line(machine) + ".", *map(to_markdown, tables)])
-                    write_block(root / DOCS, f"{name}:{section}", text)
+                    block, line = f"{name}:{section}", machine_line(machine) + "."
+                    write_block(root / DOCS, block, join_paragraphs(line, *tables))
+                    if page := sections[section].page:
+                        write_block(root / page, block, join_paragraphs(line, tables[-1]))
     except (BenchmarkError, ImportError) as error:
         msg.fail(str(error), exits=1)
     if options.json_path is not None:
         options.json_path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+
+
+def join_paragraphs(line: str, *tables: Table) -> str:
+    """RETURNS (str): What stands between a page's markers."""
+    return "\n\n".join([line, *map(to_markdown, tables)])
 
 
 def make_workload(root: Path, options: Options, changes: dict[str, Any]) -> Workload:

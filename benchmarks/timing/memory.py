@@ -1,7 +1,7 @@
 """Resident memory: what each pipeline holds, and whether a stream of tweets makes it grow."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,19 +9,25 @@ from typing import Any, NamedTuple
 
 import spacy
 from spacy.language import Language
+from spacy.vocab import Vocab
 from wasabi import msg
+
+from spacy_twitter_ner.pipeline.zones import hash_tables
 
 from .contestants import DEFAULT, TrainedModel, find_models
 from .machine import import_psutil, limit_threads, resident_bytes
 from .pipeline import exhaust
 from .tables import Table, thousands
-from .texts import read_stream
+from .texts import Texts, read_stream
 from .workload import Workload
 
 # Tweets of a memory zone.
 ZONE = 10_000
 N_POINTS = 10
 MB = 1e6
+MIB = 2**20
+# A hash and an address.
+BYTES_OF_PLACE = 16
 
 
 class Held(NamedTuple):
@@ -33,8 +39,49 @@ class Held(NamedTuple):
     after: int
 
 
+class Point(NamedTuple):
+    """A place of a stream: how many tweets have been read, the bytes that the process holds, and
+    those of them that are the hash tables of spaCy's vocab."""
+
+    n_docs: int
+    resident: int
+    tables: int
+
+
+class Reader(NamedTuple):
+    """What reads a stream: a pipeline, and what opens a memory zone of it."""
+
+    nlp: Language
+    zone: Callable[[], AbstractContextManager]
+
+
+def load_default(path: Path) -> Reader:
+    nlp = spacy.load(path)
+    return Reader(nlp, nlp.memory_zone)
+
+
+def load_uncleared(path: Path) -> Reader:
+    """The default without its component's part in a memory zone."""
+    nlp = spacy.load(path)
+    return Reader(nlp, nlp.vocab.memory_zone)
+
+
+def load_blank(path: Path) -> Reader:
+    """spaCy alone: the default's tokenizer, and no component."""
+    tokenizer = spacy.load(path).config["nlp"]["tokenizer"]
+    nlp = spacy.blank("en", config={"nlp": {"tokenizer": tokenizer}})
+    return Reader(nlp, nlp.memory_zone)
+
+
+READERS: dict[str, Callable[[Path], Reader]] = {
+    DEFAULT.name: load_default,
+    "tables not cleared": load_uncleared,
+    "blank": load_blank,
+}
+
+
 def measure(work: Workload) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): What each pipeline holds, and the default's memory in a stream.
+    """RETURNS (dict[str, Any]): What each pipeline holds, and the memory of streams.
     RAISES (ImportError): If psutil is not installed.
     """
     # Before anything is trained in vain.
@@ -42,26 +89,26 @@ def measure(work: Workload) -> dict[str, Any]:
     found = find_models(work)
     texts = [tweet.text for tweet in work.texts.round(0, work.effort.pipeline_tweets)]
     held = measure_alone(found, texts)
-    nlp = spacy.load(found[DEFAULT.name].path)
-    n_docs = work.effort.memory_docs
-    points = []
-    for point in stream(nlp, read_stream(work.root, work.texts), n_docs):
-        points.append(point)
-        msg.text(f"{point[0]:,} tweets: {point[1] / MB:,.1f} MB")
+    # Not the whole workload: it has the module torch, which cannot be sent to a process.
+    source = found[DEFAULT.name].path, work.root, work.texts, work.effort.memory_docs
+    streams = {name: call_alone(read_points, name, *source) for name in READERS}
     return {
         "n_texts": len(texts),
         "held": {name: bytes_held._asdict() for name, bytes_held in held.items()},
-        "stream": points,
+        "streams": streams,
     }
 
 
 def measure_alone(models: Mapping[str, TrainedModel], texts: list[str]) -> dict[str, Held]:
     """RETURNS (dict[str, Held]): What each pipeline holds in a process of its own."""
+    return {name: call_alone(load_and_read, model.path, texts) for name, model in models.items()}
+
+
+def call_alone(function: Callable, *arguments: Any) -> Any:
+    """RETURNS (Any): What a function returns in a process of its own."""
     # A process that was forked would have all that this one has.
-    with get_context("spawn").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        tasks = [(model.path, texts) for model in models.values()]
-        held = pool.starmap(load_and_read, tasks, chunksize=1)
-    return dict(zip(models, held, strict=True))
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
 def load_and_read(path: Path, texts: list[str]) -> Held:
@@ -74,28 +121,55 @@ def load_and_read(path: Path, texts: list[str]) -> Held:
     return Held(before, loaded, resident_bytes())
 
 
-def stream(nlp: Language, texts: Iterator[str], n_docs: int) -> Iterator[tuple[int, int]]:
+def read_points(name: str, path: Path, root: Path, texts: Texts, n_docs: int) -> list[Point]:
+    """Read a stream and say how memory grows.
+
+    name (str): Which of READERS reads it.
+    path (Path): The default pipeline.
+    root (Path): The project's folder.
+    texts (Texts): The tweets to take if there are no unlabelled ones.
+    n_docs (int): How many tweets.
+    RETURNS (list[Point]): Places of the stream.
+    """
+    points = []
+    with limit_threads(1):
+        for point in stream(READERS[name](path), read_stream(root, texts), n_docs):
+            points.append(point)
+            msg.text(f"{name}, {point.n_docs:,} tweets: {point.resident / MIB:,.1f} MiB")
+    return points
+
+
+def stream(reader: Reader, texts: Iterator[str], n_docs: int) -> Iterator[Point]:
     """Annotate a stream of tweets, in memory zones.
 
-    nlp (Language): The pipeline.
+    reader (Reader): The pipeline.
     texts (Iterator[str]): The tweets.
     n_docs (int): How many of them.
-    YIELDS (tuple[int, int]): From time to time, how many have been read, and the bytes held.
+    YIELDS (Point): The place after the first zone, and others from time to time.
     """
+    n_read = 0
+    for n_docs_there in places(n_docs):
+        while n_read < n_docs_there:
+            size = min(ZONE, n_docs_there - n_read)
+            with reader.zone():
+                exhaust(reader.nlp.pipe(islice(texts, size)))
+            n_read += size
+        yield Point(n_read, resident_bytes(), table_bytes(reader.nlp.vocab))
+
+
+def places(n_docs: int) -> list[int]:
+    """RETURNS (list[int]): After how many tweets of a stream memory is looked at."""
     interval = max(n_docs // N_POINTS, 1)
-    next_point, n_read = interval, 0
-    while n_read < n_docs:
-        size = min(ZONE, next_point - n_read)
-        with nlp.memory_zone():
-            exhaust(nlp.pipe(islice(texts, size)))
-        n_read += size
-        if n_read == next_point:
-            next_point = min(next_point + interval, n_docs)
-            yield n_read, resident_bytes()
+    return sorted({min(ZONE, interval), *range(interval, n_docs, interval), n_docs})
+
+
+def table_bytes(vocab: Vocab) -> int:
+    """RETURNS (int): What the hash tables of a vocab take."""
+    return sum(table.capacity * BYTES_OF_PLACE for table in hash_tables(vocab))
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
-    """RETURNS (list[Table]): What each pipeline holds, and the stream."""
+    """RETURNS (list[Table]): What each pipeline holds, and the streams."""
     return [
         Table(
             "Resident memory of a process, MB",
@@ -108,21 +182,50 @@ def tables(figures: dict[str, Any]) -> list[Table]:
             [
                 (
                     name,
-                    megabytes(held["before"]),
-                    megabytes(held["loaded"] - held["before"]),
-                    megabytes(held["after"] - held["loaded"]),
+                    in_units(held["before"], MB),
+                    in_units(held["loaded"] - held["before"], MB),
+                    in_units(held["after"] - held["loaded"], MB),
                 )
                 for name, held in figures["held"].items()
             ],
             "A process each; one memory zone for all tweets.",
         ),
-        Table(
-            f"A stream through `{DEFAULT.name}`, in memory zones of {ZONE:,} tweets at most",
-            ("tweets", "resident memory, MB"),
-            [(thousands(n_docs), megabytes(n_bytes)) for n_docs, n_bytes in figures["stream"]],
-        ),
+        stream_table(figures["streams"]),
     ]
 
 
-def megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / MB:,.1f}"
+def stream_table(streams: Mapping[str, Sequence[Sequence[int]]]) -> Table:
+    """RETURNS (Table): The memory of streams, and by how much it has grown at their ends since
+    their first two places."""
+    columns = [[Point(*point) for point in points] for points in streams.values()]
+    rows = list(zip(*columns, strict=True))
+    growth = [
+        (
+            f"growth from {row[0].n_docs:,}",
+            *(
+                in_units(after - before, MIB)
+                for first, last in zip(row, rows[-1], strict=True)
+                for before, after in zip(first[1:], last[1:], strict=True)
+            ),
+        )
+        for row in rows[:2]
+    ]
+    return Table(
+        f"Resident memory during a stream, in memory zones of {ZONE:,} tweets at most, MiB",
+        ("tweets", *(head for name in streams for head in (name, "its tables"))),
+        [
+            (
+                thousands(row[0].n_docs),
+                *(in_units(n_bytes, MIB) for point in row for n_bytes in point[1:]),
+            )
+            for row in rows
+        ]
+        + growth,
+        f"A process each. `{DEFAULT.name}`; the same without its component's part in memory zones; "
+        'and `spacy.blank("en")` with the same tokenizer. Tables: the hash tables of spaCy\'s '
+        "vocab, included in the figure before.",
+    )
+
+
+def in_units(n_bytes: int, unit: float) -> str:
+    return f"{n_bytes / unit:,.1f}"

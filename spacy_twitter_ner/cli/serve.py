@@ -33,6 +33,10 @@ def serve_cli(
             "--cors-origin", help="Origin whose pages may ask, as https://example.org; repeatable"
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-w", min=1, help="Processes that annotate, each on a core"),
+    ] = 1,
     max_body: Annotated[
         int, typer.Option("--max-body", min=1, help="Bytes of a request")
     ] = 262_144,
@@ -59,16 +63,13 @@ def serve_cli(
     programs, /openapi.json, which describes it, /healthz, /readyz and /metrics. For example:
     spacy-twitter-ner serve --port 8000
     """
-    # Imported here because they import spaCy, which takes seconds.
-    import spacy
-
+    # Imported here because the libraries may be missing.
     from ..serving.libraries import require_libraries
     from ..serving.settings import ServiceSettings, is_loopback, read_token
 
     with errors_as_messages(msg):
         require_libraries()
-        from ..serving.app import create_app
-        from ..serving.server import ServiceServer, open_socket
+        from ..serving.server import open_socket, serve
 
         settings = ServiceSettings(
             max_body=max_body,
@@ -83,12 +84,11 @@ def serve_cli(
         with open_socket(host, port) as listener:
             if not is_loopback(host) and settings.token is None:
                 msg.warn("Whoever reaches this machine can use the service: no token is set")
-            service = create_app(spacy.load(model), settings)
             place = f"[{host}]" if ":" in host else host
             url = f"http://{place}:{listener.getsockname()[1]}"
-            server = ServiceServer(
-                *(service, settings),
+            serve(
+                *(model, listener, settings),
+                n_workers=workers,
                 access_log=access_log,
                 on_start=lambda: print(f"Serving {Path(model).name} on {url}", flush=True),
             )
-            server.run([listener])

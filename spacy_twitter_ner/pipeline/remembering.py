@@ -1,11 +1,15 @@
 """A trainable pipe whose model remembers what it computed of lexemes, and when it has to forget."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cymem.cymem import Pool
 from spacy.pipeline.trainable_pipe import TrainablePipe
 from thinc.api import Optimizer
+
+from .zones import clear_removed
 
 
 class RememberingPipe(TrainablePipe):
@@ -19,6 +23,17 @@ class RememberingPipe(TrainablePipe):
         cache = self.model.attrs.get("lexeme_cache")
         if cache is not None:
             cache.clear()
+
+    @contextmanager
+    def memory_zone(self, mem: Pool) -> Iterator[Pool]:
+        """The component's part of nlp.memory_zone: clears away what earlier zones left in the
+        vocab. What is remembered of lexemes refers to nothing of a zone, and stays.
+
+        mem (Pool): The zone's memory.
+        YIELDS (Pool): The same.
+        """
+        clear_removed(self.vocab)
+        yield mem
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Update the weights.

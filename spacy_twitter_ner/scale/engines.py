@@ -4,18 +4,23 @@ All of them hand outcomes back in the order of the shards, and take no more shar
 keep busy with, so that memory does not grow with the input.
 """
 
+import asyncio
 import os
+import pickle
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any
 
+from ..blas import one_blas_thread
 from .inputs import Shard
 from .jobs import Job, Outcome, annotate_shard
 
@@ -23,8 +28,24 @@ from .jobs import Job, Outcome, annotate_shard
 MAX_TRIES = 3
 # Shards that wait for each worker, so that none waits for its next one.
 _WAITING = 3
-# With a thread of BLAS in each worker, workers do not get in each other's way.
-_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+# A message to Dask's scheduler gets no more shards when it has so many bytes.
+_MAX_MESSAGE = 2**23
+# Of a cluster that is started here. What Dask does besides, for people who watch their clusters,
+# takes the interpreter from the thread that annotates, a hundred times a second.
+CLUSTER_SETTINGS = {
+    "distributed.worker.daemon": True,
+    "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    # There are never more shards than `_WAITING` for each worker: nothing is gained if the
+    # scheduler keeps them back.
+    "distributed.scheduler.worker-saturation": "inf",
+    # Dask makes workers give memory back to the system at once, and so ask for it again for each
+    # batch: a tenth of the time.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+}
+# Dask advises against large messages; shards are what they are.
+_CLIENT_SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1GB"}
 
 Work = Callable[[Shard, Job], Outcome]
 
@@ -51,7 +72,7 @@ def run_processes(
     YIELDS (Outcome): What came of each shard, in order.
     RAISES (WorkerError): If the process that has a shard dies `MAX_TRIES` times.
     """
-    with _one_blas_thread():
+    with one_blas_thread():
         pool = _make_pool(n_workers)
         try:
             yield from _run_pool(pool, shards, job, n_workers, work)
@@ -151,18 +172,6 @@ def _describe_poison(shard: Shard) -> str:
     )
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Processes that are started meanwhile have one, unless the user has set another number."""
-    added = [name for name in _BLAS_THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
 def run_dask(
     shards: Iterable[Shard],
     job: Job,
@@ -184,6 +193,7 @@ def run_dask(
     """
     try:
         from distributed import CancelledError
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise ImportError(
             "--engine dask needs dask; pip install 'spacy-twitter-ner[dask]'"
@@ -191,7 +201,7 @@ def run_dask(
     with _dask_client(n_workers, scheduler) as client:
         try:
             yield from _run_cluster(client, shards, job, n_workers, work)
-        except CancelledError:
+        except (CancelledError, CommClosedError):
             raise WorkerError(
                 "the Dask scheduler is gone; run the same command again to go on"
             ) from None
@@ -201,31 +211,75 @@ def _run_cluster(
     client: Any, shards: Iterable[Shard], job: Job, n_workers: int, work: Work
 ) -> Iterator[Outcome]:
     from distributed import KilledWorker
-    from distributed import wait as wait_for
 
-    def submit(shard: Shard) -> Any:
-        # Not pure: the same shard of another run is another file.
-        return client.submit(work, shard, job, pure=False, retries=MAX_TRIES - 1)
-
-    window = _WAITING * max(sum(client.nthreads().values()), n_workers, 1)
-    waiting: deque[tuple[Shard, Any]] = deque()
-    source = iter(shards)
+    n_threads = max(sum(client.nthreads().values()), n_workers, 1)
+    window = _WAITING * n_threads
+    waiting: deque[tuple[bytes, Future[Outcome]]] = deque()
+    source = map(pickle.dumps, shards)
     while True:
-        while len(waiting) < window and (shard := next(source, None)) is not None:
-            waiting.append((shard, submit(shard)))
+        # Shards that are handed over together take Dask less time than one by one.
+        while len(waiting) <= window - n_threads and (batch := _next_batch(source, n_threads)):
+            waiting.extend(zip(batch, _map(client, batch, job, work), strict=True))
         if not waiting:
             return
         shard, future = waiting.popleft()
         try:
-            outcome: Outcome = future.result()
+            outcome = future.result()
         except KilledWorker:
             # Dask blames all shards that the dead workers had: this one is tried alone.
             wait_for([each for _, each in waiting])
             try:
-                outcome = submit(shard).result()
+                outcome = _map(client, [shard], job, work)[0].result()
             except KilledWorker:
-                raise WorkerError(_describe_poison(shard)) from None
+                raise WorkerError(_describe_poison(pickle.loads(shard))) from None  # noqa: S301
         yield outcome
+
+
+def _next_batch(shards: Iterator[bytes], n: int) -> list[bytes]:
+    """So many shards, or as many as fill a message."""
+    batch: list[bytes] = []
+    size = 0
+    for shard in islice(shards, n):
+        batch.append(shard)
+        size += len(shard)
+        if size >= _MAX_MESSAGE:
+            break
+    return batch
+
+
+def _map(client: Any, shards: list[bytes], job: Job, work: Work) -> list["Future[Outcome]"]:
+    """Submit shards. Their outcomes are fetched when they are there, those that come at the same
+    time together, while this thread reads on."""
+    # Not pure: the same shard of another run is another file.
+    futures = client.map(
+        _unpack_and_work,
+        shards,
+        job=job,
+        work=work,
+        key=getattr(work, "__name__", None),
+        pure=False,
+        retries=MAX_TRIES - 1,
+    )
+    outcomes: list[Future[Outcome]] = [Future() for _ in futures]
+    client.loop.add_callback(_fetch_all, client, futures, outcomes)
+    return outcomes
+
+
+def _unpack_and_work(shard: bytes, job: Job, work: Work) -> Outcome:
+    """The scheduler, by which shards come, has no need to unpack them."""
+    return work(pickle.loads(shard), job)  # noqa: S301 (packed by `_run_cluster`)
+
+
+async def _fetch_all(client: Any, futures: list[Any], outcomes: list["Future[Outcome]"]) -> None:
+    await asyncio.gather(*map(_fetch, [client] * len(futures), futures, outcomes))
+
+
+async def _fetch(client: Any, future: Any, outcome: "Future[Outcome]") -> None:
+    try:
+        outcome.set_result(await client.gather(future, asynchronous=True))
+    except BaseException as error:
+        # Raised again by who waits for the outcome.
+        outcome.set_exception(error)
 
 
 @contextmanager
@@ -234,17 +288,13 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
-        with Client(scheduler) as client:
+        with dask.config.set(_CLIENT_SETTINGS), Client(scheduler) as client:
             yield client
         return
     # The page of figures that Dask serves is not asked for here; what remains takes a free port.
-    settings = {
-        "distributed.worker.daemon": True,
-        "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
-    }
     with (
-        _one_blas_thread(),
-        dask.config.set(settings),
+        one_blas_thread(),
+        dask.config.set({**_CLIENT_SETTINGS, **CLUSTER_SETTINGS}),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,

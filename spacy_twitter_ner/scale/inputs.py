@@ -70,6 +70,17 @@ class Shard:
     records: list[RawRecord]
     position: int = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # On the way to another process, a few columns are packed sooner than many records.
+        fixed = (self.number, self.source, self.format, self.position)
+        return _unpack_shard, (fixed, *zip(*self.records, strict=True))
+
+
+def _unpack_shard(fixed: tuple[int, str, str, int], *columns: Sequence[Any]) -> Shard:
+    number, source, file_format, position = fixed
+    records = list(map(RawRecord, *columns)) if columns else []
+    return Shard(number, source, file_format, records, position)
+
 
 def expand(inputs: Sequence[str]) -> list[str]:
     """Find the files that inputs name.

@@ -1,6 +1,7 @@
 """Requests → what a pipeline finds in their texts, several requests at a time."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import srsly
@@ -8,20 +9,28 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..evaluation.predictions import entity_scores, find_tagger, scores_stored
-from .messages import AnnotateRequest
+from .messages import AnnotateRequest, Description
 
 _DIGITS = 6
 
 
+# A memory zone is renewed after so many tokens. New words of so many tokens take some 10 MB.
+_TOKENS_A_ZONE = 65_536
+
+
 class Annotator:
-    """A pipeline that answers requests. It is used by one thread at a time.
+    """A pipeline of this process that answers requests.
 
     nlp (Language): The pipeline.
     """
 
+    is_ready = True
+
     def __init__(self, nlp: Language) -> None:
         self.nlp = nlp
         self.tagger = find_tagger(nlp)
+        self._zone = ExitStack()
+        self._n_tokens = _TOKENS_A_ZONE
 
     @property
     def labels(self) -> list[str]:
@@ -30,21 +39,45 @@ class Annotator:
         labels = self.nlp.pipe_labels
         return sorted({label for name in ent_pipes for label in labels.get(name, ())})
 
+    def describe(self) -> Description:
+        """RETURNS (Description): What the service tells of the pipeline."""
+        meta = self.nlp.meta
+        return {
+            "name": f"{meta['lang']}_{meta['name']}",
+            "version": meta["version"],
+            "labels": self.labels,
+            "has_confidence": self.tagger is not None,
+        }
+
     def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
         """Answer requests, whose texts go through the pipeline together.
 
         requests (Sequence[AnnotateRequest]): The requests.
         RETURNS (list[bytes]): Each one's answer, as messages.AnnotateResponse in JSON.
         """
+        self._renew_zone()
         texts = [text for request in requests for text in request.all_texts]
-        # Of new words nothing stays: a service runs for months.
-        with self.nlp.memory_zone(), scores_stored(self.nlp) as key:
+        with scores_stored(self.nlp) as key:
             docs = list(self.nlp.pipe(texts))
+            self._n_tokens += sum(map(len, docs))
             answers, end = [], 0
             for request in requests:
                 start, end = end, end + len(request.all_texts)
                 answers.append(self._answer(request, docs[start:end], key))
             return answers
+
+    def close(self) -> None:
+        """Let the pipeline be used otherwise again."""
+        self._zone.close()
+        self._n_tokens = _TOKENS_A_ZONE
+
+    def _renew_zone(self) -> None:
+        """Of new words nothing stays for good, as a service runs for months; but a zone for each
+        batch would make most of them again and again."""
+        if self._n_tokens >= _TOKENS_A_ZONE:
+            self._zone.close()
+            self._zone.enter_context(self.nlp.memory_zone())
+            self._n_tokens = 0
 
     def _answer(self, request: AnnotateRequest, docs: list[Doc], key: str | None) -> bytes:
         results = [_found_entities(doc, key, request.threshold) for doc in docs]
@@ -74,12 +107,15 @@ class Annotator:
 
 
 def _found_entities(doc: Doc, key: str | None, threshold: float) -> dict[str, Any]:
+    ents = doc.ents
+    if not ents:
+        return {"entities": []}
     scores = entity_scores(doc, key)
     entities: Iterable[dict[str, Any]]
     if scores is None:
-        entities = [_describe(ent, None) for ent in doc.ents]
+        entities = [_describe(ent, None) for ent in ents]
     else:
-        sure = ((ent, scores[ent.start, ent.end, ent.label_]) for ent in doc.ents)
+        sure = ((ent, scores[ent.start, ent.end, ent.label_]) for ent in ents)
         entities = [_describe(ent, score) for ent, score in sure if score >= threshold]
     return {"entities": entities}
 

@@ -1,32 +1,35 @@
 """The service as an ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from spacy.language import Language
 from starlette.exceptions import HTTPException
 
 from .. import __version__
 from ..viz.colors import type_colors
-from .annotating import Annotator
-from .batching import MicroBatcher, QueueFull
-from .gate import Gate, log_error, overloaded, problem_response
+from .batching import MicroBatcher
+from .endpoint import PATH, AnnotateEndpoint, Shortcut
+from .gate import App, Gate, problem_response
 from .messages import (
     MAX_ALTERNATIVES,
     AnnotateRequest,
     AnnotateResponse,
+    Annotates,
+    Description,
     ErrorResponse,
     Problem,
-    read_request,
     request_schema,
 )
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 PAGE_TYPES = {
     "index.html": "text/html; charset=utf-8",
@@ -34,7 +37,7 @@ PAGE_TYPES = {
     "main.js": "text/javascript; charset=utf-8",
     "results.js": "text/javascript; charset=utf-8",
 }
-ROUTES = frozenset({"/", "/annotate", "/healthz", "/readyz", "/metrics", "/pipeline"})
+ROUTES = frozenset({"/", PATH, "/healthz", "/readyz", "/metrics", "/pipeline"})
 _ERRORS = {
     400: "The body is not JSON in UTF-8",
     401: "A token is needed",
@@ -47,22 +50,58 @@ _ERRORS = {
 }
 
 
-def create_app(nlp: Language, settings: ServiceSettings | None = None) -> FastAPI:
-    """Make the service.
+def create_app(nlp: "Language", settings: ServiceSettings | None = None) -> App:
+    """Make the service of a pipeline in this process.
 
     nlp (Language): The pipeline. It must not be used elsewhere meanwhile.
     settings (Optional[ServiceSettings]): Limits, token and origins; the defaults if None.
-    RETURNS (FastAPI): The application. Its OpenAPI document is at /openapi.json.
+    RETURNS (App): The application. Its OpenAPI document is at /openapi.json.
     """
-    settings = settings or ServiceSettings()
-    annotator, metrics = Annotator(nlp), ServiceMetrics()
+    # It imports spaCy, which a process that only speaks HTTP does without.
+    from .annotating import Annotator
+
+    return create_app_of([Annotator(nlp)], settings or ServiceSettings())
+
+
+def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) -> App:
+    """Make the service of a pipeline that there may be several of.
+
+    annotators (Sequence[Annotates]): All of the same pipeline.
+    settings (ServiceSettings): Limits, token and origins.
+    RETURNS (App): The application.
+    """
+    metrics = ServiceMetrics()
     batcher: MicroBatcher[AnnotateRequest, bytes] = MicroBatcher(
-        annotator.annotate,
+        [annotator.annotate for annotator in annotators],
         max_batch=settings.max_batch,
         max_waiting=settings.max_waiting,
         on_batch=metrics.batch_texts.observe,
     )
 
+    def count_ready() -> int:
+        return sum(one.is_ready for one in annotators) if batcher.is_running else 0
+
+    metrics.waiting.set_function(lambda: batcher.n_waiting)
+    metrics.workers.set_function(count_ready)
+    endpoint = AnnotateEndpoint(batcher, settings)
+    api = _create_api(batcher, annotators)
+    _add_annotate(api, endpoint)
+    _add_probes(api, count_ready, metrics)
+    _add_page(api, _describe_pipeline(annotators[0].describe(), settings))
+    app: App = Gate(Shortcut(api, endpoint), settings=settings, metrics=metrics, routes=ROUTES)
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    return app
+
+
+def _create_api(
+    batcher: MicroBatcher[AnnotateRequest, bytes], annotators: Sequence[Annotates]
+) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
@@ -70,8 +109,9 @@ def create_app(nlp: Language, settings: ServiceSettings | None = None) -> FastAP
         await batcher.submit(AnnotateRequest(text="so tired", probabilities=True), 1)
         yield
         await batcher.close()
+        await asyncio.gather(*(asyncio.to_thread(one.close) for one in annotators))
 
-    app = FastAPI(
+    api = FastAPI(
         title="spacy-twitter-ner",
         version=__version__,
         summary="Named entities of tweets",
@@ -80,50 +120,20 @@ def create_app(nlp: Language, settings: ServiceSettings | None = None) -> FastAP
         docs_url=None,
         redoc_url=None,
     )
-    app.add_exception_handler(Problem, _answer_problem)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
-    metrics.waiting.set_function(lambda: batcher.n_waiting)
-    _add_annotate(app, batcher, settings)
-    _add_probes(app, batcher, metrics)
-    _add_page(app, _describe_pipeline(annotator, settings))
-    app.add_middleware(Gate, settings=settings, metrics=metrics, routes=ROUTES)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-        )
-    return app
+    api.add_exception_handler(Problem, _answer_problem)
+    api.add_exception_handler(HTTPException, _answer_http_exception)
+    return api
 
 
-def _add_annotate(
-    app: FastAPI,
-    batcher: MicroBatcher[AnnotateRequest, bytes],
-    settings: ServiceSettings,
-) -> None:
+def _add_annotate(app: FastAPI, endpoint: AnnotateEndpoint) -> None:
     async def annotate(request: Request) -> Response:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise Problem(415, "not_json", "Send the header Content-Type: application/json")
-        job = read_request(await request.body(), settings)
-        try:
-            work = batcher.submit(job, len(job.all_texts))
-            answer = await asyncio.wait_for(work, settings.timeout)
-        except QueueFull:
-            raise overloaded("Too many texts are waiting") from None
-        except asyncio.TimeoutError:
-            raise Problem(
-                503, "timeout", f"The texts took longer than {settings.timeout:g} s: send fewer"
-            ) from None
-        except Exception as error:
-            log_error(error)
-            raise Problem(500, "internal", "The pipeline failed on these texts") from None
+        content_type = request.headers.get("content-type", "")
+        answer = await endpoint.answer(content_type, await request.body())
         return Response(answer, media_type="application/json")
 
-    schema = request_schema(settings)
+    schema = request_schema(endpoint.settings)
     app.add_api_route(
-        "/annotate",
+        PATH,
         annotate,
         methods=["POST"],
         summary="Find the entities of one text or of several",
@@ -131,14 +141,12 @@ def _add_annotate(
         responses=_describe_errors(),
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-            **({"security": [{"bearer": []}]} if settings.token else {}),
+            **({"security": [{"bearer": []}]} if endpoint.settings.token else {}),
         },
     )
 
 
-def _add_probes(
-    app: FastAPI, batcher: MicroBatcher[AnnotateRequest, bytes], metrics: ServiceMetrics
-) -> None:
+def _add_probes(app: FastAPI, count_ready: Callable[[], int], metrics: ServiceMetrics) -> None:
     @app.get("/healthz", summary="Whether the process lives")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -149,7 +157,7 @@ def _add_probes(
         responses={503: {"model": ErrorResponse, "description": "Not yet, or no more"}},
     )
     async def ready() -> dict[str, str]:
-        if not batcher.is_running:
+        if not count_ready():
             raise Problem(503, "not_ready", "The service starts or stops")
         return {"status": "ready"}
 
@@ -179,14 +187,10 @@ def _add_page(app: FastAPI, pipeline: dict[str, Any]) -> None:
     app.add_api_route("/page/{name}", asset, include_in_schema=False)
 
 
-def _describe_pipeline(annotator: Annotator, settings: ServiceSettings) -> dict[str, Any]:
-    meta, labels = annotator.nlp.meta, annotator.labels
+def _describe_pipeline(pipeline: Description, settings: ServiceSettings) -> dict[str, Any]:
     return {
-        "name": f"{meta['lang']}_{meta['name']}",
-        "version": meta["version"],
-        "labels": labels,
-        "colors": type_colors(labels),
-        "has_confidence": annotator.tagger is not None,
+        **pipeline,
+        "colors": type_colors(pipeline["labels"]),
         "needs_token": settings.token is not None,
         "max_texts": settings.max_texts,
         "max_text_length": settings.max_text_length,

@@ -3,12 +3,12 @@
 import asyncio
 import hmac
 import json
-import logging
+import sys
 import time
-import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, TypeAlias, TypeVar
 
+from .errors import log_error
 from .messages import Problem
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
@@ -18,8 +18,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-logger = logging.getLogger("spacy_twitter_ner.serving")
+ResultT = TypeVar("ResultT")
 
 PROTECTED = ("/annotate", "/metrics")
 # A page that holds texts of strangers: nothing of it runs but our own script, nothing leaves it
@@ -63,6 +62,7 @@ class Gate:
         self.metrics = metrics
         self.routes = routes
         self._n_active = 0
+        metrics.active.set_function(lambda: self._n_active)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,7 +79,6 @@ class Gate:
             await send(message)
 
         self._n_active += 1
-        self.metrics.active.set(self._n_active)
         try:
             body = await self._admit(scope, receive)
             await self.app(scope, replay(body, receive), send_secured)
@@ -93,10 +92,8 @@ class Gate:
                 await send_problem(send_secured, Problem(500, "internal", "The service failed"))
         finally:
             self._n_active -= 1
-            self.metrics.active.set(self._n_active)
             route = scope["path"] if scope["path"] in self.routes else "other"
-            self.metrics.requests.labels(route, str(status)).inc()
-            self.metrics.seconds.labels(route).observe(time.perf_counter() - start)
+            self.metrics.count(route, status, time.perf_counter() - start)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
         """RETURNS (bytes): The request's body.
@@ -107,13 +104,28 @@ class Gate:
         if scope["path"] in PROTECTED and scope["method"] != "OPTIONS":
             require_token(headers.get(b"authorization", b""), self.settings.token)
         try:
-            return await asyncio.wait_for(
-                read_body(receive, self.settings.max_body), self.settings.body_timeout
+            return await within(
+                self.settings.body_timeout, read_body(receive, self.settings.max_body)
             )
         except asyncio.TimeoutError:
             raise Problem(
                 408, "too_slow", f"The body took longer than {self.settings.body_timeout:g} s"
             ) from None
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Wait for work, but not for long.
+
+    seconds (float): How long.
+    work (Coroutine): The work; cancelled if it takes longer.
+    RETURNS (ResultT): Its result.
+    RAISES (asyncio.TimeoutError): If it took longer.
+    """
+    # Before Python 3.12, wait_for makes a task of the work, which costs more than a request's body.
+    if sys.version_info < (3, 11):
+        return await asyncio.wait_for(work, seconds)
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 class _Disconnected(Exception):
@@ -203,9 +215,3 @@ async def send_problem(send: Send, problem: Problem) -> None:
     pairs.append((b"content-length", str(len(body)).encode("ascii")))
     await send({"type": "http.response.start", "status": problem.status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
-
-
-def log_error(error: BaseException) -> None:
-    """Log where an error came from, and its type, but not its message: it may hold a text."""
-    places = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("A request failed with %s:\n%s", type(error).__name__, places)

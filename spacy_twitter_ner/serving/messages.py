@@ -1,7 +1,8 @@
 """What is sent to the service and what it answers: the models that requests are read with and that
 the OpenAPI document shows."""
 
-from typing import Annotated, Any, cast
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol, TypedDict, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -122,6 +123,36 @@ class ErrorResponse(BaseModel):
     """An answer that is none."""
 
     error: ErrorBody
+
+
+class Description(TypedDict):
+    """What the service tells of its pipeline."""
+
+    name: str
+    version: str
+    labels: list[str]
+    has_confidence: bool
+
+
+class Annotates(Protocol):
+    """What answers requests, in this process or in another. It is used by one thread at a time."""
+
+    @property
+    def is_ready(self) -> bool:
+        """RETURNS (bool): Whether it can answer at once."""
+
+    def describe(self) -> Description:
+        """RETURNS (Description): What the service tells of the pipeline."""
+
+    def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
+        """Answer requests, whose texts go through the pipeline together.
+
+        requests (Sequence[AnnotateRequest]): The requests.
+        RETURNS (list[bytes]): Each one's answer, an AnnotateResponse in JSON.
+        """
+
+    def close(self) -> None:
+        """End, once what is being done is finished."""
 
 
 def read_request(body: bytes, settings: ServiceSettings) -> AnnotateRequest:

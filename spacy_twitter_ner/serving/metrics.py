@@ -1,5 +1,7 @@
 """What a service tells Prometheus of itself. No label depends on what a client sends."""
 
+from functools import lru_cache
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -42,6 +44,23 @@ class ServiceMetrics:
             "Requests that are received or worked on",
             registry=self.registry,
         )
+
+        self.workers = Gauge(
+            "twitter_ner_ready_workers", "Pipelines that can annotate", registry=self.registry
+        )
+        # Looking a child up by its labels takes longer than to count.
+        self._requests = lru_cache(None)(self.requests.labels)
+        self._seconds = lru_cache(None)(self.seconds.labels)
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered.
+
+        route (str): Its path; one of few.
+        status (int): The answer's HTTP status.
+        seconds (float): How long it took.
+        """
+        self._requests(route, str(status)).inc()
+        self._seconds(route).observe(seconds)
 
     @property
     def content_type(self) -> str:

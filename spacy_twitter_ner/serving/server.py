@@ -2,14 +2,18 @@
 
 import math
 import socket
+import sys
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
 
+from .app import create_app_of
+from .gate import App
 from .settings import ServiceSettings
+from .workers import started_workers
 
 _BACKLOG = 512
+_SWITCH_INTERVAL = 0.0002
 # Seconds that a connection without requests is kept open.
 _KEEP_ALIVE = 15
 
@@ -24,8 +28,10 @@ def open_socket(host: str, port: int) -> socket.socket:
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = addresses[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        family, _, protocol, _, address = addresses[0]
+        # Of a socket whose protocol is not said asyncio does not know that it is TCP's, and leaves
+        # Nagle's algorithm on: the end of an answer then waits for the client's acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
@@ -41,7 +47,7 @@ class ServiceServer(uvicorn.Server):
     """uvicorn, set up for the service. `run([listener])` serves until SIGINT or SIGTERM: then no
     more requests are taken, and those there are get answered.
 
-    app (FastAPI): The service.
+    app (App): The service.
     settings (ServiceSettings): Says how long requests may take at the end.
     access_log (bool): Whether to log each request: client, method, path, status.
     on_start (Callable[[], None]): Called once requests are taken.
@@ -49,7 +55,7 @@ class ServiceServer(uvicorn.Server):
 
     def __init__(
         self,
-        app: FastAPI,
+        app: App,
         settings: ServiceSettings,
         *,
         access_log: bool = False,
@@ -74,3 +80,39 @@ class ServiceServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_start()
+
+
+def serve(
+    model: str,
+    listener: socket.socket,
+    settings: ServiceSettings,
+    *,
+    n_workers: int = 1,
+    access_log: bool = False,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a pipeline until SIGINT or SIGTERM.
+
+    model (str): The pipeline: its folder or package.
+    listener (socket.socket): Where to listen.
+    settings (ServiceSettings): Limits, token and origins.
+    n_workers (int): How many processes annotate.
+    access_log (bool): Whether to log each request: client, method, path, status.
+    on_start (Callable[[], None]): Called once requests are taken.
+    RAISES (WorkerError): If the pipeline cannot be loaded, or no more.
+    """
+    # The threads that talk to the workers take turns with the event loop. With Python's 5 ms a
+    # worker would wait for its next batch about as long as it works on one.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    server: ServiceServer | None = None
+
+    def stop() -> None:
+        if server is not None:
+            server.should_exit = True
+
+    with started_workers(model, n_workers, on_failure=stop) as workers:
+        app = create_app_of(workers, settings)
+        server = ServiceServer(app, settings, access_log=access_log, on_start=on_start)
+        server.run([listener])
+        for worker in workers:
+            worker.raise_failure()

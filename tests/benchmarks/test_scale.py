@@ -20,7 +20,9 @@ def tweets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(scale, "write_tweets", write_tweets)
     # Dask is tried in the tests of engines.
-    monkeypatch.setattr(scale, "run_dask", lambda shards, job, n, work: run_here(shards, job, work))
+    monkeypatch.setattr(
+        scale, "run_cluster", lambda shards, job: run_here(shards, job, scale.count_only)
+    )
     monkeypatch.setattr(scale, "DASK", "local")
 
 
@@ -38,11 +40,18 @@ def test_all_sections(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setattr(scale, "DOCS", docs)
     monkeypatch.setattr(scale, "SHARD_SIZE", 10)
-    sizes = ("--tweets", "50", "--memory-tweets", "60", "--shards", "9")
+    monkeypatch.setattr(scale, "FULL_SHARD", 20)
+    sizes = ("--tweets", "50", "--memory-tweets", "60", "--shards", "400")
     result = run(model, *sizes, "--rounds", "1", "--write-docs")
     assert result.exit_code == 0, result.output
     text = docs.read_text()
-    for row in ("| two processes |", "| 1,000 |", "| local | 60 |", "| processes | 9 |"):
+    for row in (
+        "| two processes |",
+        "| 1,000 |",
+        "| local | 60 |",
+        "| processes | 1 | 400 |",
+        "| dask | 20 | 4 |",
+    ):
         assert row in text
 
 

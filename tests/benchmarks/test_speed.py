@@ -73,10 +73,14 @@ def test_quick_run_measures_all_and_writes_the_docs(root: Path) -> None:
     for kind, values in (("length", TINY.lengths), ("batch", TINY.growth_batches)):
         assert [row["n"] for row in sections["growth"][kind]["ours, default"]] == list(values)
     assert [row["n"] for row in sections["growth"]["labels"]] == list(TINY.labels)
-    assert sections["memory"]["stream"][-1][0] == 15
+    assert all(points[-1][0] == 15 for points in sections["memory"]["streams"].values())
     text = (root / "docs" / "benchmarks.md").read_text(encoding="utf8")
     for line in ("**tanh of float32**", "| forward+backward | 4 |", "| ours, default | 100 |"):
         assert line in text
+    page = (root / "docs" / "reliability.md").read_text(encoding="utf8")
+    table = page.partition("speed:memory:begin")[2].partition("speed:memory:end")[0]
+    assert "| growth from 1 |" in table
+    assert "CRFsuite" not in table
 
 
 def test_quick_run_of_training(root: Path) -> None:

@@ -1,15 +1,17 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from spacy_twitter_ner.scale import engines
 from spacy_twitter_ner.scale.engines import WorkerError, run_dask, run_here, run_processes
 from spacy_twitter_ner.scale.inputs import RawRecord, Shard, read_shards
 from spacy_twitter_ner.scale.jobs import Job, Outcome, remove_unfinished
 from spacy_twitter_ner.scale.running import Workers, annotate_files
 
-from .util import count_only, die_always, die_once, read_folder
+from .util import count_only, describe_worker, die_always, die_once, read_folder
 
 # Engines have threads of their own, and Dask's leave sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -80,3 +82,29 @@ def test_no_more_is_read_than_is_needed(job: Job, engine: str) -> None:
         assert outcome.number == number
         assert len(taken) <= number + 1 + 6
     assert number == 99
+
+
+def test_workers_of_dask_are_left_alone(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what Dask does besides, in workers of the cluster that is started here."""
+    pytest.importorskip("distributed")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    (outcome,) = run_dask(small_shards(1), job, 1, work=describe_worker)
+    assert json.loads(outcome.output) == {"trim": None, "profile": False, "tick": "1s"}
+
+
+def test_large_shards_go_to_dask_without_a_warning(job: Job) -> None:
+    """Not together, and Dask does not advise against it. Warnings are errors."""
+    pytest.importorskip("distributed")
+    records = [RawRecord(1, b"a" * (engines._MAX_MESSAGE + 2**22))]
+    shards = (Shard(number, "a", "text", records) for number in range(4))
+    outcomes = list(run_dask(shards, job, 2, work=count_only))
+    assert [outcome.number for outcome in outcomes] == [0, 1, 2, 3]
+
+
+def test_a_message_is_not_larger_than_it_has_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_MAX_MESSAGE", 10)
+    shards = iter([b"1234", b"5678", b"90", b"", b"12345678901", b"2"])
+    batches = []
+    while batch := engines._next_batch(shards, 4):
+        batches.append(batch)
+    assert batches == [[b"1234", b"5678", b"90"], [b"", b"12345678901"], [b"2"]]

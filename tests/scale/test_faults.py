@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -47,11 +48,13 @@ def command(path: Path, job: Job, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, "annotate", job.model, str(path), *options]
 
 
-def start(path: Path, job: Job, *arguments: str) -> subprocess.Popen:
+def start(
+    path: Path, job: Job, *arguments: str, errors: IO[bytes] | int = subprocess.DEVNULL
+) -> subprocess.Popen:
     return subprocess.Popen(
         command(path, job, *arguments),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         start_new_session=True,
     )
 
@@ -177,7 +180,9 @@ def test_dask_is_told_to_stop(many: Path, job: Job, whole: dict[str, bytes]) -> 
     assert read_folder(Path(str(job.output_dir))) == whole
 
 
-def test_a_dask_scheduler_that_is_killed(many: Path, job: Job, whole: dict[str, bytes]) -> None:
+def test_a_dask_scheduler_that_is_killed(
+    many: Path, job: Job, whole: dict[str, bytes], tmp_path: Path
+) -> None:
     pytest.importorskip("distributed")
     folder = Path(str(job.output_dir))
     address = "tcp://127.0.0.1:18786"
@@ -189,10 +194,12 @@ def test_a_dask_scheduler_that_is_killed(many: Path, job: Job, whole: dict[str, 
     options = ("--nthreads", "1", "--no-dashboard", "--death-timeout", "20")
     worker = subprocess.Popen([*dask, "worker", address, *options], **quiet)
     try:
-        process = start(many, job, "--scheduler", address)
+        with (tmp_path / "errors").open("wb") as errors:
+            process = start(many, job, "--scheduler", address, errors=errors)
         wait_for(folder, 3)
         os.killpg(scheduler.pid, signal.SIGKILL)
-        assert process.wait(90) != 0
+        assert process.wait(90) == 1
+        assert "the Dask scheduler is gone" in (tmp_path / "errors").read_text()
     finally:
         for each in (scheduler, worker):
             if each.poll() is None:

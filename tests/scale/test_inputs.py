@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import io
 import json
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from spacy_twitter_ner.scale import inputs
 from spacy_twitter_ner.scale.inputs import (
     InputError,
     RawRecord,
+    Shard,
     expand,
     find_format,
     input_size,
@@ -236,3 +238,18 @@ def test_what_is_not_installed(
         name = str(tmp_path / name)
     with pytest.raises(ImportError, match=r"pip install 'spacy-twitter-ner\[scale\]'"):
         list(read_shards(expand([name]), 10, None))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [RawRecord(3, b"a"), RawRecord(7, b"\xff", "cut off")],
+        [RawRecord(1, {"text": "a", "id": 1})],
+    ],
+)
+def test_a_shard_goes_to_another_process(records: list[RawRecord]) -> None:
+    shard = Shard(2, "a.txt", "text", records, 99)
+    found = pickle.loads(pickle.dumps(shard))
+    assert found == shard
+    assert all(isinstance(record, RawRecord) for record in found.records)

@@ -45,3 +45,15 @@ def die_always(shard: Shard, job: Job) -> Outcome:
 def count_only(shard: Shard, job: Job) -> Outcome:
     """No work."""
     return Outcome(shard.number, len(shard.records), 0, 0, shard.position)
+
+
+def describe_worker(shard: Shard, job: Job) -> Outcome:
+    """What a worker of Dask is told to do besides annotating."""
+    import dask
+
+    settings = {
+        "trim": os.environ.get("MALLOC_TRIM_THRESHOLD_"),
+        "profile": dask.config.get("distributed.worker.profile.enabled"),
+        "tick": dask.config.get("distributed.admin.tick.interval"),
+    }
+    return Outcome(shard.number, len(shard.records), 0, 0, 0, json.dumps(settings).encode())

@@ -56,23 +56,24 @@ def serving(nlp: Language, settings: ServiceSettings | None = None) -> Iterator[
 
 @pytest.fixture(scope="session")
 def served_nlp(saved_pipeline) -> Language:
-    """A copy, since the service stores scores in the docs of its pipeline."""
+    """What the services of the tests serve copies of: a pipeline that is served is not to be used
+    otherwise."""
     return spacy.load(saved_pipeline)
 
 
 @pytest.fixture(scope="session")
-def service(served_nlp) -> Iterator[Service]:
-    with serving(served_nlp) as one:
+def service(saved_pipeline) -> Iterator[Service]:
+    with serving(spacy.load(saved_pipeline)) as one:
         yield one
 
 
 @pytest.fixture
-def serve(served_nlp) -> Iterator[Callable[..., Service]]:
+def serve(saved_pipeline) -> Iterator[Callable[..., Service]]:
     """Serves with settings of the test's own; another pipeline, if given."""
     opened = []
 
     def open_service(nlp: Language | None = None, **settings: object) -> Service:
-        context = serving(nlp or served_nlp, ServiceSettings(**settings))
+        context = serving(nlp or spacy.load(saved_pipeline), ServiceSettings(**settings))
         opened.append(context)
         return context.__enter__()
 

@@ -1,4 +1,6 @@
+import asyncio
 import logging
+import socket
 import threading
 import time
 
@@ -7,6 +9,8 @@ import spacy
 from spacy.language import Language
 
 from spacy_twitter_ner.serving import annotating
+from spacy_twitter_ner.serving.app import create_app
+from spacy_twitter_ner.serving.server import open_socket
 
 from .conftest import httpx
 
@@ -223,7 +227,45 @@ def test_probes_and_metrics(service):
     assert 'twitter_ner_requests_total{route="/annotate",status="200"}' in text
     assert 'twitter_ner_requests_total{route="other",status="404"}' in text
     assert "twitter_ner_batch_texts_bucket" in text
+    assert "twitter_ner_ready_workers 1.0" in text
+    # The one that asks.
+    assert "twitter_ner_active_requests 1.0" in text
     assert "client/chose" not in text
+
+
+def test_the_short_way_answers_as_the_route_that_is_documented(saved_pipeline):
+    gate = create_app(spacy.load(saved_pipeline))
+    shortcut, api = gate.app, gate.app.app
+    bodies = [b'{"text": "in Chicago"}', b"{", b'{"text": 3}', b"x" * 300_000]
+
+    async def ask(app) -> list:
+        gate.app = app
+        transport = httpx.ASGITransport(gate)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return [
+                await client.post("/annotate", content=body, headers={"content-type": media_type})
+                for body in bodies
+                for media_type in ("application/json", "text/plain")
+            ]
+
+    async def main():
+        async with api.router.lifespan_context(api):
+            documented = await ask(api)
+            # Nothing of these requests goes past it.
+            shortcut.app = None
+            return documented, await ask(shortcut)
+
+    documented, short = asyncio.run(main())
+    for one, other in zip(documented, short, strict=True):
+        assert (one.status_code, one.json()) == (other.status_code, other.json())
+        assert sorted(one.headers.items()) == sorted(other.headers.items())
+    assert {one.status_code for one in short} == {200, 400, 413, 415, 422}
+
+
+def test_answers_are_sent_at_once():
+    with open_socket("127.0.0.1", 0) as listener:
+        # Else asyncio leaves Nagle's algorithm on.
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_every_answer_has_the_headers_of_a_safe_page(service):

@@ -22,13 +22,28 @@ class Worker:
         return [2 * job for job in jobs]
 
 
-def run(scenario, **settings):
+class SlowWorker(Worker):
+    """Says that it works on several jobs, and waits with their result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_working = False
+        self.finish = threading.Event()
+
+    def __call__(self, jobs):
+        if len(jobs) > 1:
+            self.is_working = True
+            assert self.finish.wait(10)
+        return super().__call__(jobs)
+
+
+def run(scenario, worker=None, **settings):
     """Runs a scenario with a batcher that has begun with the job 0 and waits at the gate."""
-    worker = Worker()
+    worker = worker or Worker()
     settings = {"max_batch": 4, "max_waiting": 8, **settings}
 
     async def main():
-        batcher = MicroBatcher(worker, **settings)
+        batcher = MicroBatcher([worker], **settings)
         batcher.start()
         first = asyncio.create_task(batcher.submit(0, 1))
         while batcher.n_waiting or not batcher.is_running or not first:
@@ -140,5 +155,70 @@ def test_work_does_not_block_the_event_loop():
         assert time.monotonic() - start < 5
         worker.gate.set()
         await task
+
+    run(scenario)
+
+
+def test_idle_workers_share_what_waits():
+    first, second = Worker(), Worker()
+
+    async def main():
+        batcher = MicroBatcher([first, second], max_batch=8, max_waiting=20)
+        batcher.start()
+        tasks = [asyncio.create_task(batcher.submit(i, 1)) for i in range(5)]
+        await asyncio.sleep(0.02)
+        # Both work at the same time.
+        second.gate.set()
+        assert await asyncio.gather(*tasks[3:]) == [6, 8]
+        assert not first.batches
+        first.gate.set()
+        assert await asyncio.gather(*tasks[:3]) == [0, 2, 4]
+        await batcher.close()
+
+    asyncio.run(main())
+    assert (first.batches, second.batches) == ([[0, 1, 2]], [[3, 4]])
+
+
+def test_of_a_batch_that_fails_only_what_is_waited_for_is_tried_again():
+    async def scenario(batcher, worker):
+        tasks = [asyncio.create_task(batcher.submit(i, 1)) for i in (1, -1, 3)]
+        await asyncio.sleep(0)
+        worker.gate.set()
+        while not worker.is_working:
+            await asyncio.sleep(0.001)
+        tasks[0].cancel()
+        worker.finish.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert results[2] == 6
+
+    worker = run(scenario, worker=SlowWorker())
+    assert worker.batches == [[0], [1, -1, 3], [-1], [3]]
+
+
+def test_jobs_that_come_in_one_turn_of_the_loop_go_together():
+    worker = Worker()
+    worker.gate.set()
+
+    async def main():
+        batcher = MicroBatcher([worker], max_batch=8, max_waiting=8)
+        batcher.start()
+        assert await asyncio.gather(*(batcher.submit(i, 1) for i in range(5))) == [0, 2, 4, 6, 8]
+        await batcher.close()
+
+    asyncio.run(main())
+    assert worker.batches == [[0, 1, 2, 3, 4]]
+
+
+def test_closing_waits_for_what_is_tried_again():
+    async def scenario(batcher, worker):
+        tasks = [asyncio.create_task(batcher.submit(i, 1)) for i in (-1, 2, 3)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0)
+        worker.gate.set()
+        await closing
+        await asyncio.sleep(0)
+        assert [task.done() for task in tasks] == [True] * 3
+        assert isinstance(tasks[0].exception(), ValueError)
 
     run(scenario)
