@@ -84,7 +84,8 @@ def run_sections(
                 for table in tables:
                     print_table(table)
                 if options.write_docs:
-                    block, line = f"{name}:{section}", machine_line(machine) + "."
+                    block, line = block_name(name, section, options.threads), machine_line(machine)
+                    line += "."
                     write_block(root / DOCS, block, join_paragraphs(line, *tables))
                     if page := sections[section].page:
                         write_block(root / page, block, join_paragraphs(line, tables[-1]))
@@ -92,6 +93,12 @@ def run_sections(
         msg.fail(str(error), exits=1)
     if options.json_path is not None:
         options.json_path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+
+
+def block_name(name: str, section: str, threads: int) -> str:
+    """RETURNS (str): The name of a section's block in the docs; figures with more threads have one
+    of their own."""
+    return f"{name}:{section}" + (f":{threads}-threads" if threads > 1 else "")
 
 
 def join_paragraphs(line: str, *tables: Table) -> str:
