@@ -6,7 +6,6 @@ keep busy with, so that memory does not grow with the input.
 
 import asyncio
 import os
-import pickle
 import signal
 import threading
 from collections import deque
@@ -211,11 +210,13 @@ def _run_cluster(
     client: Any, shards: Iterable[Shard], job: Job, n_workers: int, work: Work
 ) -> Iterator[Outcome]:
     from distributed import KilledWorker
+    from distributed.protocol.pickle import dumps, loads
 
     n_threads = max(sum(client.nthreads().values()), n_workers, 1)
     window = _WAITING * n_threads
     waiting: deque[tuple[bytes, Future[Outcome]]] = deque()
-    source = map(pickle.dumps, shards)
+    # As Dask would pack them, but here and once.
+    source = map(dumps, shards)
     while True:
         # Shards that are handed over together take Dask less time than one by one.
         while len(waiting) <= window - n_threads and (batch := _next_batch(source, n_threads)):
@@ -231,7 +232,7 @@ def _run_cluster(
             try:
                 outcome = _map(client, [shard], job, work)[0].result()
             except KilledWorker:
-                raise WorkerError(_describe_poison(pickle.loads(shard))) from None  # noqa: S301
+                raise WorkerError(_describe_poison(loads(shard))) from None
         yield outcome
 
 
@@ -267,7 +268,9 @@ def _map(client: Any, shards: list[bytes], job: Job, work: Work) -> list["Future
 
 def _unpack_and_work(shard: bytes, job: Job, work: Work) -> Outcome:
     """The scheduler, by which shards come, has no need to unpack them."""
-    return work(pickle.loads(shard), job)  # noqa: S301 (packed by `_run_cluster`)
+    from distributed.protocol.pickle import loads
+
+    return work(loads(shard), job)
 
 
 async def _fetch_all(client: Any, futures: list[Any], outcomes: list["Future[Outcome]"]) -> None:

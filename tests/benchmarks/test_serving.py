@@ -36,14 +36,18 @@ def test_load_counts_what_was_answered_and_what_failed():
                 await writer.drain()
                 await asyncio.sleep(0.01)
         writer.close()
+        await writer.wait_closed()
+        answered.set()
 
     async def main():
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         load = await put_load(port, make_requests(["a"], 5, 2), 1, 5)
+        await answered.wait()
         server.close()
         return load
 
+    answered = asyncio.Event()
     load = asyncio.run(main())
     assert load.failures == 1
     assert load.texts == 5
