@@ -5,6 +5,7 @@ keep busy with, so that memory does not grow with the input.
 """
 
 import asyncio
+import atexit
 import os
 import signal
 import threading
@@ -273,6 +274,12 @@ def _unpack_and_work(shard: bytes, job: Job, work: Work) -> Outcome:
     return work(loads(shard), job)
 
 
+def _end_at_once() -> None:
+    """Let this process, a worker of a cluster of ours, end without taking down the pipeline piece
+    by piece, for which whoever closes the cluster would wait. Finished shards are on the disk."""
+    atexit.register(os._exit, 0)
+
+
 async def _fetch_all(client: Any, futures: list[Any], outcomes: list["Future[Outcome]"]) -> None:
     await asyncio.gather(*map(_fetch, [client] * len(futures), futures, outcomes))
 
@@ -308,4 +315,5 @@ def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.run(_end_at_once)
         yield client

@@ -11,7 +11,7 @@ from spacy_twitter_ner.scale.inputs import RawRecord, Shard, read_shards
 from spacy_twitter_ner.scale.jobs import Job, Outcome, remove_unfinished
 from spacy_twitter_ner.scale.running import Workers, annotate_files
 
-from .util import count_only, describe_worker, die_always, die_once, read_folder
+from .util import count_only, describe_worker, die_always, die_once, leave_trace, read_folder
 
 # Engines have threads of their own, and Dask's leave sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -90,6 +90,13 @@ def test_workers_of_dask_are_left_alone(job: Job, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     (outcome,) = run_dask(small_shards(1), job, 1, work=describe_worker)
     assert json.loads(outcome.output) == {"trim": None, "profile": False, "tick": "1s"}
+
+
+def test_workers_of_dask_end_at_once(job: Job, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    trace = tmp_path / "trace"
+    list(run_dask(small_shards(1), replace(job, model=str(trace)), 1, work=leave_trace))
+    assert not trace.exists()
 
 
 def test_large_shards_go_to_dask_without_a_warning(job: Job) -> None:
