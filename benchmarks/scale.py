@@ -27,7 +27,7 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from spacy_twitter_ner.scale.annotating import make_annotator, make_record
-from spacy_twitter_ner.scale.engines import CLUSTER_SETTINGS, run_dask, run_processes
+from spacy_twitter_ner.scale.engines import local_cluster, run_dask, run_processes
 from spacy_twitter_ner.scale.inputs import RawRecord, Shard, read_shards
 from spacy_twitter_ner.scale.jobs import Job, Outcome
 from spacy_twitter_ner.scale.outputs import json_line
@@ -197,19 +197,7 @@ def measure_memory(model: str, tweets: Path, n: int, engine: str) -> tuple[str, 
 
 def run_cluster(shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
     """YIELDS (Outcome): What comes of each shard without work on a Dask cluster."""
-    import dask
-    from distributed import LocalCluster
-
-    with (
-        dask.config.set(CLUSTER_SETTINGS),
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=DASK_THREADS // 2,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs="ERROR",
-        ) as cluster,
-    ):
+    with local_cluster(2, threads_per_worker=DASK_THREADS // 2) as cluster:
         yield from run_dask(shards, job, 2, cluster.scheduler_address, count_only)
 
 

@@ -33,6 +33,15 @@ def nlp() -> Language:
     return spacy.blank("xx")
 
 
+@pytest.fixture
+def ruler(tmp_path: Path) -> Path:
+    """A saved pipeline that is loaded quickly and knows Leeds as a geo-loc."""
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "geo-loc", "pattern": "Leeds"}])
+    nlp.to_disk(tmp_path / "ruler")
+    return tmp_path / "ruler"
+
+
 @pytest.fixture(scope="session")
 def tweet_nlp() -> Language:
     """A pipeline of the default config, smaller, that has learned a little from the sample; of

@@ -85,10 +85,9 @@ def run_sections(
                     print_table(table)
                 if options.write_docs:
                     block, line = block_name(name, section, options.threads), machine_line(machine)
-                    line += "."
-                    write_block(root / DOCS, block, join_paragraphs(line, *tables))
+                    write_block(root / DOCS, block, join_paragraphs(f"{line}.", *tables))
                     if page := sections[section].page:
-                        write_block(root / page, block, join_paragraphs(line, tables[-1]))
+                        write_block(root / page, block, join_paragraphs(f"{line}.", tables[-1]))
     except (BenchmarkError, ImportError) as error:
         msg.fail(str(error), exits=1)
     if options.json_path is not None:

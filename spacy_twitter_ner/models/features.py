@@ -78,7 +78,7 @@ _OF_TEXT: dict[str, Callable[[str], str]] = {
 # These share the normal form, which is computed once for all of them.
 _OF_FORM: dict[str, Callable[[str], str]] = {
     "norm": _identity,
-    # Slices: each is taken of every new lexeme, for which a function of ours takes thrice as long.
+    # Each is taken of every new lexeme, for which a function of ours takes several times as long.
     **{f"prefix{n}": itemgetter(slice(n)) for n in range(1, MAX_AFFIX + 1)},
     **{f"suffix{n}": itemgetter(slice(-n, None)) for n in range(1, MAX_AFFIX + 1)},
 }

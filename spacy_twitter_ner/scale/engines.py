@@ -32,7 +32,7 @@ _WAITING = 3
 _MAX_MESSAGE = 2**23
 # Of a cluster that is started here. What Dask does besides, for people who watch their clusters,
 # takes the interpreter from the thread that annotates, a hundred times a second.
-CLUSTER_SETTINGS = {
+_CLUSTER_SETTINGS = {
     "distributed.worker.daemon": True,
     "distributed.scheduler.allowed-failures": MAX_TRIES - 1,
     "distributed.worker.profile.enabled": False,
@@ -295,25 +295,40 @@ async def _fetch(client: Any, future: Any, outcome: "Future[Outcome]") -> None:
 @contextmanager
 def _dask_client(n_workers: int, scheduler: str | None) -> Iterator[Any]:
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    if scheduler is not None:
-        with dask.config.set(_CLIENT_SETTINGS), Client(scheduler) as client:
+    with dask.config.set(_CLIENT_SETTINGS):
+        if scheduler is not None:
+            with Client(scheduler) as client:
+                yield client
+            return
+        with local_cluster(n_workers) as cluster, Client(cluster) as client:
+            client.run(_end_at_once)
             yield client
-        return
+
+
+@contextmanager
+def local_cluster(n_workers: int, *, threads_per_worker: int = 1) -> Iterator[Any]:
+    """Start a Dask cluster on this machine; it ends when the block does.
+
+    n_workers (int): How many processes.
+    threads_per_worker (int): How many shards each has at a time.
+    YIELDS (distributed.LocalCluster): The cluster.
+    """
+    import dask
+    from distributed import LocalCluster
+
     # The page of figures that Dask serves is not asked for here; what remains takes a free port.
     with (
         one_blas_thread(),
-        dask.config.set({**_CLIENT_SETTINGS, **CLUSTER_SETTINGS}),
+        dask.config.set(_CLUSTER_SETTINGS),
         LocalCluster(
             n_workers=n_workers,
-            threads_per_worker=1,
+            threads_per_worker=threads_per_worker,
             processes=True,
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs="ERROR",
         ) as cluster,
-        Client(cluster) as client,
     ):
-        client.run(_end_at_once)
-        yield client
+        yield cluster

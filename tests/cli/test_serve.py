@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
-import spacy
 
 from spacy_twitter_ner.serving import libraries
 
+from ..waiting import wait_until
 from .util import run
 
 httpx = pytest.importorskip("httpx")
@@ -22,14 +21,6 @@ pytest.importorskip("fastapi")
 
 TOKEN = "a token of the tests"
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")
-
-
-@pytest.fixture
-def model(tmp_path):
-    nlp = spacy.blank("xx")
-    nlp.add_pipe("entity_ruler").add_patterns([{"label": "geo-loc", "pattern": "Leeds"}])
-    nlp.to_disk(tmp_path / "model")
-    return tmp_path / "model"
 
 
 class Served:
@@ -66,14 +57,14 @@ class Served:
 
 
 @pytest.fixture
-def served(model):
+def served(ruler):
     """Serves with options of the test's own."""
     started = []
 
     def start(*options: str) -> Served:
         command = [sys.executable, "-c", "from spacy_twitter_ner.cli import main; main()", "serve"]
         process = subprocess.Popen(
-            [*command, str(model), "--port", "0", *options],
+            [*command, str(ruler), "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -87,13 +78,6 @@ def served(model):
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @needs_signals
@@ -173,13 +157,13 @@ def test_readiness_is_that_of_the_workers(served):
 
 
 @needs_signals
-def test_without_workers_that_start_it_ends(served, model):
+def test_without_workers_that_start_it_ends(served, ruler):
     service = served()
-    shutil.rmtree(model)
+    shutil.rmtree(ruler)
     service.workers[0].kill()
     output, errors = service.process.communicate(timeout=60)
     assert service.process.returncode == 1
-    assert str(model) in " ".join((output + errors).split())
+    assert str(ruler) in " ".join((output + errors).split())
 
 
 @pytest.mark.parametrize(
@@ -191,19 +175,19 @@ def test_without_workers_that_start_it_ends(served, model):
         (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
     ],
 )
-def test_settings_that_cannot_be_meant(model, options, message):
-    result = run("serve", model, "--port", 0, *options)
+def test_settings_that_cannot_be_meant(ruler, options, message):
+    result = run("serve", ruler, "--port", 0, *options)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
 
 
-def test_port_in_use(model):
+def test_port_in_use(ruler):
     from spacy_twitter_ner.serving.server import open_socket
 
     with open_socket("127.0.0.1", 0) as listener:
         listener.listen()
         port = listener.getsockname()[1]
-        result = run("serve", model, "--port", port)
+        result = run("serve", ruler, "--port", port)
     assert result.exit_code == 1
     assert f"cannot listen on 127.0.0.1, port {port}" in " ".join(result.output.split())
 
@@ -214,8 +198,8 @@ def test_a_pipeline_that_is_not_there():
     assert "no-such-pipeline" in result.output
 
 
-def test_without_the_extra(model, monkeypatch):
+def test_without_the_extra(ruler, monkeypatch):
     monkeypatch.setitem(libraries._LIBRARIES, "no_such_library", "Library")
-    result = run("serve", model)
+    result = run("serve", ruler)
     assert result.exit_code == 1
     assert 'pip install "spacy-twitter-ner[serve]"' in " ".join(result.output.split())

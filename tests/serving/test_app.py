@@ -12,6 +12,7 @@ from spacy_twitter_ner.serving import annotating
 from spacy_twitter_ner.serving.app import create_app
 from spacy_twitter_ner.serving.server import open_socket
 
+from ..waiting import wait_until
 from .conftest import httpx
 
 TEXT = "saw Drake in Chicago 😂 last nite"
@@ -96,10 +97,10 @@ def test_probabilities_and_alternatives(service, served_nlp):
 def test_concurrent_requests_share_batches(serve, served_nlp, blocked, batches):
     service = serve()
     threads = [in_background(lambda: service.post({"text": "block"}))]
-    wait_until(lambda: len(batches) == 2)
+    wait_until(lambda: len(batches) == 2, seconds=20)
     texts = [f"in Chicago {i}" for i in range(9)]
     threads += [in_background(lambda text=text: service.post({"text": text})) for text in texts]
-    wait_until(lambda: waiting(service) == 9)
+    wait_until(lambda: waiting(service) == 9, seconds=20)
     blocked.set()
     for thread, _ in threads:
         thread.join()
@@ -338,13 +339,6 @@ def in_background(function):
     return thread, answers
 
 
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def waiting(service) -> float:
     lines = service.get("/metrics").text.splitlines()
     (line,) = (line for line in lines if line.startswith("twitter_ner_waiting_texts "))
@@ -354,9 +348,9 @@ def waiting(service) -> float:
 def test_a_full_queue_is_429(serve, blocked, batches):
     service = serve(max_waiting=4, max_texts=4)
     threads = [in_background(lambda: service.post({"text": "block"}))]
-    wait_until(lambda: waiting(service) == 0 and len(batches) > 1)
+    wait_until(lambda: waiting(service) == 0 and len(batches) > 1, seconds=20)
     threads.append(in_background(lambda: service.post({"texts": ["a"] * 4})))
-    wait_until(lambda: waiting(service) == 4)
+    wait_until(lambda: waiting(service) == 4, seconds=20)
     answer = service.post({"text": "b"})
     assert error_of(answer, 429)["code"] == "overloaded"
     assert answer.headers["retry-after"] == "1"

@@ -17,6 +17,8 @@ from spacy_twitter_ner.serving.errors import RemoteError
 from spacy_twitter_ner.serving.messages import AnnotateRequest
 from spacy_twitter_ner.serving.workers import WorkerDied, WorkerError, started_workers
 
+from ..waiting import wait_until
+
 TEXT = "saw Drake in Chicago 😂 last nite"
 
 
@@ -24,22 +26,6 @@ TEXT = "saw Drake in Chicago 😂 last nite"
 def workers(saved_pipeline):
     with started_workers(str(saved_pipeline), 2, on_failure=lambda: None) as started:
         yield started
-
-
-@pytest.fixture
-def ruler(tmp_path):
-    """A pipeline that is loaded quickly."""
-    nlp = spacy.blank("xx")
-    nlp.add_pipe("entity_ruler").add_patterns([{"label": "geo-loc", "pattern": "Leeds"}])
-    nlp.to_disk(tmp_path / "ruler")
-    return tmp_path / "ruler"
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def kill(worker) -> None:
