@@ -12,6 +12,7 @@ like length, small enough for a cache, and keeps nothing else than their hidden 
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from thinc.api import Model, get_width
@@ -26,9 +27,10 @@ from .lstm import (
     backprop_steps,
     has_kernel,
     predict_compiled,
+    predict_steps,
     run_steps,
 )
-from .packing import pack_for_prediction, pack_sequences
+from .packing import pack_for_prediction, pack_sequences, take_rows
 from .recurrent import (
     drop_inputs,
     glorot_gates,
@@ -117,7 +119,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
         gates += weights.b[directions]
         factors = None if mask is None else mask[directions]
         U_t = weights.U[directions]
-        steps = run_steps(ops, packing.bounds, gates, U_t, factors, keep_cells=True)
+        steps = run_steps(ops, packing.bounds, gates, U_t, factors)
         return inputs, steps, factors
 
     plan = plan_directions(model, len(rows), packing.first_step)
@@ -163,13 +165,13 @@ def predict(model: Model[InT, OutT], X: Floats2d, lengths: Ints1d) -> Floats2d:
     xp = model.ops.xp
     weights = GateWeights.of(model)
 
-    def project(directions: slice, tokens: Ints2d) -> Floats3d:
-        gates = xp.matmul(X[tokens], weights.W[directions])
+    def project(directions: slice, tokens: Ints2d, packed: slice, gates: Floats3d) -> None:
+        xp.matmul(X[tokens[:, packed]], weights.W[directions], out=gates)
         gates += weights.b[directions]
-        return gates
 
     def find(direction: int, tokens: Ints1d) -> Inputs:
-        (table,) = project(slice(direction, direction + 1), tokens[None])
+        table = xp.matmul(X[tokens], weights.W[direction])
+        table += weights.b[direction]
         return Inputs(table, xp.arange(len(tokens)))
 
     return _predict(model, weights, project, find, len(X), lengths)
@@ -232,14 +234,14 @@ def predict_projected(
     if extra_tokens is not None:
         place[extra_tokens] = xp.arange(len(extra_tokens))
 
-    def project(directions: slice, tokens: Ints2d) -> Floats3d:
-        direction = xp.arange(2)[directions, None]
-        gates = projected[direction, rows[tokens]]
-        if extra is not None:
-            places = place[tokens]
-            found = xp.nonzero(places >= 0)
-            gates[found] += extra[directions][found[0], places[found]]
-        return gates
+    def project(directions: slice, tokens: Ints2d, packed: slice, gates: Floats3d) -> None:
+        orders = tokens[:, packed]
+        for direction, order, out in zip(range(2)[directions], orders, gates, strict=True):
+            take_rows(model.ops, projected[direction], rows[order], out=out)
+            if extra is not None:
+                places = place[order]
+                (found,) = xp.nonzero(places >= 0)
+                out[found] += extra[direction][places[found]]
 
     def find(direction: int, tokens: Ints1d) -> Inputs:
         inputs = Inputs(projected[direction], rows[tokens])
@@ -254,15 +256,15 @@ def predict_projected(
 def _predict(
     model: Model[InT, OutT],
     weights: GateWeights,
-    project: Callable[[slice, Ints2d], Floats3d],
+    project: Callable[[slice, Ints2d, slice, Floats3d], None],
     find: Callable[[int, Ints1d], Inputs],
     n_rows: int,
     lengths: Ints1d,
 ) -> Floats2d:
     """Read the sequences block by block.
 
-    project (Callable): Gives the inputs' part of the gates for some directions and, of each, some
-        tokens, as an array that may be written over.
+    project (Callable): Given some directions, the tokens of each in packed order, and a slice of
+        these, writes the inputs' part of their gates to an array.
     find (Callable): Gives the same of one direction, for compiled loops.
     """
     xp = model.ops.xp
@@ -272,13 +274,16 @@ def _predict(
     # Each half of a row of Y on its own, so that a direction's outputs are whole rows.
     halves = Y.reshape(2 * n_rows, nH)
 
+    def write(output_rows: Ints2d, packed: slice, hidden: Floats3d) -> None:
+        halves[output_rows[:, packed]] = hidden
+
     def read(directions: slice) -> None:
         half = xp.arange(2)[directions, None]
         for block in blocks:
-            tokens = block.orders[directions]
-            gates, U = project(directions, tokens), weights.U[directions]
-            steps = run_steps(model.ops, block.bounds, gates, U, keep_cells=False)
-            halves[2 * tokens + half] = steps.hidden
+            tokens, U = block.orders[directions], weights.U[directions]
+            read_inputs = partial(project, directions, tokens)
+            write_outputs = partial(write, 2 * tokens + half)
+            predict_steps(model.ops, block.bounds, U, read_inputs, write_outputs)
 
     def read_compiled(directions: slice) -> None:
         for direction in range(2)[directions]:

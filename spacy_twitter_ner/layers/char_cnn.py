@@ -14,6 +14,7 @@ import numpy
 from thinc.api import Model, get_width, glorot_uniform_init
 from thinc.types import Floats2d, Ints1d, Ragged
 
+from .packing import pack_sequences
 from .recurrent import drop_inputs
 
 InT: TypeAlias = Ragged
@@ -100,7 +101,8 @@ def _predict(
     model: Model[InT, OutT], ids: Ints1d, words: Ints1d, lengths: Ints1d, n_words: int
 ) -> Floats2d:
     """Where there are more characters in all than different ones, look up what each adds to the
-    filters at each place of their window, rather than multiply the windows.
+    filters at each place of their window, rather than multiply the windows. All words are read at
+    the same time, character by character.
 
     ids (Ints1d): (N,) the characters of all words.
     words (Ints1d): (nW,) which words have characters.
@@ -111,19 +113,22 @@ def _predict(
     xp, window = model.ops.xp, model.attrs["window"]
     E, W, b = model.get_param("E"), model.get_param("W"), model.get_param("b")
     by_place = W.reshape(len(W), 2 * window + 1, -1)
-    ends = xp.cumsum(lengths)
-    places = xp.arange(len(ids))
-    first, last = xp.repeat(ends - lengths, lengths), xp.repeat(ends, lengths) - 1
-    # The last row is for places outside of a word.
-    added = xp.zeros((len(E) + 1, len(W)), dtype=E.dtype)
-    filtered = xp.zeros((len(ids), len(W)), dtype=E.dtype)
-    for offset in range(-window, window + 1):
-        added[:-1] = E @ by_place[:, window + offset].T
-        neighbours = places + offset
-        is_inside = (neighbours >= first) & (neighbours <= last)
-        filtered += added[xp.where(is_inside, ids[neighbours % len(ids)], len(E))]
+    added = xp.matmul(E, by_place.transpose(1, 2, 0))
+    packing = pack_sequences(model.ops, lengths)
+    steps = [ids[packing.left_to_right[start:end]] for start, end in packing.bounds]
+    maxima = xp.full((packing.first_step, len(W)), -xp.inf, dtype=E.dtype)
+    for place, chars in enumerate(steps):
+        filtered = added[window, chars]
+        for offset in range(-window, window + 1):
+            if offset and 0 <= place + offset < len(steps):
+                # Fewer than here where the words are shorter than that.
+                neighbours = steps[place + offset][: len(chars)]
+                filtered[: len(neighbours)] += added[window + offset, neighbours]
+        highest = maxima[: len(chars)]
+        xp.maximum(highest, filtered, out=highest)
+    longest_first = xp.repeat(words, lengths)[packing.left_to_right[: packing.first_step]]
     Y = xp.zeros((n_words, len(W)), dtype=E.dtype)
-    Y[words] = model.ops.reduce_max(filtered, model.ops.asarray1i(lengths))[0] + b
+    Y[longest_first] = maxima + b
     return Y
 
 

@@ -9,6 +9,7 @@ On the CPU, what a step does besides its product is left to a compiled loop, if 
 built where a compiler is. The NumPy code here, which serves everywhere, computes the same.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,7 +19,7 @@ import numpy
 from thinc.api import Model, Ops
 from thinc.types import Floats2d, Floats3d, Ints1d
 
-from .packing import Bounds
+from .packing import Bounds, group_steps
 
 kernel: Any = None
 with suppress(ImportError):
@@ -27,6 +28,8 @@ with suppress(ImportError):
 N_GATES = 4
 N_SIGMOIDS = 3
 FORGET_GATE = 2
+# Of that many rows the arrays of a step stay in a processor's cache.
+GROUP_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -81,15 +84,9 @@ def has_kernel(ops: Ops) -> bool:
 
 
 def run_steps(
-    ops: Ops,
-    bounds: Bounds,
-    gates: Floats3d,
-    U: Floats3d,
-    mask: Floats3d | None = None,
-    *,
-    keep_cells: bool,
+    ops: Ops, bounds: Bounds, gates: Floats3d, U: Floats3d, mask: Floats3d | None = None
 ) -> Steps:
-    """Visit the steps.
+    """Visit the steps, and keep what backpropagation needs.
 
     ops (Ops): The arrays' backend.
     bounds (list[tuple[int, int]]): Where each step begins and ends.
@@ -97,20 +94,18 @@ def run_steps(
         with the gates' values.
     U (Floats3d): (D, nH, 4 * nH) recurrent weights, as in GateWeights.
     mask (Optional[Floats3d]): (D, N, nH) factors of the hidden states that enter the next step.
-    keep_cells (bool): Whether the cells of all steps are needed. If not, only those of the last
-        steps stay, in arrays that are small enough for a cache.
     RETURNS (Steps): The results.
     """
-    if keep_cells and has_kernel(ops):
+    if has_kernel(ops):
         return _run_compiled(bounds, gates, U, mask)
     xp = ops.xp
-    n_directions, n_rows, _ = gates.shape
-    nH = U.shape[1]
+    n_directions, n_rows, width = gates.shape
+    nH = width // N_GATES
+    hidden, cells, squashed = (
+        xp.empty((n_directions, n_rows, nH), dtype=gates.dtype) for _ in range(3)
+    )
     n_first = bounds[0][1] if bounds else 0
-    n_cells = n_rows if keep_cells else n_first
-    hidden = xp.empty((n_directions, n_rows, nH), dtype=gates.dtype)
-    cells, squashed = (xp.empty((n_directions, n_cells, nH), dtype=gates.dtype) for _ in range(2))
-    from_hidden = xp.empty((n_directions, n_first, N_GATES * nH), dtype=gates.dtype)
+    from_hidden = xp.empty((n_directions, n_first, width), dtype=gates.dtype)
     before = 0
     for start, end in bounds:
         size = end - start
@@ -125,11 +120,9 @@ def run_steps(
         sigmoids *= 0.5
         sigmoids += 0.5
         o, i, f, g = _split_gates(step)
-        here = slice(start, end) if keep_cells else slice(size)
-        cell, tanh_cell = cells[:, here], squashed[:, here]
+        cell, tanh_cell = cells[:, start:end], squashed[:, start:end]
         if start:
-            earlier = slice(before, before + size) if keep_cells else here
-            xp.multiply(f, cells[:, earlier], out=cell)
+            xp.multiply(f, cells[:, before : before + size], out=cell)
             cell += xp.multiply(i, g, out=tanh_cell)
         else:
             xp.multiply(i, g, out=cell)
@@ -176,6 +169,64 @@ class Inputs:
     rows: Ints1d
     extra: Floats2d | None = None
     extra_rows: Ints1d | None = None
+
+
+def predict_steps(
+    ops: Ops,
+    bounds: Bounds,
+    U: Floats3d,
+    read: Callable[[slice, Floats3d], None],
+    write: Callable[[slice, Floats3d], None],
+) -> None:
+    """Visit the steps of a prediction. Nothing is kept but the hidden states. Inputs are read, and
+    hidden states written, for a few steps at a time, so that they stay in a cache.
+
+    ops (Ops): The arrays' backend.
+    bounds (list[tuple[int, int]]): Where each step begins and ends.
+    U (Floats3d): (D, nH, 4 * nH) recurrent weights, as in GateWeights.
+    read (Callable): Given a slice of packed rows, writes the inputs' part of their gates to an
+        array, (D, n, 4 * nH).
+    write (Callable): Takes the hidden states, (D, n, nH), of a slice of packed rows.
+    """
+    xp = ops.xp
+    n_directions, nH, width = U.shape
+    groups = list(group_steps(bounds, GROUP_ROWS if ops.device_type == "cpu" else None))
+    n_rows = max((group[-1][1] - group[0][0] for group in groups), default=0)
+    n_first = bounds[0][1] if bounds else 0
+
+    def make(n: int, columns: int) -> Floats3d:
+        return xp.empty((n_directions, n, columns), dtype=U.dtype)
+
+    gates, hidden = make(n_rows, width), make(n_rows, nH)
+    from_hidden, cells, squashed = make(n_first, width), make(n_first, nH), make(n_first, nH)
+    # For whole rows: NumPy takes twice as long to add a number to a part of each.
+    one = xp.ones((n_first, width), dtype=U.dtype)
+    one[:, N_SIGMOIDS * nH :] = 0.0
+    state = hidden
+    for group in groups:
+        first, last = group[0][0], group[-1][1]
+        rows = slice(first, last)
+        read(rows, gates[:, : last - first])
+        for start, end in group:
+            size = end - start
+            here = slice(start - first, end - first)
+            step, cell, tanh_cell = gates[:, here], cells[:, :size], squashed[:, :size]
+            if start:
+                step += xp.matmul(state[:, :size], U, out=from_hidden[:, :size])
+            xp.tanh(step, out=step)
+            # Twice the sigmoids: what is made of them has fewer numbers to halve.
+            step += one[:size]
+            o, i, f, g = _split_gates(step)
+            if start:
+                cell *= f
+                cell += xp.multiply(i, g, out=tanh_cell)
+            else:
+                xp.multiply(i, g, out=cell)
+            cell *= 0.5
+            xp.tanh(cell, out=tanh_cell)
+            state = xp.multiply(o, tanh_cell, out=hidden[:, here])
+            state *= 0.5
+        write(rows, hidden[:, : last - first])
 
 
 def predict_compiled(

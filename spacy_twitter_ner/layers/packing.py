@@ -132,6 +132,39 @@ def pack_for_prediction(ops: Ops, lengths: Any) -> Iterator[Packing]:
         begin, n_rows = end, int(row_ends[end - 1])
 
 
+def group_steps(bounds: Bounds, n_rows: int | None) -> Iterator[Bounds]:
+    """Group steps that follow each other.
+
+    bounds (list[tuple[int, int]]): Where each step begins and ends.
+    n_rows (Optional[int]): How many rows a group has at most; a step that has more is a group by
+        itself. With None all steps are one.
+    YIELDS (list[tuple[int, int]]): The bounds of a group's steps.
+    """
+    group: Bounds = []
+    for start, end in bounds:
+        if group and n_rows is not None and end - group[0][0] > n_rows:
+            yield group
+            group = []
+        group.append((start, end))
+    if group:
+        yield group
+
+
+def take_rows(ops: Ops, table: Floats2d, rows: Ints1d, out: Floats2d) -> None:
+    """out[:] = table[rows], without a copy in between.
+
+    ops (Ops): The arrays' backend.
+    table (Floats2d): (n, nI)
+    rows (Ints1d): (N,) rows of the table, none of them negative.
+    out (Floats2d): (N, nI) Overwritten.
+    """
+    if ops.device_type == "cpu":
+        # In its other modes NumPy checks the rows first, and needs the copy for that.
+        numpy.take(table, rows, axis=0, out=out, mode="clip")
+    else:
+        out[:] = table[rows]
+
+
 def _to_numpy(ops: Ops, lengths: Any) -> Ints1d:
     return numpy.asarray(ops.to_numpy(ops.xp.asarray(lengths)), dtype="int64")
 

@@ -142,9 +142,10 @@ def _with_characters(cnn: Model[Ragged, OutT], nV: int) -> Model[Ragged, OutT]:
 def _rows(vocabulary: Vocabulary, words: list[str]) -> Ints1d:
     """Look up the characters of all words, one after another; each distinct one once."""
     codes = numpy.frombuffer("".join(words).encode("utf-32-le"), dtype="<u4")
-    distinct, inverse = numpy.unique(codes, return_inverse=True)
-    rows = [vocabulary.row(chr(code)) for code in distinct.tolist()]
-    return numpy.asarray(rows, dtype="int32")[inverse]
+    distinct = numpy.flatnonzero(numpy.bincount(codes))
+    row_of_code = numpy.zeros(distinct.max(initial=0) + 1, dtype="int32")
+    row_of_code[distinct] = [vocabulary.row(chr(code)) for code in distinct.tolist()]
+    return row_of_code[codes]
 
 
 def _drop_rare(model: Model[InT, OutT], rows: Ints1d) -> Ints1d:

@@ -132,11 +132,13 @@ class LexemeCache:
         self._last_used[rows[is_known]] = self._time
         if is_known.all():
             return rows
-        new = numpy.unique(hashes[~is_known])
+        unknown = hashes[~is_known]
+        new = numpy.unique(unknown)
         if len(new) > self.size or not self._make_room(len(new)):
             return None
         self._add(new, compute(new))
-        return self._find(hashes)[1]
+        rows[~is_known] = self._find(unknown)[1]
+        return rows
 
     def _find(self, hashes: Hashes1d) -> tuple[numpy.ndarray, Ints1d]:
         """RETURNS (tuple[numpy.ndarray, Ints1d]): (N,) which are known, and the rows of those."""

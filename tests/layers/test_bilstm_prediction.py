@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from thinc.api import Model
 from thinc.types import Ragged
 
-from spacy_twitter_ner.layers import packing, recurrent
+from spacy_twitter_ner.layers import lstm, packing, recurrent
 from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict_projected
 from spacy_twitter_ner.layers.lstm import GateWeights
 from spacy_twitter_ner.layers.recurrent import Plan, plan_directions, set_threads
@@ -54,12 +54,17 @@ def test_predict(lengths: list[int], dtype: str, depth: int) -> None:
     assert Y.dataXd == pytest.approx(train_forward(model, X), abs=TOLERANCE[dtype])
 
 
-@given(st.lists(st.integers(0, 6), max_size=7), st.integers(1, 4), st.integers(1, 9))
-def test_predict_in_blocks(lengths: list[int], n_sequences: int, n_rows: int) -> None:
+@given(
+    st.lists(st.integers(0, 6), max_size=7), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9)
+)
+def test_predict_in_blocks(
+    lengths: list[int], n_sequences: int, n_rows: int, n_at_a_time: int
+) -> None:
     model, X = make_model("float64"), make_batch(lengths, 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packing, "BLOCK_SEQUENCES", n_sequences)
         patch.setattr(packing, "BLOCK_ROWS", n_rows)
+        patch.setattr(lstm, "GROUP_ROWS", n_at_a_time)
         Y = model.predict(X)
     assert Y.dataXd == pytest.approx(train_forward(model, X), abs=1e-12)
 
@@ -106,7 +111,11 @@ def test_predict_projected(lengths: list[int], dtype: str) -> None:
 
 @any_batch
 @both_dtypes
-def test_predict_projected_with_extra_columns(lengths: list[int], dtype: str) -> None:
+@pytest.mark.parametrize("n_at_a_time", [4, lstm.GROUP_ROWS])
+def test_predict_projected_with_extra_columns(
+    lengths: list[int], dtype: str, n_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lstm, "GROUP_ROWS", n_at_a_time)
     model = make_model(dtype)
     distinct, rows = make_repeating(lengths, dtype)
     random = numpy.random.RandomState(6)

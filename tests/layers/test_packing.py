@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy
 import pytest
 from hypothesis import given
@@ -6,8 +8,10 @@ from thinc.api import NumpyOps
 
 from spacy_twitter_ner.layers.packing import (
     BLOCK_SEQUENCES,
+    group_steps,
     pack_for_prediction,
     pack_sequences,
+    take_rows,
 )
 
 from .gradients import OPS
@@ -148,3 +152,29 @@ def test_a_block_on_a_gpu_is_as_large_as_it_gets() -> None:
     n_sequences = 3 * BLOCK_SEQUENCES
     (block,) = pack_for_prediction(NumpyOps(device_type="gpu"), [2] * n_sequences)
     assert block.bounds == [(0, n_sequences), (n_sequences, 2 * n_sequences)]
+
+
+@given(any_lengths, st.integers(1, 9))
+def test_groups_of_steps(lengths: list[int], n_rows: int) -> None:
+    bounds = pack_sequences(OPS, lengths).bounds
+    groups = list(group_steps(bounds, n_rows))
+    assert [step for group in groups for step in group] == bounds
+    for group in groups:
+        assert len(group) == 1 or group[-1][1] - group[0][0] <= n_rows
+    # None could have had the next one's first step as well.
+    for group, following in pairwise(groups):
+        assert following[0][1] - group[0][0] > n_rows
+
+
+@given(any_lengths)
+def test_all_steps_as_one_group(lengths: list[int]) -> None:
+    bounds = pack_sequences(OPS, lengths).bounds
+    assert list(group_steps(bounds, None)) == ([bounds] if bounds else [])
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_take_rows(device: str) -> None:
+    table, rows = whole_numbers(5, 3), numpy.asarray([4, 0, 4])
+    out = numpy.zeros((3, 3))
+    take_rows(NumpyOps(device_type=device), table, rows, out)
+    assert (out == table[rows]).all()
