@@ -96,6 +96,18 @@ def mask_user_and_url(text: str) -> str:
     return text
 
 
+def placeholder(text: str) -> str | None:
+    """Find what stands for a token of which all that is told here, its forms, its kind and its
+    orthography, is that it is a user name or a URL.
+
+    text (str): A token's text.
+    RETURNS (Optional[str]): "<USR>", "<URL>", or None for any other token, such as "@me:" or
+        "t.co/x", of which at least one of them tells more.
+    """
+    masked = mask_user_and_url(text)
+    return masked if masked is not text and normal_form(text) == masked else None
+
+
 def normal_form(text: str) -> str:
     """What remains of a token when spelling, case and number are taken away.
 

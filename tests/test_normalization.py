@@ -13,6 +13,7 @@ from spacy_twitter_ner.normalization import (
     mask_user_and_url,
     normal_form,
     orthography,
+    placeholder,
     segment_words,
     split_hashtag,
     token_kind,
@@ -359,3 +360,22 @@ def test_segmentation_is_the_best_of_all(body: str, known: dict[str, float]) -> 
     assert "".join(words) == body
     best = max((sum(map(log_probability, each)) for each in segmentations), default=0.0)
     assert sum(map(log_probability, words)) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("@bob", USER), ("@_1", USER), ("http://t.co/1", URL), ("https://", URL)),
+        *((text, None) for text in ("@bob:", "@", "bob", "t.co/1", "HTTP://t.co", "&lt;USR&gt;")),
+        *((text, None) for text in ("", USER, URL, "#@bob", "www.b.c")),
+    ],
+)
+def test_placeholder(text: str, expected: str | None) -> None:
+    assert placeholder(text) == expected
+
+
+@given(st.text("@aZ0_:/.&;\U0001f600", max_size=6).map(lambda end: "http://" + end) | tokens)
+def test_behind_a_placeholder_all_forms_are_alike(text: str) -> None:
+    example = {USER: "@x", URL: "http://x", None: text}[placeholder(text)]
+    for form in (normal_form, mask_user_and_url, token_kind):
+        assert form(text) == form(example)

@@ -12,7 +12,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 
 from ..layers.char_cnn import CharCNN
 from ..normalization import mask_user_and_url
-from .features import Lexemes, count_texts
+from .features import Lexemes, count_texts, see_no_names
 from .vocabulary import UNKNOWN, Vocabulary, warn_of_sample
 
 InT: TypeAlias = Lexemes
@@ -58,6 +58,7 @@ def CharEmbed(
             "unknown_rate": unknown_rate,
             "max_length": max_length,
             "fit_vocabulary": fit_vocabulary,
+            "see_names": see_no_names,
             "vocabulary": Alphabet(),
         },
     )

@@ -50,6 +50,7 @@ def ClusterEmbed(
             "depths": depths,
             "unknown_rate": unknown_rate,
             "fit_vocabulary": fit_vocabulary,
+            "see_names": see_names,
         },
     )
 
@@ -88,6 +89,12 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
         return lexemes
 
     return Y, backprop
+
+
+def see_names(model: Model[InT, OutT], lexemes: InT) -> list[int | None]:
+    """RETURNS (list[Optional[int]]): What the model sees of user names and of URLs, for each: known
+    ones have clusters of their own."""
+    return _cluster_codes(lexemes)
 
 
 def _validate(depths: list[int], widths: list[int]) -> None:

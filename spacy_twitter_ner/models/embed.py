@@ -1,13 +1,14 @@
 """Embeddings of tokens: what is known of each distinct lexeme, side by side, and of the phrase a
 token stands in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
 
+from ..normalization import placeholder
 from .features import Lexemes, distinct_lexemes
 from .lexeme_features import LexemeFeatures
 
@@ -67,6 +68,7 @@ def TweetEmbed(
             "n_parts": len(parts),
             "embed_lexemes": embed_lexemes,
             "embed_phrases": embed_phrases,
+            "find_alike": find_alike,
             "feature_columns": feature_columns,
         },
     )
@@ -127,6 +129,23 @@ def embed_lexemes(model: Model[InT, OutT], lexemes: Lexemes) -> tuple[Floats2d, 
     if phrases is not None and "number_words" in phrases.attrs:
         return Y, phrases.attrs["number_words"](phrases, lexemes)
     return Y, numpy.zeros(len(lexemes.texts), dtype="int64")
+
+
+def find_alike(model: Model[InT, OutT], lexemes: Lexemes) -> dict[int, Hashable]:
+    """Find user names and URLs that embed_lexemes cannot tell apart.
+
+    lexemes (Lexemes): The lexemes.
+    RETURNS (dict[int, Hashable]): By index, of all user names and URLs, what embed_lexemes sees of
+        them; none if a part does not say so.
+    """
+    parts, phrases = _parts(model)
+    readers = parts if phrases is None or "number_words" not in phrases.attrs else model.layers
+    if any("see_names" not in reader.attrs for reader in readers):
+        return {}
+    places = {i: form for i, text in enumerate(lexemes.texts) if (form := placeholder(text))}
+    names = lexemes.select(places)
+    seen = [reader.attrs["see_names"](reader, names) for reader in readers]
+    return dict(zip(places, zip(places.values(), *seen, strict=True), strict=True))
 
 
 def embed_phrases(

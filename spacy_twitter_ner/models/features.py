@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import itemgetter
+from typing import Any
 
 import numpy
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+from thinc.api import Model
 
 from ..normalization import emoji_form, mask_user_and_url, normal_form, orthography, token_kind
 
@@ -83,6 +85,17 @@ _OF_FORM: dict[str, Callable[[str], str]] = {
     **{f"suffix{n}": itemgetter(slice(-n, None)) for n in range(1, MAX_AFFIX + 1)},
 }
 FEATURES = (*_OF_TEXT, *_OF_FORM)
+# What differs between user names, and between URLs. All others are those of their placeholders.
+FEATURES_OF_NAMES = ("orth", "shape", "emoji")
+
+
+def see_no_names(model: Model[Any, Any], lexemes: "Lexemes") -> list[None]:
+    """What a model sees of user names and of URLs if it reads their placeholders.
+
+    lexemes (Lexemes): User names and URLs: what normalization.placeholder says is one.
+    RETURNS (list[None]): Nothing, for each.
+    """
+    return [None] * len(lexemes.texts)
 
 
 def validate_features(features: Sequence[str]) -> None:
@@ -123,6 +136,16 @@ class Lexemes:
     inverse: numpy.ndarray
     lengths: list[int]
     vocabs: list[Vocab]
+
+    @classmethod
+    def of_texts(cls, texts: list[str], vocabs: list[Vocab]) -> "Lexemes":
+        """RETURNS (Lexemes): Lexemes that are a text by themselves, each once."""
+        return cls(texts, numpy.arange(len(texts)), [len(texts)], vocabs)
+
+    def select(self, indices: Iterable[int]) -> "Lexemes":
+        """RETURNS (Lexemes): Some of the lexemes, as of_texts."""
+        chosen = list(indices)
+        return self.of_texts([self.texts[i] for i in chosen], [self.vocabs[i] for i in chosen])
 
     @cached_property
     def forms(self) -> list[str]:

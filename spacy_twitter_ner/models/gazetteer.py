@@ -24,7 +24,7 @@ from thinc.types import Floats2d, Ints1d, Ints2d
 
 from ..lexical.phrases import Matches, PhraseTrie
 from ..normalization import URL, USER, normal_form
-from .features import Lexemes, distinct_lexemes
+from .features import Lexemes, distinct_lexemes, see_no_names
 from .tables import add_gradient, draw_table
 
 InT: TypeAlias = list[Doc]
@@ -72,6 +72,7 @@ def GazetteerEmbed(
             "max_length": max_length,
             "fit_gazetteer": fit_gazetteer,
             "number_words": number_words,
+            "see_names": see_no_names,
             "embed_words": embed_words,
         },
     )

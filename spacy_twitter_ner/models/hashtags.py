@@ -21,7 +21,7 @@ from ..normalization import (
     split_hashtag,
     token_kind,
 )
-from .features import Lexemes, count_texts
+from .features import Lexemes, count_texts, see_no_names
 from .tables import add_gradient, draw_table
 from .vocabulary import Vocabulary, warn_of_sample
 
@@ -62,6 +62,7 @@ def HashtagEmbed(width: int, *, min_freq: int = 2) -> Model[InT, OutT]:
         attrs={
             "min_freq": min_freq,
             "fit_vocabulary": fit_vocabulary,
+            "see_names": see_no_names,
             "vocabulary": Vocabulary(),
             "segmenter": HashtagSegmenter(),
         },

@@ -31,8 +31,14 @@ class KnownLexemes(NamedTuple):
 PreparedT = TypeVar("PreparedT")
 
 
+def themselves(hashes: Hashes1d) -> Hashes1d:
+    """Stand-ins of lexemes that nothing stands for."""
+    return hashes
+
+
 class LexemeCache:
-    """Remembers lexemes by their hashes, the most recently used ones if there are too many.
+    """Remembers lexemes by their hashes. If there are too many, those stay that were used lately,
+    and longer the more batches had them: half of a tweet's new words are never seen again.
 
     It holds no strings and no Lexeme objects, so that it outlives a memory zone. Threads may share
     it: what one of them is reading is not overwritten. It is neither stored nor copied with a
@@ -72,6 +78,7 @@ class LexemeCache:
         state: Any,
         prepare: Callable[[], PreparedT],
         compute: Callable[[PreparedT, Hashes1d], KnownLexemes],
+        stand_ins: Callable[[Hashes1d], Hashes1d] = themselves,
     ) -> Iterator[tuple[PreparedT, KnownLexemes, Ints1d]]:
         """Find what is known of the lexemes of a batch; compute it of those that are new.
 
@@ -79,7 +86,11 @@ class LexemeCache:
         state (Any): What is known depends on this; if it differs from the last call's, everything
             is forgotten.
         prepare (Callable): Makes what is needed to compute, once for each state.
-        compute (Callable): Computes what is to be known of distinct lexemes, by their hashes.
+        compute (Callable): Computes what is to be known of distinct lexemes, by their hashes or
+            those of their stand-ins.
+        stand_ins (Callable): Gives distinct lexemes the hashes under which they are remembered:
+            one and the same to all those of which the same is known. Which one it gave to whom is
+            not remembered, so that it is asked of these lexemes in each batch.
         YIELDS (tuple[PreparedT, KnownLexemes, Ints1d]): What prepare made; lexemes; and (N,) each
             token's row among them. Within the context they do not change.
         """
@@ -92,7 +103,7 @@ class LexemeCache:
                 self._prepared, self._state = prepare(), state
             self._time += 1
             prepared, now = self._prepared, self._time
-            rows = self._rows_of(hashes, partial(compute, prepared))
+            rows = self._rows_of(hashes, partial(compute, prepared), stand_ins)
             known = self._known
             self._readers.add(now)
         try:
@@ -119,26 +130,41 @@ class LexemeCache:
         self._hashes = numpy.zeros(0, dtype="uint64")
         self._rows = numpy.zeros(0, dtype="int64")
         self._free = numpy.zeros(0, dtype="int64")
-        # When each row was last asked for.
+        # When each row was last asked for, and by how many batches. Time goes on by one with each
+        # batch, and by one with each lexeme that is added.
         self._last_used = numpy.zeros(0, dtype="int64")
+        self._n_uses = numpy.zeros(0, dtype="int64")
 
     def _rows_of(
-        self, hashes: Hashes1d, compute: Callable[[Hashes1d], KnownLexemes]
+        self,
+        hashes: Hashes1d,
+        compute: Callable[[Hashes1d], KnownLexemes],
+        stand_ins: Callable[[Hashes1d], Hashes1d],
     ) -> Ints1d | None:
         """RETURNS (Optional[Ints1d]): (N,) each token's row; None if there is no room."""
         if self.size == 0:
             return None
         is_known, rows = self._find(hashes)
-        self._last_used[rows[is_known]] = self._time
+        self._use(rows[is_known])
         if is_known.all():
             return rows
-        unknown = hashes[~is_known]
-        new = numpy.unique(unknown)
+        distinct, inverse = numpy.unique(hashes[~is_known], return_inverse=True)
+        stored = stand_ins(distinct)
+        is_stored, places = self._find(stored)
+        self._use(places[is_stored])
+        new = numpy.unique(stored[~is_stored])
         if len(new) > self.size or not self._make_room(len(new)):
             return None
-        self._add(new, compute(new))
-        rows[~is_known] = self._find(unknown)[1]
+        if len(new):
+            self._add(new, compute(new))
+            places = self._find(stored)[1]
+        rows[~is_known] = places[inverse]
         return rows
+
+    def _use(self, rows: Ints1d) -> None:
+        self._last_used[rows] = self._time
+        # Where a row is named several times NumPy adds but once.
+        self._n_uses[rows] += 1
 
     def _find(self, hashes: Hashes1d) -> tuple[numpy.ndarray, Ints1d]:
         """RETURNS (tuple[numpy.ndarray, Ints1d]): (N,) which are known, and the rows of those."""
@@ -149,7 +175,9 @@ class LexemeCache:
         return self._hashes[places] == hashes, self._rows[places]
 
     def _make_room(self, n_new: int) -> bool:
-        """Forget the lexemes that were not asked for longest, if need be.
+        """Forget the lexemes that are the least likely to be asked for again, if need be: each
+        doubling of the batches that had one makes up for as many lexemes added since as there is
+        room for.
 
         RETURNS (bool): Whether there is room now.
         """
@@ -162,8 +190,9 @@ class LexemeCache:
         if len(candidates) < n_missing:
             return False
         n_evicted = min(max(n_missing, int(self.size * EVICTED_SHARE)), len(candidates))
-        oldest = numpy.argpartition(used[candidates], n_evicted - 1)[:n_evicted]
-        evicted = candidates[oldest]
+        n_uses = self._n_uses[self._rows[candidates]]
+        merit = used[candidates] + self.size * numpy.log2(n_uses)
+        evicted = candidates[numpy.argpartition(merit, n_evicted - 1)[:n_evicted]]
         self._free = numpy.concatenate([self._free, self._rows[evicted]])
         self._hashes = numpy.delete(self._hashes, evicted)
         self._rows = numpy.delete(self._rows, evicted)
@@ -175,6 +204,8 @@ class LexemeCache:
         self._known.projected[:, rows] = known.projected
         self._known.words[rows] = known.words
         self._last_used[rows] = self._time
+        self._n_uses[rows] = 1
+        self._time += len(new)
         places = numpy.searchsorted(self._hashes, new)
         self._hashes = numpy.insert(self._hashes, places, new)
         self._rows = numpy.insert(self._rows, places, rows)
@@ -195,6 +226,9 @@ class LexemeCache:
             known.words[:capacity] = self._known.words
         self._known = known
         self._free = numpy.concatenate([self._free, numpy.arange(capacity, larger)])
-        last_used = numpy.zeros(larger, dtype="int64")
-        last_used[:capacity] = self._last_used
-        self._last_used = last_used
+        self._last_used = _extended(self._last_used, larger)
+        self._n_uses = _extended(self._n_uses, larger)
+
+
+def _extended(numbers: Ints1d, length: int) -> Ints1d:
+    return numpy.concatenate([numbers, numpy.zeros(length - len(numbers), dtype=numbers.dtype)])

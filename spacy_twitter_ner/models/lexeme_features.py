@@ -9,7 +9,13 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ints2d
 
-from .features import Lexemes, count_texts, lexeme_features, validate_features
+from .features import (
+    FEATURES_OF_NAMES,
+    Lexemes,
+    count_texts,
+    lexeme_features,
+    validate_features,
+)
 from .tables import draw_tables, fit_tables, gather, is_fitted, table_model, vocabularies
 from .vocabulary import UNKNOWN, warn_of_sample
 
@@ -53,6 +59,7 @@ def LexemeFeatures(
             "unknown_rate": unknown_rate,
             "feature_dropout": feature_dropout,
             "fit_vocabulary": fit_vocabulary,
+            "see_names": see_names,
         },
     )
 
@@ -86,6 +93,16 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
         return lexemes
 
     return Y, backprop
+
+
+def see_names(model: Model[InT, OutT], lexemes: InT) -> list[tuple[int, ...]]:
+    """RETURNS (list[tuple[int, ...]]): What the model sees of user names and of URLs, for each."""
+    rows = [
+        vocabulary.rows(lexemes.feature(name)).tolist()
+        for name, vocabulary in zip(model.param_names, vocabularies(model), strict=True)
+        if name in FEATURES_OF_NAMES
+    ]
+    return list(zip(*rows, strict=True)) if rows else [()] * len(lexemes.texts)
 
 
 def _fit(model: Model[InT, OutT], words: Counter[str]) -> None:

@@ -1,9 +1,9 @@
 """Prediction by lexemes: what a tagger computes of a word alone, its embedding and the input
 projection of its encoder, is computed once and remembered.
 
-An embedding takes part if its attributes have "embed_lexemes" and "embed_phrases", an encoder if
-they have "prepare", which makes a ProjectedEncoder. Token vectors of any other making, such as
-those of a shared tok2vec, are left to their own layers.
+An embedding takes part if its attributes have "embed_lexemes", "embed_phrases" and "find_alike", an
+encoder if they have "prepare", which makes a ProjectedEncoder. Token vectors of any other making,
+such as those of a shared tok2vec, are left to their own layers.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from .fingerprint import Fingerprint
 from .lexeme_cache import Hashes1d, KnownLexemes, LexemeCache
 
 Tok2Vec: TypeAlias = Model[list[Doc], list[Floats2d]]
+_EMBED_ATTRS = frozenset(("embed_lexemes", "embed_phrases", "find_alike"))
 
 
 def can_predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc]) -> bool:
@@ -31,7 +32,7 @@ def can_predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc]) -> bool:
     if len(tok2vec.layers) != 2 or not isinstance(tok2vec.ops, NumpyOps):
         return False
     embed, encode = tok2vec.layers
-    if "embed_lexemes" not in embed.attrs or "prepare" not in encode.attrs:
+    if not _EMBED_ATTRS.issubset(embed.attrs) or "prepare" not in encode.attrs:
         return False
     if not encode.has_dim("nI"):  # not initialised: the layers know best what to say then
         return False
@@ -50,18 +51,48 @@ def predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc], cache: LexemeCache)
     embed, encode = tok2vec.layers
     vocab, lengths = docs[0].vocab, [len(doc) for doc in docs]
     hashes = numpy.concatenate([doc.to_array(ORTH) for doc in docs])
-
-    def compute(encoder: ProjectedEncoder, distinct: Hashes1d) -> KnownLexemes:
-        vectors, words = embed.attrs["embed_lexemes"](embed, _lexemes(distinct, vocab))
-        return KnownLexemes(encoder.project(vectors), words)
-
+    new = _NewLexemes(embed, vocab)
     state, prepare = Fingerprint(tok2vec, vocab), partial(encode.attrs["prepare"], encode)
-    with cache.look_up(hashes, state, prepare, compute) as (encoder, known, rows):
+    looked_up = cache.look_up(hashes, state, prepare, new.compute, new.stand_ins)
+    with looked_up as (encoder, known, rows):
         tokens, by_phrase = embed.attrs["embed_phrases"](embed, docs, known.words[rows], lengths)
         return encoder.encode(known.projected, rows, lengths, tokens, by_phrase)
 
 
-def _lexemes(hashes: Hashes1d, vocab: Vocab) -> Lexemes:
-    texts = [vocab.strings[orth] for orth in hashes.tolist()]
-    n_lexemes = len(texts)
-    return Lexemes(texts, numpy.arange(n_lexemes), [n_lexemes], [vocab] * n_lexemes)
+class _NewLexemes:
+    """Computes what is to be known of the lexemes of a batch that are new.
+
+    embed (Model[list[Doc], list[Floats2d]]): The embedding.
+    vocab (Vocab): The vocab that knows the lexemes.
+    """
+
+    def __init__(self, embed: Model[list[Doc], list[Floats2d]], vocab: Vocab) -> None:
+        self._embed = embed
+        self._vocab = vocab
+        # By hash; of a stand-in, the text of one of those that it stands for.
+        self._texts: dict[int, str] = {}
+
+    def stand_ins(self, hashes: Hashes1d) -> Hashes1d:
+        """Give all those user names and URLs one hash that the embedding cannot tell apart: it is
+        computed of one of them. They are a sixth of the new lexemes of a stream.
+
+        hashes (Hashes1d): (n,) distinct lexemes.
+        RETURNS (Hashes1d): (n,) their own hashes, or others.
+        """
+        lexemes = self._lexemes(hashes)
+        known_as = hashes.copy()
+        for place, key in self._embed.attrs["find_alike"](self._embed, lexemes).items():
+            # As wide as spaCy's hashes, and spread as they are.
+            known_as[place] = number = hash(key) % 2**64
+            self._texts[number] = lexemes.texts[place]
+        return known_as
+
+    def compute(self, encoder: ProjectedEncoder, hashes: Hashes1d) -> KnownLexemes:
+        """RETURNS (KnownLexemes): What is to be known of distinct lexemes."""
+        vectors, words = self._embed.attrs["embed_lexemes"](self._embed, self._lexemes(hashes))
+        return KnownLexemes(encoder.project(vectors), words)
+
+    def _lexemes(self, hashes: Hashes1d) -> Lexemes:
+        known, strings = self._texts, self._vocab.strings
+        texts = [known.get(orth) or strings[orth] for orth in hashes.tolist()]
+        return Lexemes.of_texts(texts, [self._vocab] * len(texts))

@@ -51,6 +51,7 @@ def VectorEmbed(
             "dropout_rate": dropout,
             "normalize": normalize,
             "vector_dropout": vector_dropout,
+            "see_names": see_names,
         },
     )
 
@@ -89,6 +90,16 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
         return lexemes
 
     return Y, backprop
+
+
+def see_names(model: Model[InT, OutT], lexemes: InT) -> list[int]:
+    """RETURNS (list[int]): What the model sees of user names and of URLs, for each: known ones have
+    vectors of their own, but for those of floret, which are made of normal forms."""
+    rows = numpy.full(len(lexemes.texts), _NO_ROW)
+    for vocab, indices, texts in texts_by_vocab(lexemes):
+        if vocab.vectors.mode != Mode.floret:
+            rows[indices] = _rows(vocab, texts)
+    return rows.tolist()
 
 
 def _vectors_width(vocab: Vocab) -> int:

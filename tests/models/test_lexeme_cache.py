@@ -77,6 +77,46 @@ def test_those_last_used_stay():
     assert compute.asked == [[2]]
 
 
+def test_those_of_many_batches_stay_longer():
+    cache, compute = LexemeCache(4), Computer()
+    for _ in range(4):
+        check(cache, [1], compute)
+    for number in (2, 3, 4, 5, 6):
+        check(cache, [number], compute)
+    compute.asked.clear()
+    check(cache, [1], compute)
+    assert compute.asked == []
+    for number in range(10, 40):
+        check(cache, [number], compute)
+    compute.asked.clear()
+    check(cache, [1], compute)
+    assert compute.asked == [[1]]
+
+
+def test_time_goes_on_with_lexemes_that_are_added():
+    cache, compute = LexemeCache(4), Computer()
+    for numbers in ([1], [1], [2, 3, 4], [5, 6, 7], [8]):
+        check(cache, numbers, compute)
+    compute.asked.clear()
+    check(cache, [1], compute)
+    assert compute.asked == [[1]]
+
+
+def test_lexemes_with_a_stand_in_are_computed_and_stored_as_one():
+    cache, compute = LexemeCache(10), Computer()
+
+    def stand_ins(hashes: Hashes1d) -> Hashes1d:
+        return numpy.where(hashes >= 100, hashes % 10, hashes)
+
+    for numbers in ([103, 5, 203, 5, 104], [303, 104, 5], [403, 3]):
+        looked_up = cache.look_up(hashes_of(numbers), 0, compute.prepare, compute, stand_ins)
+        with looked_up as (_, known, rows):
+            expected = stand_ins(hashes_of(numbers)).tolist()
+            assert known.words[rows].tolist() == expected
+    assert compute.asked == [[3, 4, 5]]
+    assert len(cache) == 3
+
+
 @given(
     st.integers(0, 12),
     st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=20), min_size=1, max_size=20),

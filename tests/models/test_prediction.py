@@ -1,23 +1,27 @@
 """Prediction by lexemes beside the layers one after another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy
 import pytest
 from spacy.ml.models.tok2vec import MultiHashEmbed, build_Tok2Vec_model
 from spacy.tokens import Doc
+from spacy.vectors import Vectors
 from spacy.vocab import Vocab
 from thinc.api import Adam, Linear, Model, fix_random_seed, with_array
 from thinc.layers.chain import forward as forward_chain
 
+from spacy_twitter_ner.lexical.clusters import TABLE
 from spacy_twitter_ner.models import prediction
 from spacy_twitter_ner.models.characters import CharEmbed
+from spacy_twitter_ner.models.clusters import ClusterEmbed
 from spacy_twitter_ner.models.embed import FeatureEmbed, TweetEmbed, WordEmbed
 from spacy_twitter_ner.models.encoder import BiLSTMEncoder
 from spacy_twitter_ner.models.gazetteer import GazetteerEmbed
 from spacy_twitter_ner.models.hashtags import HashtagEmbed
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
 from spacy_twitter_ner.models.tagger import BiLSTMCRFTagger, BiLSTMTagger
+from spacy_twitter_ner.models.vectors import VectorEmbed
 
 from .docs import VOCAB, make_docs
 from .phrases import LISTS, TRAIN
@@ -49,6 +53,7 @@ def make_tagger(
     embed: Model,
     encode: Model | None = None,
     architecture: Callable[..., Model] = BiLSTMCRFTagger,
+    train: Sequence[Doc] = TRAIN,
     **settings: object,
 ) -> Model:
     encode = BiLSTMEncoder(4) if encode is None else encode
@@ -56,7 +61,8 @@ def make_tagger(
     for node in model.walk():
         if "fit_gazetteer" in node.attrs:
             node.attrs["fit_gazetteer"](node, TRAIN, LISTS)
-    model.initialize(X=TRAIN, Y=[numpy.zeros((len(doc), N_TAGS), "float32") for doc in TRAIN])
+    sample = list(train)
+    model.initialize(X=sample, Y=[numpy.zeros((len(doc), N_TAGS), "float32") for doc in sample])
     fix_random_seed(0)
     for node in model.walk():
         for name in node.param_names:
@@ -102,6 +108,55 @@ def test_the_same_scores(name: str, depth: int, architecture: Callable[..., Mode
     assert remembered(model) > 20
     for docs in (TRAIN, TRAIN[:1], make_docs("", "a", ""), make_docs("in New York now")):
         check_same(model, docs)
+
+
+NAMES = [
+    *("@bob", "@ann", "@Ann", "@zoe_x", "@12", "@me:", "@", "＠bob", "@bob's"),
+    *("http://t.co/1", "http://t.co/2", "https://t.co/Ab", "HTTP://t.co/1", "t.co/1", "www.b.c"),
+    *("http://t.co/😀", "http://t.co/😂"),
+]
+
+
+def name_vocab() -> Vocab:
+    """A vocab with a cluster and a vector for one of the user names only."""
+    vocab = Vocab()
+    vocab.lookups.add_table(TABLE, {"@ann": 0b101, "bob": 0b111})
+    vocab.vectors = Vectors(shape=(2, 3), data=numpy.ones((2, 3), "float32"), keys=["@ann", "bob"])
+    return vocab
+
+
+NAME_EMBEDDINGS: dict[str, Callable[[], Model]] = {
+    **EMBEDDINGS,
+    "texts": lambda: FeatureEmbed(["orth", "kind", "flags"], [3, 3, 3]),
+    "emoji": lambda: FeatureEmbed(["emoji", "masked"], [3, 3]),
+    "clusters": lambda: TweetEmbed(ClusterEmbed([2, 0], [3, 3])),
+    "vectors": lambda: TweetEmbed(VectorEmbed(4)),
+}
+
+
+@pytest.mark.parametrize("name", NAME_EMBEDDINGS)
+def test_user_names_and_urls(name: str) -> None:
+    vocab = name_vocab()
+    train = [Doc(vocab, words=words) for words in (NAMES[:2], NAMES[9:12], NAMES[-1:], ["bob"])]
+    model = make_tagger(NAME_EMBEDDINGS[name](), train=train)
+    known = [*NAMES, "bob", "cat"]
+    unseen = [f"@{word}" for word in ("x", "y", "Xy", "Yx")]
+    for words in (known, unseen, [*unseen, *known], ["@x", "@new", "@x"]):
+        check_same(model, [Doc(vocab, words=words)])
+
+
+def test_user_names_that_look_alike_are_remembered_as_one() -> None:
+    model = make_tagger(EMBEDDINGS["gazetteer"]())
+    check_same(model, [Doc(VOCAB, words=[f"@u{number}" for number in range(100, 300)])])
+    assert remembered(model) == 1
+
+
+def test_of_a_part_that_does_not_say_what_it_sees_none_look_alike() -> None:
+    part = CharEmbed(5, min_freq=1)
+    del part.attrs["see_names"]
+    model = make_tagger(TweetEmbed(LexemeFeatures(["norm"], [4]), part))
+    check_same(model, [Doc(VOCAB, words=["@one", "@two", "@two"])])
+    assert remembered(model) == 2
 
 
 @pytest.mark.parametrize("cache_size", [0, 1, 10, 40])
