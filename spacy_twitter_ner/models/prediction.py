@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
-import numpy
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps
 from thinc.types import Floats2d
 
+from .batch import DocBatch
 from .encoder import ProjectedEncoder
 from .features import Lexemes
 from .fingerprint import Fingerprint
@@ -50,7 +50,7 @@ def predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc], cache: LexemeCache)
     """
     embed, encode = tok2vec.layers
     vocab, lengths = docs[0].vocab, [len(doc) for doc in docs]
-    hashes = numpy.concatenate([doc.to_array(ORTH) for doc in docs])
+    hashes = DocBatch.of(docs).attribute(ORTH)
     new = _NewLexemes(embed, vocab)
     state, prepare = Fingerprint(tok2vec, vocab), partial(encode.attrs["prepare"], encode)
     looked_up = cache.look_up(hashes, state, prepare, new.compute, new.stand_ins)

@@ -8,6 +8,7 @@ from spacy.tokens import Doc, Span
 from thinc.types import ArrayXd, Ints1d
 
 from ..layers.spans import TypedSpans
+from ..models.batch import DocBatch
 from .gold import IOB_BEGIN, IOB_INSIDE, OUTSIDE
 
 Bools1d = numpy.ndarray
@@ -26,10 +27,9 @@ def entity_constraints(
     RETURNS (tuple[Bools1d, Bools1d, Bools1d]): Three (N,) masks over all tokens: no entity may
         begin here; none may continue here; here is white space.
     """
-    names = [IS_SPACE, ENT_IOB, SENT_START]
-    attributes = [doc.to_array(names).reshape(len(doc), len(names)) for doc in docs]
-    is_space, iob, sent_start = numpy.concatenate([numpy.zeros((0, 3), "uint64"), *attributes]).T
-    is_space = is_space == 1
+    batch = DocBatch.of(docs)
+    iob, sent_start = batch.attribute(ENT_IOB), batch.attribute(SENT_START)
+    is_space = batch.attribute(IS_SPACE) == 1
     preset = ((iob == IOB_BEGIN) | (iob == IOB_INSIDE)) & keep_ents
     return preset | is_space, preset | (sent_start == 1), is_space
 

@@ -11,6 +11,7 @@ from thinc.types import Floats2d, Ints1d
 
 from ..layers.crf import Lattice
 from ..layers.heads import Head
+from ..models.batch import DocBatch
 from .annotation import entity_constraints, split_by_doc, trim_white_space
 from .confidence import (
     Analysis,
@@ -73,7 +74,7 @@ class SequencePredictor:
         RETURNS (list[Ints1d]): Each doc's tags, (nT,), as indices of `tags`. If confidence is asked
             for, by spans_key or threshold, a ScoredTags, which has it too.
         """
-        docs = list(docs)
+        docs = DocBatch.of(docs)
         lengths = [len(doc) for doc in docs]
         if not any(lengths):
             nothing = numpy.zeros(0, dtype="int64")
@@ -158,7 +159,8 @@ class SequencePredictor:
         keep_ents (bool): As for predict_kbest.
         RETURNS (DocLattice): The distribution.
         """
-        lattice = self._head.get_lattice(self._score(list(docs)))
+        docs = DocBatch.of(docs)
+        lattice = self._head.get_lattice(self._score(docs))
         return DocLattice(lattice, *entity_constraints(docs, keep_ents=keep_ents))
 
     def lattice_of(self, output: Any) -> Lattice:
