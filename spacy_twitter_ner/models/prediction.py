@@ -16,7 +16,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps
 from thinc.types import Floats2d
 
-from .batch import DocBatch
+from ..doc_batch import DocBatch
 from .encoder import ProjectedEncoder
 from .features import Lexemes
 from .fingerprint import Fingerprint

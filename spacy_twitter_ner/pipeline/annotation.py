@@ -7,8 +7,8 @@ from spacy.attrs import ENT_IOB, IS_SPACE, SENT_START
 from spacy.tokens import Doc, Span
 from thinc.types import ArrayXd, Ints1d
 
+from ..doc_batch import DocBatch
 from ..layers.spans import TypedSpans
-from ..models.batch import DocBatch
 from .gold import IOB_BEGIN, IOB_INSIDE, OUTSIDE
 
 Bools1d = numpy.ndarray

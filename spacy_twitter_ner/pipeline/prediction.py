@@ -9,9 +9,9 @@ from spacy.tokens import Doc, SpanGroup
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
 
+from ..doc_batch import DocBatch
 from ..layers.crf import Lattice
 from ..layers.heads import Head
-from ..models.batch import DocBatch
 from .annotation import entity_constraints, split_by_doc, trim_white_space
 from .confidence import (
     Analysis,

@@ -3,9 +3,9 @@ import pytest
 from spacy.attrs import ENT_IOB, IS_SPACE, ORTH, SENT_START
 from spacy.tokens import Doc
 
-from spacy_twitter_ner.models.batch import DocBatch
+from spacy_twitter_ner.doc_batch import DocBatch
 
-from .docs import VOCAB, make_docs
+from .models.docs import VOCAB, make_docs
 
 ANNOTATED = Doc(
     VOCAB,
