@@ -19,7 +19,7 @@ def request(text):
 
 
 def test_new_words_last_for_some_batches_and_not_for_good(nlp, monkeypatch):
-    monkeypatch.setattr(annotating, "_TOKENS_A_ZONE", 6)
+    monkeypatch.setattr(annotating, "_TOKENS_A_ZONE", 5)
     annotator = Annotator(nlp)
     before = len(nlp.vocab.strings)
     annotator.annotate([request("abrakadabra one two")])
