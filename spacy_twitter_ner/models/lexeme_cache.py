@@ -38,7 +38,7 @@ def themselves(hashes: Hashes1d) -> Hashes1d:
 
 class LexemeCache:
     """Remembers lexemes by their hashes. If there are too many, those stay that were used lately,
-    and longer the more batches had them: half of a tweet's new words are never seen again.
+    and longer the more batches had them: many of a stream's new words are never seen again.
 
     It holds no strings and no Lexeme objects, so that it outlives a memory zone. Threads may share
     it: what one of them is reading is not overwritten. It is neither stored nor copied with a

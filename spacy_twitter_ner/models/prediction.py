@@ -74,7 +74,7 @@ class _NewLexemes:
 
     def stand_ins(self, hashes: Hashes1d) -> Hashes1d:
         """Give all those user names and URLs one hash that the embedding cannot tell apart: it is
-        computed of one of them. They are a sixth of the new lexemes of a stream.
+        computed of one of them. In a stream they are nearly always new.
 
         hashes (Hashes1d): (n,) distinct lexemes.
         RETURNS (Hashes1d): (n,) their own hashes, or others.
