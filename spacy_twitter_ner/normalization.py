@@ -199,41 +199,49 @@ def split_hashtag(text: str) -> list[str]:
 
 
 def segment_words(
-    body: str, log_probability: Callable[[str], float], max_word_length: int
+    body: str,
+    log_probability: Callable[[str], float | None],
+    max_word_length: int,
+    unknown: float = _IMPOSSIBLE,
 ) -> list[str]:
     """Find the most probable words that make up a text without spaces, each word independent of
     the others (Norvig 2009). Of equally probable segmentations the one with the longest first
     words is taken.
 
     body (str): The text, in the form in which words are known.
-    log_probability (Callable[[str], float]): The logarithm of a word's probability; -inf if there
-        is no such word.
+    log_probability (Callable[[str], Optional[float]]): The logarithm of a word's probability; None
+        or -inf if there is no such word.
     max_word_length (int): No longer words are tried, but for the whole text.
+    unknown (float): The logarithm of the whole text's probability if it is no known word.
     RETURNS (list[str]): The words: joined, they are the text. The whole text is left as it is if
         no segmentation is more probable than it, or possible at all.
     """
     if not body:
         return []
+    length = len(body)
     # For each place, the best score of what follows, and where the first of its words ends.
-    best = [(_IMPOSSIBLE, len(body))] * len(body) + [(0.0, len(body))]
+    scores, ends = [_IMPOSSIBLE] * length + [0.0], [length] * length
     # From where words lead to the end, the last place first: few places in a long name.
-    reachable = [len(body)]
-    for start in reversed(range(len(body))):
+    reachable = [length]
+    for start in reversed(range(length)):
+        best = _IMPOSSIBLE
         for end in reachable:
-            if end - start > max_word_length:
+            word_score = log_probability(body[start:end])
+            if word_score is None or end - start > max_word_length:
                 continue
-            score = log_probability(body[start:end]) + best[end][0]
-            if score > best[start][0]:
-                best[start] = (score, end)
-        if best[start][0] > _IMPOSSIBLE:
+            score = word_score + scores[end]
+            if score > best:
+                best, ends[start] = score, end
+        if best > _IMPOSSIBLE:
+            scores[start] = best
             reachable.append(start)
-    if best[0][0] <= log_probability(body):
+    whole = log_probability(body)
+    if scores[0] <= (unknown if whole is None else whole):
         return [body]
     words, start = [], 0
-    while start < len(body):
-        end = best[start][1]
-        words.append(body[start:end])
-        start = end
+    while start < length:
+        words.append(body[start : ends[start]])
+        start = ends[start]
     return words
 
 

@@ -345,6 +345,16 @@ def test_no_longer_words_are_tried_but_the_whole() -> None:
     assert segment_words("abcdef", probabilities(**known, abcdef=0.24), 3) == ["abc", "def"]
 
 
+def test_the_whole_text_may_be_an_unknown_word() -> None:
+    known = {"abc": log(0.5), "def": log(0.5)}
+    assert segment_words("abcdef", known.get, 9) == ["abc", "def"]
+    assert segment_words("abcdef", known.get, 9, log(0.24)) == ["abc", "def"]
+    assert segment_words("abcdef", known.get, 9, log(0.25)) == ["abcdef"]
+    # What is known of the whole text counts, not how likely unknown words are.
+    known["abcdef"] = log(0.24)
+    assert segment_words("abcdef", known.get, 9, log(0.9)) == ["abc", "def"]
+
+
 @given(
     st.text("ab", max_size=8),
     st.dictionaries(st.text("ab", min_size=1, max_size=4), st.floats(0.01, 0.9)),

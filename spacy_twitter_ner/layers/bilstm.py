@@ -44,6 +44,7 @@ from .recurrent import (
 
 InT: TypeAlias = Ragged
 OutT: TypeAlias = Ragged
+ReadT: TypeAlias = Callable[[slice, Floats3d], None]
 
 
 def BiLSTM(
@@ -155,26 +156,33 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     return Ragged(packing.unpack_concat(ops, hidden), X.lengths), backprop
 
 
-def predict(model: Model[InT, OutT], X: Floats2d, lengths: Ints1d) -> Floats2d:
+def predict(
+    model: Model[InT, OutT], X: Floats2d, lengths: Ints1d, *, readout: Floats2d | None = None
+) -> Floats2d:
     """Find the hidden states, without keeping what backpropagation would need.
 
     X (Floats2d): (N, nI) the rows of all sequences, one after another.
     lengths (Ints1d): (B,) the sequences' lengths.
-    RETURNS (Floats2d): (N, nO)
+    readout (Optional[Floats2d]): (nO, m) What to multiply them by, if nothing else is wanted of
+        them: it is done block by block, while they are in a cache.
+    RETURNS (Floats2d): (N, nO), or (N, m) if there is a readout.
     """
     xp = model.ops.xp
     weights = GateWeights.of(model)
 
-    def project(directions: slice, tokens: Ints2d, packed: slice, gates: Floats3d) -> None:
-        xp.matmul(X[tokens[:, packed]], weights.W[directions], out=gates)
-        gates += weights.b[directions]
+    def project(directions: slice, tokens: Ints2d) -> ReadT:
+        def read(packed: slice, gates: Floats3d) -> None:
+            xp.matmul(X[tokens[:, packed]], weights.W[directions], out=gates)
+            gates += weights.b[directions]
+
+        return read
 
     def find(direction: int, tokens: Ints1d) -> Inputs:
         table = xp.matmul(X[tokens], weights.W[direction])
         table += weights.b[direction]
         return Inputs(table, xp.arange(len(tokens)))
 
-    return _predict(model, weights, project, find, len(X), lengths)
+    return _predict(model, weights, project, find, len(X), lengths, readout)
 
 
 def input_projection(
@@ -212,6 +220,7 @@ def predict_projected(
     extra_tokens: Ints1d | None = None,
     extra: Floats3d | None = None,
     weights: GateWeights | None = None,
+    readout: Floats2d | None = None,
 ) -> Floats2d:
     """Find the hidden states of tokens whose inputs were projected before: what the model's
     predict gives for those inputs.
@@ -224,24 +233,32 @@ def predict_projected(
         that of their row and another one.
     extra (Optional[Floats3d]): (2, M, 4 * nH) the other ones.
     weights (Optional[GateWeights]): The model's weights, if they have been made ready before.
-    RETURNS (Floats2d): (N, nO)
+    readout (Optional[Floats2d]): (nO, m) As of predict.
+    RETURNS (Floats2d): (N, nO), or (N, m) if there is a readout.
     RAISES (ValueError): If only one of extra_tokens and extra is given.
     """
     xp = model.ops.xp
     if (extra_tokens is None) != (extra is None):
         raise ValueError("predict_projected: give both of extra_tokens and extra, or none")
+    added = projected[:, :0] if extra is None else extra
     place = xp.full(len(rows), -1, dtype="int64")
     if extra_tokens is not None:
         place[extra_tokens] = xp.arange(len(extra_tokens))
 
-    def project(directions: slice, tokens: Ints2d, packed: slice, gates: Floats3d) -> None:
-        orders = tokens[:, packed]
-        for direction, order, out in zip(range(2)[directions], orders, gates, strict=True):
-            take_rows(model.ops, projected[direction], rows[order], out=out)
-            if extra is not None:
-                places = place[order]
-                (found,) = xp.nonzero(places >= 0)
-                out[found] += extra[direction][places[found]]
+    def project(directions: slice, tokens: Ints2d) -> ReadT:
+        rows_of, places = rows[tokens], place[tokens]
+        with_extra = [xp.flatnonzero(each >= 0) for each in places]
+
+        def read(packed: slice, gates: Floats3d) -> None:
+            for k, direction in enumerate(range(2)[directions]):
+                take_rows(model.ops, projected[direction], rows_of[k, packed], out=gates[k])
+                ends = xp.asarray([packed.start, packed.stop])
+                first, last = xp.searchsorted(with_extra[k], ends).tolist()
+                if first < last:
+                    found = with_extra[k][first:last]
+                    gates[k, found - packed.start] += added[direction][places[k, found]]
+
+        return read
 
     def find(direction: int, tokens: Ints1d) -> Inputs:
         inputs = Inputs(projected[direction], rows[tokens])
@@ -250,51 +267,63 @@ def predict_projected(
         return replace(inputs, extra=extra[direction], extra_rows=place[tokens])
 
     weights = weights or GateWeights.of(model)
-    return _predict(model, weights, project, find, len(rows), lengths)
+    return _predict(model, weights, project, find, len(rows), lengths, readout)
 
 
 def _predict(
     model: Model[InT, OutT],
     weights: GateWeights,
-    project: Callable[[slice, Ints2d, slice, Floats3d], None],
+    project: Callable[[slice, Ints2d], ReadT],
     find: Callable[[int, Ints1d], Inputs],
     n_rows: int,
     lengths: Ints1d,
+    readout: Floats2d | None,
 ) -> Floats2d:
     """Read the sequences block by block.
 
-    project (Callable): Given some directions, the tokens of each in packed order, and a slice of
-        these, writes the inputs' part of their gates to an array.
+    project (Callable): Given some directions, and the tokens of each in packed order, makes a
+        function that writes the inputs' part of the gates of a slice of these to an array.
     find (Callable): Gives the same of one direction, for compiled loops.
     """
     xp = model.ops.xp
     nH = weights.U.shape[1]
     blocks = list(pack_for_prediction(model.ops, lengths))
-    Y = xp.empty((n_rows, 2 * nH), dtype=weights.U.dtype)
-    # Each half of a row of Y on its own, so that a direction's outputs are whole rows.
-    halves = Y.reshape(2 * n_rows, nH)
-
-    def write(output_rows: Ints2d, packed: slice, hidden: Floats3d) -> None:
-        halves[output_rows[:, packed]] = hidden
+    # Of each direction that which it reads out of its own hidden states.
+    readouts = None if readout is None else xp.ascontiguousarray(readout).reshape(2, nH, -1)
+    width = nH if readouts is None else readouts.shape[2]
+    # Each half of an output on its own, so that a direction's are whole rows.
+    halves = xp.empty((2 * n_rows, width), dtype=weights.U.dtype)
 
     def read(directions: slice) -> None:
         half = xp.arange(2)[directions, None]
+
+        def write(rows: Ints2d, packed: slice, hidden: Floats3d) -> None:
+            if readouts is not None:
+                hidden = xp.matmul(hidden, readouts[directions])
+            halves[rows[:, packed]] = hidden
+
         for block in blocks:
             tokens, U = block.orders[directions], weights.U[directions]
-            read_inputs = partial(project, directions, tokens)
             write_outputs = partial(write, 2 * tokens + half)
-            predict_steps(model.ops, block.bounds, U, read_inputs, write_outputs)
+            predict_steps(model.ops, block.bounds, U, project(directions, tokens), write_outputs)
 
     def read_compiled(directions: slice) -> None:
         for direction in range(2)[directions]:
             for block in blocks:
                 tokens, U = block.orders[direction], weights.U[direction]
-                inputs = find(direction, tokens)
-                predict_compiled(block.bounds, inputs, U, halves, 2 * tokens + direction)
+                inputs, rows = find(direction, tokens), 2 * tokens + direction
+                if readouts is None:
+                    predict_compiled(block.bounds, inputs, U, halves, rows)
+                else:
+                    hidden = xp.empty((len(tokens), nH), dtype=U.dtype)
+                    predict_compiled(block.bounds, inputs, U, hidden, xp.arange(len(tokens)))
+                    halves[rows] = xp.matmul(hidden, readouts[direction])
 
     plan = plan_directions(model, n_rows, max((block.first_step for block in blocks), default=0))
     plan.run(read_compiled if has_kernel(model.ops) else read)
-    return Y
+    if readouts is None:
+        return halves.reshape(n_rows, 2 * nH)
+    return halves[0::2] + halves[1::2]
 
 
 def _no_backprop(dY: OutT) -> InT:

@@ -100,7 +100,7 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
         backprop_cnn(dY)
         return lexemes
 
-    if not is_train:
+    if len(distinct) < len(words):
         place = {word: number for number, word in enumerate(distinct)}
         Y = Y[model.ops.asarray1i([place[word] for word in words])]
     return Y, backprop
@@ -142,10 +142,11 @@ def _with_characters(cnn: Model[Ragged, OutT], nV: int) -> Model[Ragged, OutT]:
 
 def _rows(vocabulary: Vocabulary, words: list[str]) -> Ints1d:
     """Look up the characters of all words, one after another; each distinct one once."""
-    codes = numpy.frombuffer("".join(words).encode("utf-32-le"), dtype="<u4")
-    distinct = numpy.flatnonzero(numpy.bincount(codes))
-    row_of_code = numpy.zeros(distinct.max(initial=0) + 1, dtype="int32")
-    row_of_code[distinct] = [vocabulary.row(chr(code)) for code in distinct.tolist()]
+    text = "".join(words)
+    codes = numpy.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    row_of_code = numpy.zeros(codes.max(initial=0) + 1, dtype="int32")
+    for char in set(text):
+        row_of_code[ord(char)] = vocabulary.row(char)
     return row_of_code[codes]
 
 

@@ -6,7 +6,7 @@ from thinc.api import Model
 from thinc.types import Floats2d, Floats3d, Ints1d, Ragged
 
 from ..layers.bigru import BiGRU
-from ..layers.bilstm import BiLSTM, input_projection, predict_projected
+from ..layers.bilstm import BiLSTM, input_projection, predict, predict_projected
 from ..layers.lstm import GateWeights
 
 InT = list[Floats2d]
@@ -107,18 +107,22 @@ class ProjectedEncoder:
         lengths: Sequence[int],
         tokens: Ints1d,
         last_columns: Floats2d,
+        readout: Floats2d,
     ) -> Floats2d:
-        """Predict the tokens' vectors in context.
+        """Predict the tokens' vectors in context, and what a linear layer makes of them.
 
         projected (Floats3d): (2, n, width) of project.
         rows (Ints1d): (N,) each token's row among them.
         lengths (Sequence[int]): The sequences' lengths.
         tokens (Ints1d): (k,) the tokens that have something else than zeros in the last columns.
         last_columns (Floats2d): (k, m) what they have there.
-        RETURNS (Floats2d): (N, nO) all sequences, one after another.
+        readout (Floats2d): (nO, n_outputs) the linear layer's weights, transposed.
+        RETURNS (Floats2d): (N, n_outputs) all sequences, one after another.
         """
         lowest, weights = self._lowest, self._weights
         lengths = lowest.ops.asarray1i(lengths)
+        # Nothing else reads the highest layer.
+        of_lowest, *of_others = [*(None for _ in self._others), readout]
         extra = {}
         if len(tokens):
             columns = slice(self._width - last_columns.shape[1], self._width)
@@ -126,9 +130,11 @@ class ProjectedEncoder:
             extra["extra"] = input_projection(
                 lowest, last_columns, columns=columns, bias=False, weights=weights
             )
-        Y = predict_projected(lowest, projected, rows, lengths, weights=weights, **extra)
-        for layer in self._others:
-            Y = layer.predict(Ragged(Y, lengths)).dataXd
+        Y = predict_projected(
+            lowest, projected, rows, lengths, weights=weights, readout=of_lowest, **extra
+        )
+        for layer, of_layer in zip(self._others, of_others, strict=True):
+            Y = predict(layer, Y, lengths, readout=of_layer)
         return Y
 
 

@@ -49,7 +49,13 @@ def word_shape(text: str) -> str:
     if len(text) >= LONGEST_SHAPE:
         return "LONG"
     shape = text.translate(_SHAPE_CLASSES)
-    return shape if len(text) <= LONGEST_RUN else _LONG_RUN.sub(_first_four, shape)
+    return shape if len(text) <= LONGEST_RUN else _cut_runs(shape)
+
+
+# Many lexemes share few shapes.
+@lru_cache(maxsize=2**12)
+def _cut_runs(shape: str) -> str:
+    return _LONG_RUN.sub(_first_four, shape)
 
 
 def _first_four(match: re.Match[str]) -> str:

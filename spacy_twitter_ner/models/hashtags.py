@@ -39,6 +39,7 @@ SHORT_WORD_PROBABILITY = 1e-3
 # With each letter an unknown word is so many times less probable. On words that no hashtag of the
 # training data holds, 7 to 9 do equally well; less leaves more whole, more splits names.
 BRANCHING = 8
+_LOG_BRANCHING = log(BRANCHING)
 
 
 def HashtagEmbed(width: int, *, min_freq: int = 2) -> Model[InT, OutT]:
@@ -90,7 +91,8 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
     ops = model.ops
     vocabulary, segmenter = model.attrs["vocabulary"], model.attrs["segmenter"]
-    words = [segmenter.words(text) for text in lexemes.texts]
+    # Of nearly all lexemes the first character says that they are none.
+    words = [segmenter.words(text) if text[:1] in HASH_SIGNS else () for text in lexemes.texts]
     lengths = ops.asarray1i([len(lexeme_words) for lexeme_words in words])
     rows = ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
     E = model.get_param("E")
@@ -160,7 +162,10 @@ class HashtagSegmenter:
         text (str): A lexeme's text.
         RETURNS (tuple[str, ...]): The normal forms of its words; none if it is no hashtag.
         """
-        if not text.startswith(HASH_SIGNS) or token_kind(text) != "hashtag":
+        if not text.startswith(HASH_SIGNS):
+            return ()
+        # Of letters alone it is one, which takes longer to find otherwise.
+        if not text[1:].isalpha() and token_kind(text) != "hashtag":
             return ()
         words = self._cache.get(text)
         if words is None:
@@ -193,12 +198,8 @@ class HashtagSegmenter:
     def _segment_piece(self, form: str) -> list[str]:
         if len(form) < SHORTEST_COMPOUND:
             return [form]
-        whole = self._log_unknown - len(form) * log(BRANCHING)
-
-        def log_probability(word: str) -> float:
-            return self._log_probabilities.get(word, whole if word == form else -inf)
-
-        return segment_words(form, log_probability, MAX_WORD_LENGTH)
+        whole = self._log_unknown - len(form) * _LOG_BRANCHING
+        return segment_words(form, self._log_probabilities.get, MAX_WORD_LENGTH, whole)
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps({"counts": self.counts})

@@ -40,13 +40,16 @@ def can_predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc]) -> bool:
     return any(map(len, docs)) and all(doc.vocab is vocab for doc in docs)
 
 
-def predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc], cache: LexemeCache) -> Floats2d:
-    """Predict the vectors of the tokens of a batch.
+def predict_by_lexeme(
+    tok2vec: Tok2Vec, docs: Sequence[Doc], cache: LexemeCache, readout: Floats2d
+) -> Floats2d:
+    """Predict the vectors of the tokens of a batch, and what a linear layer makes of them.
 
     tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors.
     docs (Sequence[Doc]): The batch.
     cache (LexemeCache): What is known of lexemes already.
-    RETURNS (Floats2d): (N, nO) the vectors, all docs one after another.
+    readout (Floats2d): (nO, n_outputs) the linear layer's weights, transposed.
+    RETURNS (Floats2d): (N, n_outputs) of all docs, one after another.
     """
     embed, encode = tok2vec.layers
     vocab, lengths = docs[0].vocab, [len(doc) for doc in docs]
@@ -56,7 +59,7 @@ def predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc], cache: LexemeCache)
     looked_up = cache.look_up(hashes, state, prepare, new.compute, new.stand_ins)
     with looked_up as (encoder, known, rows):
         tokens, by_phrase = embed.attrs["embed_phrases"](embed, docs, known.words[rows], lengths)
-        return encoder.encode(known.projected, rows, lengths, tokens, by_phrase)
+        return encoder.encode(known.projected, rows, lengths, tokens, by_phrase, readout)
 
 
 class _NewLexemes:
@@ -69,7 +72,7 @@ class _NewLexemes:
     def __init__(self, embed: Model[list[Doc], list[Floats2d]], vocab: Vocab) -> None:
         self._embed = embed
         self._vocab = vocab
-        # By hash; of a stand-in, the text of one of those that it stands for.
+        # By hash, those that were asked for; of a stand-in, the text of one that it stands for.
         self._texts: dict[int, str] = {}
 
     def stand_ins(self, hashes: Hashes1d) -> Hashes1d:
@@ -93,6 +96,7 @@ class _NewLexemes:
         return KnownLexemes(encoder.project(vectors), words)
 
     def _lexemes(self, hashes: Hashes1d) -> Lexemes:
-        known, strings = self._texts, self._vocab.strings
-        texts = [known.get(orth) or strings[orth] for orth in hashes.tolist()]
-        return Lexemes.of_texts(texts, [self._vocab] * len(texts))
+        texts, strings = self._texts, self._vocab.strings
+        orths = hashes.tolist()
+        texts.update((orth, strings[orth]) for orth in orths if orth not in texts)
+        return Lexemes.of_texts([texts[orth] for orth in orths], [self._vocab] * len(orths))

@@ -93,20 +93,16 @@ def forward(model: Model, docs: InT, is_train: bool) -> tuple[Any, Callable]:
     tok2vec, emit, *crf_layers = model.layers
     if is_train or not can_predict_by_lexeme(tok2vec, docs):
         return forward_chain(model, docs, is_train)
-    vectors = predict_by_lexeme(tok2vec, docs, model.attrs["lexeme_cache"])
-    emissions = _dense(emit.layers[0].layers[-1], vectors)
+    output_layer = emit.layers[0].layers[-1]
+    readout = output_layer.get_param("W").T
+    emissions = predict_by_lexeme(tok2vec, docs, model.attrs["lexeme_cache"], readout)
+    emissions += output_layer.get_param("b")
+    if output_layer.name == "softmax":
+        emissions = output_layer.ops.softmax(emissions, inplace=True)
     lengths = [len(doc) for doc in docs]
     if crf_layers:
         return crf.score_sequences(crf_layers[0], emissions, lengths), _no_backprop
     return numpy.split(emissions, numpy.cumsum(lengths)[:-1]), _no_backprop
-
-
-def _dense(layer: Model[Floats2d, Floats2d], X: Floats2d) -> Floats2d:
-    """What the output layer predicts. Thinc's product takes several times as long for outputs as
-    few as tags are."""
-    Y = X @ layer.get_param("W").T
-    Y += layer.get_param("b")
-    return layer.ops.softmax(Y, inplace=True) if layer.name == "softmax" else Y
 
 
 def _no_backprop(d_scores: Any) -> InT:

@@ -13,7 +13,7 @@ from thinc.api import Model
 from thinc.types import Ragged
 
 from spacy_twitter_ner.layers import lstm, packing, recurrent
-from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict_projected
+from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict, predict_projected
 from spacy_twitter_ner.layers.lstm import GateWeights
 from spacy_twitter_ner.layers.recurrent import Plan, plan_directions, set_threads
 
@@ -73,6 +73,24 @@ def test_predict_tweets_in_several_blocks() -> None:
     lengths = tweet_lengths(3 * packing.BLOCK_SEQUENCES // 2)
     model, X = make_model(), make_batch(lengths, 4, dtype="float32")
     assert model.predict(X).dataXd == pytest.approx(train_forward(model, X), abs=1e-5)
+
+
+@any_batch
+@both_dtypes
+@pytest.mark.parametrize("n_at_a_time", [4, lstm.GROUP_ROWS])
+def test_readout(
+    lengths: list[int], dtype: str, n_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lstm, "GROUP_ROWS", n_at_a_time)
+    model, X = make_model(dtype), make_batch(lengths, 4, dtype=dtype)
+    readout = numpy.random.RandomState(7).normal(size=(5, model.get_dim("nO"))).astype(dtype).T
+    expected = pytest.approx(train_forward(model, X) @ readout, abs=TOLERANCE[dtype])
+    Y = predict(model, X.dataXd, X.lengths, readout=readout)
+    assert Y.shape == (sum(lengths), 5)
+    assert expected == Y
+    rows = numpy.arange(sum(lengths))
+    projected = input_projection(model, X.dataXd)
+    assert expected == predict_projected(model, projected, rows, X.lengths, readout=readout)
 
 
 def test_predict_does_not_change_its_input() -> None:

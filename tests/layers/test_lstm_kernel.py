@@ -9,7 +9,7 @@ from thinc.api import Model
 from thinc.types import Ragged
 
 from spacy_twitter_ner.layers import lstm
-from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict_projected
+from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict, predict_projected
 
 from .gradients import make_batch, randomise
 
@@ -71,6 +71,16 @@ def test_predict_projected(lengths: list[int], dtype: str, data: st.DataObject) 
         return [predict_projected(model, projected, rows, lengths1d, **settings)]
 
     compiled, expected = both_ways(compute)
+    assert_close(compiled, expected, TOLERANCE[dtype])
+
+
+@given(any_lengths, any_dtype)
+def test_readout(lengths: list[int], dtype: str) -> None:
+    model, X = make_model(dtype), make_batch(lengths, WIDTH, dtype=dtype)
+    readout = make_batch([model.get_dim("nO")], 3, dtype=dtype).dataXd
+    compiled, expected = both_ways(
+        lambda: [predict(model, X.dataXd, X.lengths, readout=readout)],
+    )
     assert_close(compiled, expected, TOLERANCE[dtype])
 
 

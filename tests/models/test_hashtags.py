@@ -3,6 +3,8 @@ from typing import Any
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
 from thinc.api import SGD, Model
@@ -11,6 +13,7 @@ from spacy_twitter_ner.models import hashtags
 from spacy_twitter_ner.models.embed import TweetEmbed
 from spacy_twitter_ner.models.features import distinct_lexemes
 from spacy_twitter_ner.models.hashtags import HashtagEmbed, HashtagSegmenter, fit_vocabulary
+from spacy_twitter_ner.normalization import token_kind
 
 from ..layers.gradients import gradient_errors, randomise
 from .docs import lexemes, make_docs
@@ -315,3 +318,9 @@ def test_remembers_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         segmenter.words("#new")
     assert n_calls == {"#new": 1}
+
+
+@given(st.text(st.characters(categories=["L"]), min_size=1))
+def test_a_sign_and_letters_are_a_hashtag(letters: str) -> None:
+    """What the segmenter takes for granted."""
+    assert token_kind(f"#{letters}") == token_kind(f"＃{letters}") == "hashtag"
