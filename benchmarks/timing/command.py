@@ -9,7 +9,7 @@ import typer
 from wasabi import msg
 
 from .machine import describe_machine, import_torch, limit_threads, machine_line
-from .tables import Table, print_table, to_markdown, write_block
+from .tables import Table, print_table, split_at_block, to_markdown, write_block
 from .texts import BenchmarkError, default_corpus, read_texts
 from .workload import FULL, QUICK, Workload
 
@@ -71,7 +71,14 @@ def run_sections(
     """
     chosen = choose_sections(options.only, list(sections))
     changes = {key: n for key, n in {"repeats": options.repeats, **effort}.items() if n is not None}
+    blocks = {section: block_name(name, section, options.threads) for section in chosen}
+    pages = {section: _pages(root, sections[section]) for section in chosen}
     try:
+        if options.write_docs:
+            # Rather than when all is measured.
+            for section in chosen:
+                for page in pages[section]:
+                    split_at_block(page, blocks[section])
         work = make_workload(root, options, changes)
         with limit_threads(options.threads):
             machine = describe_machine()
@@ -84,14 +91,19 @@ def run_sections(
                 for table in tables:
                     print_table(table)
                 if options.write_docs:
-                    block, line = block_name(name, section, options.threads), machine_line(machine)
-                    write_block(root / DOCS, block, join_paragraphs(f"{line}.", *tables))
-                    if page := sections[section].page:
-                        write_block(root / page, block, join_paragraphs(f"{line}.", tables[-1]))
+                    line = f"{machine_line(machine)}."
+                    texts = (join_paragraphs(line, *tables), join_paragraphs(line, tables[-1]))
+                    for page, text in zip(pages[section], texts, strict=False):
+                        write_block(page, blocks[section], text)
     except (BenchmarkError, ImportError) as error:
         msg.fail(str(error), exits=1)
     if options.json_path is not None:
         options.json_path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+
+
+def _pages(root: Path, section: Section) -> list[Path]:
+    """RETURNS (list[Path]): Where a section's tables stand, and where the last of them does."""
+    return [root / page for page in (DOCS, section.page) if page is not None]
 
 
 def block_name(name: str, section: str, threads: int) -> str:

@@ -66,13 +66,25 @@ def write_block(path: Path, name: str, text: str) -> None:
     text (str): Markdown.
     RAISES (BenchmarkError): If the file does not have the two markers, one after the other.
     """
+    before, after = split_at_block(path, name)
+    path.write_text(f"{before}\n{text}\n{after}", encoding="utf8")
+
+
+def split_at_block(path: Path, name: str) -> tuple[str, str]:
+    """Find where a block belongs.
+
+    path (Path): A Markdown file.
+    name (str): The name in the markers.
+    RETURNS (tuple[str, str]): What stands before and after the block, the markers included.
+    RAISES (BenchmarkError): If the file does not have the two markers, one after the other.
+    """
     begin, end = (f"<!-- {name}:{edge} -->" for edge in ("begin", "end"))
     content = path.read_text(encoding="utf8") if path.exists() else ""
     before, found, rest = content.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
         raise BenchmarkError(f"{path}: the table needs the lines {begin} and, after it, {end}")
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf8")
+    return before + begin, end + after
 
 
 def thousands(value: float) -> str:

@@ -127,6 +127,18 @@ def test_cli_says_what_is_wrong(root: Path) -> None:
     assert "--vars.corpus mine" in result.output
 
 
+def test_docs_without_a_place_for_the_table_are_found_before_anything_is_measured(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(work: Any) -> dict[str, Any]:
+        pytest.fail("measured")
+
+    monkeypatch.setattr(speed, "SECTIONS", {"new": command.Section(measure, lambda figures: [])})
+    result = run_command(speed.speed_cli, "--quick", "--write-docs", "--threads", "2")
+    assert result.exit_code == 1
+    assert "speed:new:2-threads:begin" in result.output
+
+
 def test_sections_keep_their_order() -> None:
     names = ["bound", "layer", "growth"]
     assert choose_sections("growth, bound", names) == ["bound", "growth"]
