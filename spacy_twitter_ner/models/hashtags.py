@@ -91,8 +91,7 @@ def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
     ops = model.ops
     vocabulary, segmenter = model.attrs["vocabulary"], model.attrs["segmenter"]
-    # Of nearly all lexemes the first character says that they are none.
-    words = [segmenter.words(text) if text[:1] in HASH_SIGNS else () for text in lexemes.texts]
+    words = [segmenter.words(text) for text in lexemes.texts]
     lengths = ops.asarray1i([len(lexeme_words) for lexeme_words in words])
     rows = ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
     E = model.get_param("E")
