@@ -55,7 +55,7 @@ def read(model: Path, corpus: Path, n_tokens: int, window_length: int) -> Readin
     seconds = time.perf_counter() - start
     peak = UNIT * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     entities = [(ent.start, ent.end, ent.label_) for ent in doc.ents]
-    cuts = [window.keep_end for window in find_windows(doc, window_length)][:-1]
+    cuts = [window.keep_end for window in find_windows(len(doc), window_length)][:-1]
     return Reading(seconds, peak, entities, cuts)
 
 

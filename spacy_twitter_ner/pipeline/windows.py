@@ -5,10 +5,12 @@ taken from the window in which it has at least CONTEXT tokens on both sides, as 
 The scores are put together before they are decoded, so that no entity is cut by a window's end.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy
+from spacy.attrs import ORTH, SPACY
 from spacy.tokens import Doc
 
 from ..layers.heads import Head
@@ -19,9 +21,8 @@ MAX_TOKENS = 2**15
 
 
 class Window(NamedTuple):
-    """A piece of a doc, and the tokens of which its scores are kept."""
+    """Where a piece of a doc begins and ends, and the tokens of which its scores are kept."""
 
-    doc: Doc
     start: int
     end: int
     keep_start: int
@@ -54,64 +55,65 @@ def score_docs(
         return predict(docs)
     parts, rows = [], []
     n_scored = 0
-    for group in _groups(window for doc in docs for window in find_windows(doc, window_length)):
-        parts.append(predict([_cut(window) for window in group]))
-        for window in group:
+    for group in _groups(piece for doc in docs for piece in _cut(doc, window_length)):
+        parts.append(predict([piece for _, piece in group]))
+        for window, _ in group:
             kept = numpy.arange(window.keep_start, window.keep_end) - window.start
             rows.append(n_scored + kept)
             n_scored += window.end - window.start
     return head.join(parts, numpy.concatenate(rows), lengths)
 
 
-def find_windows(doc: Doc, length: int) -> Iterator[Window]:
-    """Find the windows in which a doc is read.
+def find_windows(n_tokens: int, length: int) -> Iterator[Window]:
+    """Find the windows in which a doc is read: as few as there can be, none more than a token
+    longer than another, so that a layer has no more to read than it must, in steps of like size.
 
-    doc (Doc): The doc.
-    length (int): The windows' length; 0 for a window as long as the doc.
+    n_tokens (int): How many tokens the doc has.
+    length (int): How many a window has at most; 0 for a window as long as the doc.
     YIELDS (Window): The windows, from left to right; none of a doc without tokens.
     """
-    n_tokens = len(doc)
-    if n_tokens and (length == 0 or n_tokens <= length):
-        yield Window(doc, 0, n_tokens, 0, n_tokens)
+    overlap = 2 * CONTEXT
+    if n_tokens == 0:
         return
-    keep_start = 0
-    while keep_start < n_tokens:
-        # The last one ends with the doc and is as long as the others.
-        start = max(min(keep_start - CONTEXT, n_tokens - length), 0)
-        end = start + length
-        keep_end = n_tokens if end == n_tokens else end - CONTEXT
-        yield Window(doc, start, end, keep_start, keep_end)
-        keep_start = keep_end
+    is_whole = length == 0 or n_tokens <= length
+    n_windows = 1 if is_whole else math.ceil((n_tokens - overlap) / (length - overlap))
+    size, n_larger = divmod(n_tokens + (n_windows - 1) * overlap, n_windows)
+    start = 0
+    for number in range(n_windows):
+        end = start + size + (number < n_larger)
+        keep_start = start + CONTEXT if start else 0
+        keep_end = end if end == n_tokens else end - CONTEXT
+        yield Window(start, end, keep_start, keep_end)
+        start = end - overlap
 
 
-def _groups(windows: Iterator[Window]) -> Iterator[list[Window]]:
-    """Gather windows, as many as are scored at once."""
-    group: list[Window] = []
+def _groups(pieces: Iterator[tuple[Window, Doc]]) -> Iterator[list[tuple[Window, Doc]]]:
+    """Gather pieces, as many as are scored at once."""
+    group: list[tuple[Window, Doc]] = []
     n_tokens = 0
-    for window in windows:
-        size = window.end - window.start
-        if group and n_tokens + size > MAX_TOKENS:
+    for window, piece in pieces:
+        if group and n_tokens + len(piece) > MAX_TOKENS:
             yield group
             group, n_tokens = [], 0
-        group.append(window)
-        n_tokens += size
+        group.append((window, piece))
+        n_tokens += len(piece)
     if group:
         yield group
 
 
-def _cut(window: Window) -> Doc:
-    doc, start, end = window.doc, window.start, window.end
-    if end - start == len(doc):
-        return doc
-    tokens = doc[start:end]
-    # Not Span.as_doc, which copies annotation that a model has no need of, and that may not be
-    # valid in a piece.
-    piece = Doc(
-        doc.vocab,
-        words=[token.text for token in tokens],
-        spaces=[bool(token.whitespace_) for token in tokens],
-    )
-    # What a shared tok2vec has found, for models that listen to it.
-    if len(doc.tensor) == len(doc):
-        piece.tensor = doc.tensor[start:end]
-    return piece
+def _cut(doc: Doc, length: int) -> Iterator[tuple[Window, Doc]]:
+    """Cut a doc into the pieces that its windows show."""
+    if length == 0 or len(doc) <= length:
+        yield from ((window, doc) for window in find_windows(len(doc), length))
+        return
+    # A span would read its attributes token by token.
+    words, spaces = doc.to_array([ORTH, SPACY]).T
+    for window in find_windows(len(doc), length):
+        tokens = slice(window.start, window.end)
+        # Not Span.as_doc, which copies annotation that a model has no need of, and that may not be
+        # valid in a piece. By their hashes words are found several times as fast as by their texts.
+        piece = Doc(doc.vocab, words=words[tokens].tolist(), spaces=spaces[tokens].tolist())
+        # What a shared tok2vec has found, for models that listen to it.
+        if len(doc.tensor) == len(doc):
+            piece.tensor = doc.tensor[tokens]
+        yield window, piece
