@@ -81,7 +81,7 @@ def test_a_service_that_does_nothing_answers():
 def test_tables():
     load = Load([0.001 * i for i in range(1, 101)], 2.0, 100, 0)
     slow = Load([0.001 * i for i in range(1, 101)], 4.0, 100, 1)
-    rounds = [Measured(1, 16, one, 200.0) for one in (load, load, slow)]
+    rounds = [Measured(1, 16, one, 200.0, 100.0) for one in (load, load, slow)]
     (row,) = load_table([rounds]).rows
-    assert row == ("1", "16", "50", "200", "25%", "51.0", "96.0", "100.0", "1")
+    assert row == ("1", "16", "50", "200", "25%", "100", "50%", "51.0", "96.0", "100.0", "1")
     assert memory_table([(1000, 123.44)]).rows == [("1,000", "123.4")]
