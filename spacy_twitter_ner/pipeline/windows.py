@@ -103,12 +103,13 @@ def _groups(pieces: Iterator[tuple[Window, Doc]]) -> Iterator[list[tuple[Window,
 
 def _cut(doc: Doc, length: int) -> Iterator[tuple[Window, Doc]]:
     """Cut a doc into the pieces that its windows show."""
-    if length == 0 or len(doc) <= length:
-        yield from ((window, doc) for window in find_windows(len(doc), length))
+    windows = list(find_windows(len(doc), length))
+    if len(windows) <= 1:
+        yield from ((window, doc) for window in windows)
         return
     # A span would read its attributes token by token.
     words, spaces = doc.to_array([ORTH, SPACY]).T
-    for window in find_windows(len(doc), length):
+    for window in windows:
         tokens = slice(window.start, window.end)
         # Not Span.as_doc, which copies annotation that a model has no need of, and that may not be
         # valid in a piece. By their hashes words are found several times as fast as by their texts.

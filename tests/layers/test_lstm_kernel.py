@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from thinc.api import Model
 from thinc.types import Ragged
 
-from spacy_twitter_ner.layers import lstm
+from spacy_twitter_ner.layers import bilstm, lstm
 from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict, predict_projected
+from spacy_twitter_ner.layers.recurrent import recurrent_dropout_mask
 
 from .gradients import make_batch, randomise
 
@@ -88,8 +89,10 @@ def test_readout(lengths: list[int], dtype: str) -> None:
 def test_train(lengths: list[int], dtype: str, recurrent_dropout: float) -> None:
     model = make_model(dtype, recurrent_dropout=recurrent_dropout)
     X = make_batch(lengths, WIDTH, dtype=dtype)
-    if dtype == "float64" and recurrent_dropout:
-        return  # Thinc draws masks of float32 only
+
+    def draw_mask(*args) -> numpy.ndarray | None:
+        mask = recurrent_dropout_mask(*args)  # Thinc draws them of float32 only
+        return None if mask is None else mask.astype(dtype)
 
     def compute() -> list[numpy.ndarray]:
         numpy.random.seed(0)
@@ -99,10 +102,13 @@ def test_train(lengths: list[int], dtype: str, recurrent_dropout: float) -> None
         dX = backprop(Ragged(Y.dataXd**2, Y.lengths))
         return [Y.dataXd, dX.dataXd, *(model.get_grad(name).copy() for name in model.param_names)]
 
-    compiled, expected = both_ways(compute)
-    # Rounding of a step is carried through all steps before it: 2.2e-5 of the largest value were
-    # seen of float32. A wrong term would show in float64 as well.
-    assert_close(compiled, expected, 30 * TOLERANCE[dtype])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bilstm, "recurrent_dropout_mask", draw_mask)
+        compiled, expected = both_ways(compute)
+    # What recurrent dropout leaves is twice as large, and so is its rounding at each step: either
+    # way then differs from float64 as much as from the other.
+    is_amplified = dtype == "float32" and recurrent_dropout
+    assert_close(compiled, expected, (30 if is_amplified else 10) * TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
