@@ -4,7 +4,7 @@ from typing import Any
 
 from .clock import Timings, take_turns
 from .rates import FORWARD, FORWARD_BACKWARD
-from .recurrent import OURS, OURS_NUMPY, THINC, TORCH, make_layers
+from .recurrent import OURS, OURS_NUMPY, OURS_SORTED, PADDED, THINC, TORCH, make_layers
 from .tables import Table, cpu_note, with_share
 from .texts import draw_lengths
 from .workload import Workload
@@ -51,24 +51,33 @@ def summarise(timings: Timings, nH: int, n_products: int) -> dict[str, Any]:
             name: timings.share_of_bound(name, nH, n_products) for name in timings.seconds
         },
         "ratio_to_torch": timings.ratio(OURS, torch) if torch in TORCH else None,
+        "ratio_of_sorted": timings.ratio(OURS_SORTED, PADDED) if torch in TORCH else None,
         "ratio_to_thinc": timings.ratio(OURS, THINC) if THINC in timings.seconds else None,
     }
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
     """RETURNS (list[Table]): One table, a row for each mode and batch size."""
-    names = (OURS, OURS_NUMPY, THINC, *TORCH)
+    names = (OURS, OURS_NUMPY, OURS_SORTED, THINC, *TORCH)
     return [
         Table(
             f"Layer, {figures['width']} wide, {figures['width']} hidden units a direction: words/s "
             "(share of the bound)",
-            ("", "tweets a batch", *names, "ours × the better PyTorch", "ours × Thinc"),
+            (
+                "",
+                "tweets a batch",
+                *names,
+                "ours × the better PyTorch",
+                "both sorted: ours × PyTorch",
+                "ours × Thinc",
+            ),
             [
                 (
                     row["mode"],
                     str(row["batch_size"]),
                     *(speed_cell(row, name) for name in names),
                     ratio_cell(row["ratio_to_torch"]),
+                    ratio_cell(row["ratio_of_sorted"]),
                     ratio_cell(row["ratio_to_thinc"]),
                 )
                 for row in figures["rows"]

@@ -4,7 +4,8 @@ The input is made ready beforehand and not timed: rows one after another for our
 time-major for Thinc and PyTorch. PyTorch has two ways. Packed, it is given a padded batch, packs
 it, runs and unpacks. Padded and sorted, all tweets are sorted by length before they are cut into
 batches, so that there is little padding, and run without regard to it: the fastest way, but the
-direction from the right then begins with padding, and its result is another.
+direction from the right then begins with padding, and its result is another. Ours is given the
+sorted batches, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from .machine import limit_threads
 from .texts import offsets
 
 OURS, THINC = "ours", "Thinc `LSTM.v1`"
-OURS_NUMPY = "ours without compiled loops"
+OURS_NUMPY, OURS_SORTED = "ours without compiled loops", "ours, sorted"
 PACKED, PADDED = "PyTorch, packed", "PyTorch, padded and sorted"
 TORCH = (PACKED, PADDED)
 
@@ -75,14 +76,16 @@ def make_layers(
     RETURNS (dict[str, Callable]): By name, what runs a layer on all batches.
     """
     batches = make_batches(lengths, batch_size, nI)
-    ours = make_ours(batches, nI, nH, is_train=is_train, threads=threads)
-    layers = {OURS: ours}
+    in_order = make_batches(sorted(lengths), batch_size, nI)
+    ours, ours_sorted = (
+        make_ours(each, nI, nH, is_train=is_train, threads=threads) for each in (batches, in_order)
+    )
+    layers = {OURS: ours, OURS_SORTED: ours_sorted}
     if lstm.kernel is not None:
         layers[OURS_NUMPY] = without_kernel(ours)
     if not is_train:
         layers[THINC] = make_thinc(batches, nI, nH)
     if torch is not None:
-        in_order = make_batches(sorted(lengths), batch_size, nI)
         layers[PACKED] = make_torch(torch, batches, nI, nH, packed=True, is_train=is_train)
         layers[PADDED] = make_torch(torch, in_order, nI, nH, packed=False, is_train=is_train)
     return layers
@@ -103,8 +106,7 @@ def make_ours(
 
     def train() -> None:
         for X, dY in zip(inputs, gradients, strict=True):
-            # The layer may write over the gradient it is given.
-            model.begin_update(X)[1](Ragged(dY.dataXd.copy(), dY.lengths))
+            model.begin_update(X)[1](dY)
 
     run = train if is_train else _predict_all(model, inputs)
     return run if threads == 1 else _with_products_in_one_thread(run)

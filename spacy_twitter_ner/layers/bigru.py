@@ -14,6 +14,7 @@ from typing import TypeAlias
 from thinc.api import Model, Ops, get_width
 from thinc.types import Floats2d, Floats3d, Ragged
 
+from .memory import keep_freed_memory
 from .packing import Packing, pack_sequences
 from .recurrent import (
     drop_inputs,
@@ -80,6 +81,8 @@ def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable]:
+    if is_train:
+        keep_freed_memory()
     ops = model.ops
     W, U = model.get_param("W"), model.get_param("U")
     packing = pack_sequences(ops, X.lengths)

@@ -30,6 +30,7 @@ from .lstm import (
     predict_steps,
     run_steps,
 )
+from .memory import keep_freed_memory
 from .packing import pack_for_prediction, pack_sequences, take_rows
 from .recurrent import (
     drop_inputs,
@@ -107,6 +108,7 @@ def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable]:
     if not is_train:
         return Ragged(predict(model, X.dataXd, X.lengths), X.lengths), _no_backprop
+    keep_freed_memory()
     ops = model.ops
     W, U = model.get_param("W"), model.get_param("U")
     weights = GateWeights.of(model)
@@ -313,10 +315,12 @@ def _predict(
                 tokens, U = block.orders[direction], weights.U[direction]
                 inputs, rows = find(direction, tokens), 2 * tokens + direction
                 if readouts is None:
-                    predict_compiled(block.bounds, inputs, U, halves, rows)
+                    predict_compiled(model.ops, block.bounds, inputs, U, halves, rows)
                 else:
                     hidden = xp.empty((len(tokens), nH), dtype=U.dtype)
-                    predict_compiled(block.bounds, inputs, U, hidden, xp.arange(len(tokens)))
+                    predict_compiled(
+                        model.ops, block.bounds, inputs, U, hidden, xp.arange(len(tokens))
+                    )
                     halves[rows] = xp.matmul(hidden, readouts[direction])
 
     plan = plan_directions(model, n_rows, max((block.first_step for block in blocks), default=0))

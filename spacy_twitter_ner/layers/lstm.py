@@ -20,6 +20,7 @@ from thinc.api import Model, Ops
 from thinc.types import Floats2d, Floats3d, Ints1d
 
 from .packing import Bounds, group_steps
+from .products import StepProduct
 
 kernel: Any = None
 with suppress(ImportError):
@@ -97,7 +98,7 @@ def run_steps(
     RETURNS (Steps): The results.
     """
     if has_kernel(ops):
-        return _run_compiled(bounds, gates, U, mask)
+        return _run_compiled(ops, bounds, gates, U, mask)
     xp = ops.xp
     n_directions, n_rows, width = gates.shape
     nH = width // N_GATES
@@ -106,6 +107,7 @@ def run_steps(
     )
     n_first = bounds[0][1] if bounds else 0
     from_hidden = xp.empty((n_directions, n_first, width), dtype=gates.dtype)
+    multiply = StepProduct(ops, U)
     before = 0
     for start, end in bounds:
         size = end - start
@@ -114,7 +116,7 @@ def run_steps(
             state = hidden[:, before : before + size]
             if mask is not None:
                 state = state * mask[:, before : before + size]
-            step += xp.matmul(state, U, out=from_hidden[:, :size])
+            step += multiply(state, from_hidden[:, :size])
         xp.tanh(step, out=step)
         sigmoids = step[..., : N_SIGMOIDS * nH]
         sigmoids *= 0.5
@@ -132,7 +134,9 @@ def run_steps(
     return Steps(gates, hidden, cells, squashed)
 
 
-def _run_compiled(bounds: Bounds, gates: Floats3d, U: Floats3d, mask: Floats3d | None) -> Steps:
+def _run_compiled(
+    ops: Ops, bounds: Bounds, gates: Floats3d, U: Floats3d, mask: Floats3d | None
+) -> Steps:
     n_directions, n_rows, width = gates.shape
     nH = width // N_GATES
     hidden, cells, squashed = (
@@ -142,6 +146,7 @@ def _run_compiled(bounds: Bounds, gates: Floats3d, U: Floats3d, mask: Floats3d |
     step = kernel.train_step[_number_type(gates)]
     for direction in range(n_directions):
         rows, *kept = (each[direction] for each in (gates, cells, squashed, hidden))
+        multiply = StepProduct(ops, U[direction])
         before = 0
         for start, end in bounds:
             size = end - start
@@ -149,7 +154,7 @@ def _run_compiled(bounds: Bounds, gates: Floats3d, U: Floats3d, mask: Floats3d |
                 state = hidden[direction, before : before + size]
                 if mask is not None:
                     state = state * mask[direction, before : before + size]
-                numpy.matmul(state, U[direction], out=from_hidden[:size])
+                multiply(state, from_hidden[:size])
             step(start, end, before, rows, from_hidden, *kept)
             before = start
     return Steps(gates, hidden, cells, squashed)
@@ -202,6 +207,7 @@ def predict_steps(
     # For whole rows: NumPy takes twice as long to add a number to a part of each.
     one = xp.ones((n_first, width), dtype=U.dtype)
     one[:, N_SIGMOIDS * nH :] = 0.0
+    multiply = StepProduct(ops, U)
     state = hidden
     for group in groups:
         first, last = group[0][0], group[-1][1]
@@ -212,7 +218,7 @@ def predict_steps(
             here = slice(start - first, end - first)
             step, cell, tanh_cell = gates[:, here], cells[:, :size], squashed[:, :size]
             if start:
-                step += xp.matmul(state[:, :size], U, out=from_hidden[:, :size])
+                step += multiply(state[:, :size], from_hidden[:, :size])
             xp.tanh(step, out=step)
             # Twice the sigmoids: what is made of them has fewer numbers to halve.
             step += one[:size]
@@ -230,11 +236,17 @@ def predict_steps(
 
 
 def predict_compiled(
-    bounds: Bounds, inputs: Inputs, U: Floats2d, outputs: Floats2d, output_rows: Ints1d
+    ops: Ops,
+    bounds: Bounds,
+    inputs: Inputs,
+    U: Floats2d,
+    outputs: Floats2d,
+    output_rows: Ints1d,
 ) -> None:
     """Visit the steps of one direction with the compiled loop. Nothing is kept but the hidden
     states: what a step needs stays in a cache.
 
+    ops (Ops): The arrays' backend.
     bounds (list[tuple[int, int]]): Where each step begins and ends.
     inputs (Inputs): The inputs' part of the gates.
     U (Floats2d): (nH, 4 * nH) recurrent weights, as in GateWeights.
@@ -246,11 +258,12 @@ def predict_compiled(
     gates = numpy.empty((n_first, width), dtype=U.dtype)
     cells, hidden = (numpy.empty((n_first, nH), dtype=U.dtype) for _ in range(2))
     step = kernel.predict_step[_number_type(U)]
+    multiply = StepProduct(ops, U)
     read = (inputs.table, inputs.rows, inputs.extra, inputs.extra_rows)
     for start, end in bounds:
         size = end - start
         if start:
-            numpy.matmul(hidden[:size], U, out=gates[:size])
+            multiply(hidden[:size], gates[:size])
         step(start, end, gates, *read, cells, hidden, outputs, output_rows)
 
 
@@ -270,12 +283,14 @@ def backprop_steps(
     RETURNS (Floats3d): (D, N, 4 * nH) the gradient of the gates before their nonlinearity.
     """
     if has_kernel(ops):
-        return _backprop_compiled(bounds, d_hidden, steps, U, mask)
+        return _backprop_compiled(ops, bounds, d_hidden, steps, U, mask)
     xp = ops.xp
     n_directions, _, nH = d_hidden.shape
     d_gates = xp.empty_like(steps.gates)
     d_cells = xp.empty((n_directions, bounds[0][1] if bounds else 0, nH), dtype=d_hidden.dtype)
     d_hidden_later = d_cell_later = d_cells[:, :0]
+    d_states = xp.empty_like(d_cells)
+    multiply = StepProduct(ops, U)
     befores = [0, *(start for start, _ in bounds)]
     for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
         size, size_later = end - start, d_cell_later.shape[1]
@@ -302,14 +317,19 @@ def backprop_steps(
             d_gate *= dc
         if start:
             d_cell_later = dc * f
-            d_hidden_later = xp.matmul(d_step, U)
+            d_hidden_later = multiply(d_step, d_states[:, :size])
             if mask is not None:
                 d_hidden_later *= mask[:, before : before + size]
     return d_gates
 
 
 def _backprop_compiled(
-    bounds: Bounds, d_hidden: Floats3d, steps: Steps, U: Floats3d, mask: Floats3d | None
+    ops: Ops,
+    bounds: Bounds,
+    d_hidden: Floats3d,
+    steps: Steps,
+    U: Floats3d,
+    mask: Floats3d | None,
 ) -> Floats3d:
     n_directions, _, nH = d_hidden.shape
     d_gates = numpy.empty_like(steps.gates)
@@ -320,13 +340,14 @@ def _backprop_compiled(
     for direction in range(n_directions):
         kept = [each[direction] for each in (steps.gates, steps.cells, steps.squashed, d_hidden)]
         d_rows = d_gates[direction]
+        multiply = StepProduct(ops, U[direction])
         n_later = 0
         for before, (start, end) in reversed(list(zip(befores, bounds, strict=False))):
             step(start, end, before, n_later, *kept, d_later, d_cells, d_rows)
             n_later = end - start
             if start:
                 d_state = d_later[:n_later]
-                numpy.matmul(d_rows[start:end], U[direction], out=d_state)
+                multiply(d_rows[start:end], d_state)
                 if mask is not None:
                     d_state *= mask[direction, before : before + n_later]
     return d_gates

@@ -8,7 +8,7 @@ from spacy_twitter_ner.layers.bilstm import BiLSTM
 from .gradients import make_batch, randomise
 from .torch_oracle import compare
 
-pytestmark = pytest.mark.usefixtures("each_kernel")
+pytestmark = pytest.mark.usefixtures("each_kernel", "each_product")
 
 
 def test_forget_gate_is_open_at_first() -> None:

@@ -19,7 +19,7 @@ from spacy_twitter_ner.layers.recurrent import Plan, plan_directions, set_thread
 
 from .gradients import make_batch, randomise
 
-pytestmark = pytest.mark.usefixtures("each_kernel")
+pytestmark = pytest.mark.usefixtures("each_kernel", "each_product")
 
 BATCHES = [[], [0], [0, 0], [1], [1, 1, 0, 1], [3, 1, 5, 0, 2], [40, *range(12), 33, 1, 1, 7]]
 any_batch = pytest.mark.parametrize("lengths", BATCHES, ids=str)

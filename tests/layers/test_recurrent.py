@@ -13,7 +13,7 @@ from spacy_twitter_ner.layers.bilstm import BiLSTM
 
 from .gradients import OPS, gradient_errors, make_batch, randomise
 
-pytestmark = pytest.mark.usefixtures("each_kernel")
+pytestmark = pytest.mark.usefixtures("each_kernel", "each_product")
 
 MIXED = [3, 1, 5, 0, 2]
 GATES = {BiLSTM: 4, BiGRU: 3}
@@ -42,6 +42,15 @@ def test_gradients(make_layer: Callable, lengths: list[int], depth: int) -> None
     errors = gradient_errors(make_model(make_layer, depth=depth), make_batch(lengths, 3))
     assert len(errors) == 1 + depth * (3 if make_layer is BiLSTM else 4)
     assert max(errors.values()) < 1e-7, errors
+
+
+@both_layers
+def test_the_gradient_that_is_given_stays_as_it_is(make_layer: Callable) -> None:
+    X = make_batch(MIXED, 3)
+    Y, backprop = make_model(make_layer, recurrent_dropout=0.3).begin_update(X)
+    dY = Ragged(numpy.ones_like(Y.dataXd), Y.lengths)
+    backprop(dY)
+    assert (dY.dataXd == 1.0).all()
 
 
 @both_layers

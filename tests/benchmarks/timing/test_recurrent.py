@@ -10,7 +10,16 @@ from thinc.types import Padded, Ragged
 from spacy_twitter_ner.layers import lstm
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 from timing import recurrent
-from timing.recurrent import OURS, OURS_NUMPY, PACKED, PADDED, THINC, make_batches, make_layers
+from timing.recurrent import (
+    OURS,
+    OURS_NUMPY,
+    OURS_SORTED,
+    PACKED,
+    PADDED,
+    THINC,
+    make_batches,
+    make_layers,
+)
 
 LENGTHS = [3, 1, 5, 2, 4]
 
@@ -28,9 +37,9 @@ def test_batches_have_the_lengths() -> None:
 
 
 def test_thinc_trains_not() -> None:
-    both = {OURS, OURS_NUMPY} if lstm.kernel is not None else {OURS}
-    assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=False)) == {*both, THINC}
-    assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=True)) == both
+    ours = {OURS, OURS_SORTED} | ({OURS_NUMPY} if lstm.kernel is not None else set())
+    assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=False)) == {*ours, THINC}
+    assert set(make_layers(None, LENGTHS, 2, 4, 3, is_train=True)) == ours
 
 
 @pytest.mark.skipif(lstm.kernel is None, reason="the compiled loops were not built here")
@@ -55,10 +64,12 @@ def test_ours_and_thinc_read_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Model, "predict", spy)
     layers = make_layers(None, LENGTHS, 2, 4, 3, is_train=False)
     layers[OURS]()
+    layers[OURS_SORTED]()
     layers[THINC]()
-    ours, thinc = outputs[:3], outputs[3:]
-    assert all(isinstance(Y, Ragged) for Y in ours)
+    ours, in_order, thinc = outputs[:3], outputs[3:6], outputs[6:]
+    assert all(isinstance(Y, Ragged) for Y in (*ours, *in_order))
     assert [Y.dataXd.shape for Y in ours] == [(4, 6), (7, 6), (4, 6)]
+    assert [list(Y.lengths) for Y in in_order] == [[1, 2], [3, 4], [5]]
     assert all(isinstance(Y, Padded) for Y in thinc)
     assert [Y.data.shape for Y in thinc] == [(3, 2, 6), (5, 2, 6), (4, 1, 6)]
 
