@@ -19,7 +19,7 @@ Bounds: TypeAlias = list[tuple[int, int]]
 Directions: TypeAlias = Sequence[Floats2d] | Floats3d
 
 # Of the sizes tried, the fastest for 100 and 200 hidden units; half of it is nearly as fast.
-BLOCK_SEQUENCES = 192
+BLOCK_SEQUENCES = 256
 # With 200 hidden units, 200 MiB of inputs' parts of gates where these are made beforehand.
 BLOCK_ROWS = 2**16
 
