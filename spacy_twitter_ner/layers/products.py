@@ -53,7 +53,6 @@ class StepProduct(Generic[FloatsT]):
             for i in range(MOST_PARTS.bit_length())
             if is_cut and k * m and m % 2**i == 0
         ] or [0]
-        self._by_part = [_cut(weights, 2**i) for i in range(len(self._most_rows))]
 
     def __call__(self, rows: FloatsT, out: FloatsT) -> FloatsT:
         """Multiply.
@@ -65,8 +64,9 @@ class StepProduct(Generic[FloatsT]):
         n_rows, most_rows = rows.shape[-2], self._most_rows
         if not most_rows[0] < n_rows <= most_rows[-1]:
             return self._matmul(rows, self._weights, out=out)
-        i = next(i for i, n in enumerate(most_rows) if n_rows <= n)
-        self._matmul(rows[..., None, :, :], self._by_part[i], out=_cut(out, 2**i))
+        n_parts = next(2**i for i, n in enumerate(most_rows) if n_rows <= n)
+        by_part = _cut(self._weights, n_parts)
+        self._matmul(rows[..., None, :, :], by_part, out=_cut(out, n_parts))
         return out
 
 
