@@ -15,6 +15,15 @@
 #define INLINE static inline
 #endif
 
+/* Has memory that will be read soon brought into the second cache. */
+#ifdef __GNUC__
+#define PREFETCH(address) __builtin_prefetch(address, 0, 2)
+#else
+#define PREFETCH(address)
+#endif
+#define CACHE_LINE 64
+#define ROWS_AHEAD 2
+
 #ifdef _MSC_VER
 #define restrict __restrict
 #endif

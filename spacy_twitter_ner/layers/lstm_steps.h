@@ -23,6 +23,11 @@ VECTORISED static void NAME(predict_step)(
         REAL *restrict cell = cells + row * n_hidden;
         REAL *restrict state = hidden + row * n_hidden;
         REAL *restrict output = outputs + output_rows[row] * n_hidden;
+        /* The table is larger than the caches, and no processor can guess which row is next. */
+        if (row + ROWS_AHEAD < n_rows) {
+            const REAL *ahead = table + rows[row + ROWS_AHEAD] * 4 * n_hidden;
+            for (int64_t k = 0; k < 4 * n_hidden; k += CACHE_LINE / sizeof(REAL)) PREFETCH(ahead + k);
+        }
         if (is_first)
             for (int64_t k = 0; k < 4 * n_hidden; k++) o[k] = input[k];
         else
