@@ -95,7 +95,7 @@ def test_those_of_many_batches_stay_longer():
 
 def test_time_goes_on_with_lexemes_that_are_added():
     cache, compute = LexemeCache(4), Computer()
-    for numbers in ([1], [1], [2, 3, 4], [5, 6, 7], [8]):
+    for numbers in ([1], [1], [2, 3, 4], [5, 6, 7], [8], [9, 10, 11]):
         check(cache, numbers, compute)
     compute.asked.clear()
     check(cache, [1], compute)
