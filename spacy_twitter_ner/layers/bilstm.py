@@ -11,7 +11,6 @@ like length, small enough for a cache, and keeps nothing else than their hidden 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -46,6 +45,7 @@ from .recurrent import (
 InT: TypeAlias = Ragged
 OutT: TypeAlias = Ragged
 ReadT: TypeAlias = Callable[[slice, Floats3d], None]
+FindT: TypeAlias = Callable[[slice], Inputs]
 
 
 def BiLSTM(
@@ -179,10 +179,13 @@ def predict(
 
         return read
 
-    def find(direction: int, tokens: Ints1d) -> Inputs:
-        table = xp.matmul(X[tokens], weights.W[direction])
-        table += weights.b[direction]
-        return Inputs(table, xp.arange(len(tokens)))
+    def find(direction: int, tokens: Ints1d) -> FindT:
+        def find_inputs(packed: slice) -> Inputs:
+            gates = xp.matmul(X[tokens[packed]], weights.W[direction])
+            gates += weights.b[direction]
+            return Inputs(gates, xp.arange(len(gates)))
+
+        return find_inputs
 
     return _predict(model, weights, project, find, len(X), lengths, readout)
 
@@ -262,11 +265,10 @@ def predict_projected(
 
         return read
 
-    def find(direction: int, tokens: Ints1d) -> Inputs:
-        inputs = Inputs(projected[direction], rows[tokens])
-        if extra is None:
-            return inputs
-        return replace(inputs, extra=extra[direction], extra_rows=place[tokens])
+    def find(direction: int, tokens: Ints1d) -> FindT:
+        table, more = projected[direction], None if extra is None else extra[direction]
+        rows_of, places = rows[tokens], place[tokens]
+        return lambda packed: Inputs(table, rows_of[packed], more, places[packed])
 
     weights = weights or GateWeights.of(model)
     return _predict(model, weights, project, find, len(rows), lengths, readout)
@@ -276,7 +278,7 @@ def _predict(
     model: Model[InT, OutT],
     weights: GateWeights,
     project: Callable[[slice, Ints2d], ReadT],
-    find: Callable[[int, Ints1d], Inputs],
+    find: Callable[[int, Ints1d], FindT],
     n_rows: int,
     lengths: Ints1d,
     readout: Floats2d | None,
@@ -285,7 +287,8 @@ def _predict(
 
     project (Callable): Given some directions, and the tokens of each in packed order, makes a
         function that writes the inputs' part of the gates of a slice of these to an array.
-    find (Callable): Gives the same of one direction, for compiled loops.
+    find (Callable): For compiled loops: given one direction, and its tokens in packed order, makes
+        a function that returns the inputs' part of a slice of these.
     """
     xp = model.ops.xp
     nH = weights.U.shape[1]
@@ -313,13 +316,13 @@ def _predict(
         for direction in range(2)[directions]:
             for block in blocks:
                 tokens, U = block.orders[direction], weights.U[direction]
-                inputs, rows = find(direction, tokens), 2 * tokens + direction
+                find_inputs, rows = find(direction, tokens), 2 * tokens + direction
                 if readouts is None:
-                    predict_compiled(model.ops, block.bounds, inputs, U, halves, rows)
+                    predict_compiled(model.ops, block.bounds, find_inputs, U, halves, rows)
                 else:
                     hidden = xp.empty((len(tokens), nH), dtype=U.dtype)
                     predict_compiled(
-                        model.ops, block.bounds, inputs, U, hidden, xp.arange(len(tokens))
+                        model.ops, block.bounds, find_inputs, U, hidden, xp.arange(len(tokens))
                     )
                     halves[rows] = xp.matmul(hidden, readouts[direction])
 

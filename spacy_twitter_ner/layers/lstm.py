@@ -238,17 +238,18 @@ def predict_steps(
 def predict_compiled(
     ops: Ops,
     bounds: Bounds,
-    inputs: Inputs,
+    find: Callable[[slice], Inputs],
     U: Floats2d,
     outputs: Floats2d,
     output_rows: Ints1d,
 ) -> None:
     """Visit the steps of one direction with the compiled loop. Nothing is kept but the hidden
-    states: what a step needs stays in a cache.
+    states: what a step needs stays in a cache, and so may the inputs of a few steps.
 
     ops (Ops): The arrays' backend.
     bounds (list[tuple[int, int]]): Where each step begins and ends.
-    inputs (Inputs): The inputs' part of the gates.
+    find (Callable): Given a slice of packed rows, finds the inputs' part of their gates. What it
+        returned before is not needed any more then.
     U (Floats2d): (nH, 4 * nH) recurrent weights, as in GateWeights.
     outputs (Floats2d): (M, nH) where the hidden states go.
     output_rows (Ints1d): (N,) each packed row's place there.
@@ -259,12 +260,16 @@ def predict_compiled(
     cells, hidden = (numpy.empty((n_first, nH), dtype=U.dtype) for _ in range(2))
     step = kernel.predict_step[_number_type(U)]
     multiply = StepProduct(ops, U)
-    read = (inputs.table, inputs.rows, inputs.extra, inputs.extra_rows)
-    for start, end in bounds:
-        size = end - start
-        if start:
-            multiply(hidden[:size], gates[:size])
-        step(start, end, gates, *read, cells, hidden, outputs, output_rows)
+    for group in group_steps(bounds, GROUP_ROWS):
+        first, last = group[0][0], group[-1][1]
+        inputs, places = find(slice(first, last)), output_rows[first:last]
+        read = (inputs.table, inputs.rows, inputs.extra, inputs.extra_rows)
+        for start, end in group:
+            size = end - start
+            if start:
+                multiply(hidden[:size], gates[:size])
+            is_first = start == 0
+            step(start - first, end - first, is_first, gates, *read, cells, hidden, outputs, places)
 
 
 def backprop_steps(

@@ -30,6 +30,7 @@ ctypedef fused real:
 def predict_step(
     int64_t start,
     int64_t end,
+    bint is_first,
     real[:, ::1] gates,
     const real[:, ::1] table,
     const int64_t[::1] rows,
@@ -40,9 +41,10 @@ def predict_step(
     real[:, ::1] outputs,
     const int64_t[::1] output_rows,
 ):
-    """Make one step of a prediction, the first one if start is 0.
+    """Make one step of a prediction.
 
-    start, end (int): The step's rows, in packed order.
+    start, end (int): Which of N rows, those of some steps in packed order, are the step's.
+    is_first (bool): Whether there is no step before.
     gates (Floats2d): (n_first, 4 * nH) the hidden state's part of the gates. Overwritten.
     table (Floats2d): (n, 4 * nH) the inputs' part.
     rows (Ints1d): (N,) each row's place in the table.
@@ -53,7 +55,6 @@ def predict_step(
     output_rows (Ints1d): (N,) each row's place in it.
     """
     cdef int64_t size = end - start, n_hidden = cells.shape[1]
-    cdef int is_first = start == 0
     cdef const real* extra_data = NULL
     cdef const int64_t* extra_places = NULL
     _check(

@@ -20,7 +20,8 @@ Directions: TypeAlias = Sequence[Floats2d] | Floats3d
 
 # Of the sizes tried, the fastest for 100 and 200 hidden units; half of it is nearly as fast.
 BLOCK_SEQUENCES = 256
-# With 200 hidden units, 200 MiB of inputs' parts of gates where these are made beforehand.
+# With 200 hidden units, 200 MiB of a direction's inputs' parts of gates on a GPU, where those of a
+# block are made at once.
 BLOCK_ROWS = 2**16
 
 

@@ -121,7 +121,7 @@ def test_tanh(dtype: str) -> None:
     gates, place = numpy.empty((1, 4 * nH), dtype=dtype), numpy.zeros(1, dtype="int64")
     cells, hidden, outputs = (numpy.empty((1, nH), dtype=dtype) for _ in range(3))
     step = kernel.predict_step["float" if dtype == "float32" else "double"]
-    step(0, 1, gates, table.astype(dtype), place, None, None, cells, hidden, outputs, place)
+    step(0, 1, True, gates, table.astype(dtype), place, None, None, cells, hidden, outputs, place)
     assert cells[0] == pytest.approx(numpy.tanh(values), abs=3e-7)
     assert hidden[0] == pytest.approx(numpy.tanh(numpy.tanh(values)), abs=5e-7)
     assert (outputs == hidden).all()
@@ -138,13 +138,14 @@ def test_nan_stays_nan() -> None:
 def test_arrays_that_do_not_fit_are_refused() -> None:
     nH, place = 2, numpy.zeros(3, dtype="int64")
     gates, cells = numpy.zeros((3, 4 * nH), dtype="f"), numpy.zeros((3, nH), dtype="f")
+    narrow = gates[:, :4].copy()
     predict, train, back = (
         getattr(kernel, name)["float"] for name in ("predict_step", "train_step", "backprop_step")
     )
     with pytest.raises(ValueError, match="do not fit"):
-        predict(0, 4, gates, gates, place, None, None, cells, cells, cells, place)
+        predict(0, 4, True, gates, gates, place, None, None, cells, cells, cells, place)
     with pytest.raises(ValueError, match="do not fit"):
-        predict(0, 2, gates, gates[:, :4].copy(), place, None, None, cells, cells, cells, place)
+        predict(0, 2, True, gates, narrow, place, None, None, cells, cells, cells, place)
     with pytest.raises(ValueError, match="do not fit"):
         train(1, 3, 0, gates, gates, cells, cells, cells)
     with pytest.raises(ValueError, match="do not fit"):
