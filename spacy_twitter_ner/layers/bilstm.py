@@ -12,7 +12,7 @@ like length, small enough for a cache, and keeps nothing else than their hidden 
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from thinc.api import Model, get_width
 from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d, Ragged
@@ -172,17 +172,22 @@ def predict(
     xp = model.ops.xp
     weights = GateWeights.of(model)
 
+    def gates_of(
+        tokens: Ints1d | Ints2d, directions: int | slice, out: Floats3d | None = None
+    ) -> Any:
+        gates = xp.matmul(X[tokens], weights.W[directions], out=out)
+        gates += weights.b[directions]
+        return gates
+
     def project(directions: slice, tokens: Ints2d) -> ReadT:
         def read(packed: slice, gates: Floats3d) -> None:
-            xp.matmul(X[tokens[:, packed]], weights.W[directions], out=gates)
-            gates += weights.b[directions]
+            gates_of(tokens[:, packed], directions, out=gates)
 
         return read
 
     def find(direction: int, tokens: Ints1d) -> FindT:
         def find_inputs(packed: slice) -> Inputs:
-            gates = xp.matmul(X[tokens[packed]], weights.W[direction])
-            gates += weights.b[direction]
+            gates = gates_of(tokens[packed], direction)
             return Inputs(gates, xp.arange(len(gates)))
 
         return find_inputs

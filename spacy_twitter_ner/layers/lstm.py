@@ -248,8 +248,7 @@ def predict_compiled(
 
     ops (Ops): The arrays' backend.
     bounds (list[tuple[int, int]]): Where each step begins and ends.
-    find (Callable): Given a slice of packed rows, finds the inputs' part of their gates. What it
-        returned before is not needed any more then.
+    find (Callable): Given a slice of packed rows, finds the inputs' part of their gates.
     U (Floats2d): (nH, 4 * nH) recurrent weights, as in GateWeights.
     outputs (Floats2d): (M, nH) where the hidden states go.
     output_rows (Ints1d): (N,) each packed row's place there.
