@@ -33,10 +33,10 @@ def show_cli(
     probable it is; where output is no terminal, in brackets: [Drake musicartist 93%]. For example:
     spacy-twitter-ner show "saw Drake in Chicago"
     """
-    import spacy
     from rich.console import Console
 
     from ..evaluation.predictions import entity_scores, scores_stored
+    from ..loading import load_pipeline
 
     with errors_as_messages(msg):
         model, texts = split_model(arguments or [])
@@ -47,7 +47,7 @@ def show_cli(
             )
         if not texts and sys.stdin.isatty():
             raise ValueError('give a tweet: spacy-twitter-ner show "saw Drake in Chicago"')
-        nlp = spacy.load(model)
+        nlp = load_pipeline(model)
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         lines = texts or (line.rstrip("\n") for line in sys.stdin)
         with scores_stored(nlp) as key:
