@@ -32,7 +32,7 @@ def convert_cli(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN... OUT",
+            metavar="IN [IN]... OUT",
             help="Token/tag files: one, or the splits of a corpus. The one whose name says "
             "'train', or else the first, is the training split. Last, the file in .spacy to write "
             "to (for one input), or a folder that gets one for each input",

@@ -19,7 +19,7 @@ DEFAULT_LABEL = "entity"
 SEPARATORS = " \t"
 _SEPARATOR = re.compile(f"[{SEPARATORS}]+")
 # Comments of CoNLL-U and GermEval, and the ids of images and tweets in other corpora.
-_COMMENT = re.compile(r"#+[ \t]+\S|(?:img|image|tweet|doc|sent|text)?_?id ?[:=]", re.IGNORECASE)
+_COMMENT = re.compile(r"(#+)[ \t]+\S|((?:img|image|tweet|doc|sent|text)?_?id ?[:=])", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,9}")
 # Multiword tokens and empty nodes of CoNLL-U.
 _NO_TOKEN = re.compile(r"\d+[-.]\d+")
@@ -85,6 +85,10 @@ class Layout:
         columns = split_row(text, self.tabbed)
         return columns[: max(_count(columns), min(len(columns), self.width))]
 
+    def is_mixed(self, text: str) -> bool:
+        """RETURNS (bool): Whether both tabs and spaces would have to separate a row's columns."""
+        return not self.tabbed and _is_mixed(text)
+
 
 def find_layout(
     groups: Sequence[Sequence[Line]], file_format: FileFormat, *, bare: bool = False
@@ -115,8 +119,14 @@ def find_layout(
 
 
 def may_be_comment(text: str, prefixes: Sequence[str]) -> bool:
-    """RETURNS (bool): Whether a line starts as a comment does, if it isn't a complete row."""
-    return text.startswith(tuple(prefixes)) or bool(_COMMENT.match(text))
+    """RETURNS (bool): Whether a line is a comment if it isn't a complete row."""
+    return text.startswith(tuple(prefixes)) or bool(comment_prefix(text))
+
+
+def comment_prefix(text: str) -> str:
+    """RETURNS (str): The prefix of a line that looks like a comment, or an empty string."""
+    found = _COMMENT.match(text)
+    return (found.group(1) or found.group(2)) if found else ""
 
 
 def is_comment(text: str, prefixes: Sequence[str], *, fits: bool) -> bool:
@@ -186,18 +196,27 @@ class _Measure(NamedTuple):
 
 
 def _measure(texts: Iterable[str], tabbed: bool) -> _Measure:
-    counts = Counter((_count(columns), len(columns)) for columns in _splits(texts, tabbed))
+    counts: Counter[tuple[int, int]] = Counter()
+    n_mixed = 0
+    for text in texts:
+        if not tabbed and _is_mixed(text):
+            n_mixed += 1
+        else:
+            columns = split_row(text, tabbed)
+            counts[_count(columns), len(columns)] += 1
     widths: Counter[int] = Counter()
     for (count, _), n in counts.items():
         widths[count] += n
     # A single column is a missing tag. Of equally frequent widths, the smaller one.
     width = max((w for w in widths if w > 1), key=lambda w: (widths[w], -w), default=2)
     fitting = sum(n for (count, full), n in counts.items() if count <= width <= full)
-    return _Measure(tabbed, width, counts.total() - fitting)
+    return _Measure(tabbed, width, counts.total() - fitting + n_mixed)
 
 
-def _splits(texts: Iterable[str], tabbed: bool) -> Iterator[list[str]]:
-    return (split_row(text, tabbed) for text in texts)
+def _is_mixed(text: str) -> bool:
+    text = text.strip(SEPARATORS)
+    # Runs of separators are one, as in aligned columns.
+    return "\t" in text and len(split_row(text)) != len([c for c in split_row(text, True) if c])
 
 
 def _choose_columns(

@@ -28,12 +28,12 @@ from .layout import (
     FileFormat,
     Layout,
     Line,
+    comment_prefix,
     find_layout,
     full_tag,
     has_several_labels,
     is_comment,
     is_no_token,
-    may_be_comment,
     split_row,
     tag_error,
 )
@@ -299,12 +299,15 @@ class _RowReader:
         rows: list[_Row] = []
         for number, text in lines:
             columns = self.layout.split(text)
-            fits = len(columns) == self.layout.width
+            fits = len(columns) == self.layout.width and not self.layout.is_mixed(text)
             is_complete = fits and not self._tag_error(columns[self.layout.tag])
             if not is_complete and is_comment(text, self.format.comments, fits=fits):
                 self.n_comments += 1
-            elif not is_complete and not rows and may_be_comment(text, ()):
-                message = f"not a row but a comment: {text[:40]!r}. Skip such lines with --comment"
+            elif not is_complete and not rows and (prefix := comment_prefix(text)):
+                message = (
+                    f"{text[:40]!r} is a comment, not a token and its tag: skip such lines with "
+                    f"--comment '{prefix}' (in a config: comments)"
+                )
                 self.report(number, COMMENT, message, "line left out")
             elif self.layout.number and is_no_token(columns[0]):
                 self.n_no_tokens += 1
@@ -331,7 +334,7 @@ class _RowReader:
             message = f"no tag after the token {token!r}{where}"
             self.report(number, MISSING_TAG, message, "label left missing")
             return _Row(token, None, number)
-        if len(columns) != layout.width:
+        if len(columns) != layout.width or layout.is_mixed(text):
             return self._read_odd_row(columns, token, number)
         error = self._tag_error(tag)
         if error:
@@ -343,8 +346,12 @@ class _RowReader:
     def _read_odd_row(self, columns: list[str], token: str, number: int) -> _Row:
         layout = self.layout
         separator = "tabs" if layout.tabbed else "spaces"
-        message = f"{len(columns)} columns separated by {separator}, where the file has "
-        message += f"{layout.width}: {' '.join(columns)[:60]!r}"
+        message = (
+            f"{len(columns)} columns separated by {separator}, where the file has {layout.width}"
+            if len(columns) != layout.width
+            else "both tabs and spaces between columns, in a file separated by spaces"
+        )
+        message += f": {' '.join(columns)[:60]!r}"
         if layout.width == 2 < len(columns) and not self._tag_error(columns[-1]):
             token, tag = " ".join(columns[:-1]), columns[-1]
             self.report(number, COLUMN_COUNT, message, f"read as the token {token!r}, {tag}")
