@@ -5,8 +5,8 @@ Pure functions over strings. A tag is "O" or a prefix, a hyphen and an entity ty
 
 Three schemes are known (https://en.wikipedia.org/wiki/Inside-outside-beginning_(tagging)):
 BIO (also called IOB2) opens every entity with B; IOB1 opens one with B only where it follows
-an entity of its own type; BILUO (with other letters IOBES) also marks an entity's last token
-(L or E) and one-token entities (U or S).
+an entity of its own type; BILUO also marks an entity's last token (L) and one-token entities
+(U). Other letters for BILUO are read as well: IOBES (E, S) and BMES or BMEWO (M for I, W for U).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,13 @@ SCHEMES: tuple[Scheme, ...] = ("BIO", "IOB1", "BILUO")
 TokenSpan = tuple[int, int, str]
 
 OUTSIDE = "O"
-_PREFIX_ALIASES = {"B": "B", "I": "I", "L": "L", "E": "L", "U": "U", "S": "U"}
+_PREFIX_ALIASES = {
+    **{"B": "B", "I": "I", "L": "L", "E": "L", "U": "U", "S": "U"},
+    **{"M": "I", "W": "U"},
+}
+PREFIXES = frozenset(_PREFIX_ALIASES)
+# Letters that occur in no other scheme.
+_BILUO_LETTERS = PREFIXES - {"B", "I"}
 
 
 class Violation(NamedTuple):
@@ -39,7 +45,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     prefix, hyphen, entity_type = tag.partition("-")
     if not hyphen or not entity_type or prefix not in _PREFIX_ALIASES:
         raise ValueError(
-            f"unknown tag {tag!r}: expected O, or one of the prefixes B, I, L, U, E, S "
+            f"unknown tag {tag!r}: expected O, or one of the prefixes B, I, L, U, E, S, M, W "
             "followed by a hyphen and an entity type, as in B-person"
         )
     return _PREFIX_ALIASES[prefix], entity_type
@@ -118,8 +124,8 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
     sequences = list(sequences)
     opened_by_inside = opened_by_begin = has_own_letters = False
     for tags in sequences:
+        has_own_letters |= any(tag[:1] in _BILUO_LETTERS for tag in tags)
         for (_, previous_type), (prefix, entity_type) in _with_previous(tags):
-            has_own_letters |= prefix in ("L", "U")
             opened_by_inside |= prefix == "I" and entity_type != previous_type
             opened_by_begin |= prefix == "B" and entity_type != previous_type
     if has_own_letters:
@@ -151,7 +157,7 @@ def _with_previous(tags: Sequence[str]) -> Iterator[tuple[tuple[str, str], tuple
 
 def _bio_violations(tags: Sequence[str]) -> Iterator[Violation]:
     for index, ((_, previous_type), (prefix, entity_type)) in enumerate(_with_previous(tags)):
-        if prefix in ("L", "U"):
+        if tags[index][:1] in _BILUO_LETTERS:
             yield Violation(index, f"{tags[index]} is not a BIO tag")
         elif prefix == "I" and entity_type != previous_type:
             yield Violation(index, f"I-{entity_type} without its B-{entity_type}")
@@ -159,7 +165,7 @@ def _bio_violations(tags: Sequence[str]) -> Iterator[Violation]:
 
 def _iob1_violations(tags: Sequence[str]) -> Iterator[Violation]:
     for index, ((_, previous_type), (prefix, entity_type)) in enumerate(_with_previous(tags)):
-        if prefix in ("L", "U"):
+        if tags[index][:1] in _BILUO_LETTERS:
             yield Violation(index, f"{tags[index]} is not an IOB1 tag")
         elif prefix == "B" and entity_type != previous_type:
             yield Violation(index, f"B-{entity_type} does not follow an entity of its type")

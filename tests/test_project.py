@@ -14,6 +14,8 @@ import spacy
 import srsly
 from spacy.strings import StringStore
 from spacy.vectors import Vectors
+from weasel.util.commands import split_command
+from weasel.util.config import load_project_config
 
 ROOT = Path(__file__).parents[1]
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
@@ -140,6 +142,46 @@ def test_every_module_that_counts_is_a_dependency():
         names = {str(path.relative_to(package)) for path in paths if path.name != "__init__.py"}
         missing = {f"spacy_twitter_ner/{name}" for name in names - unused}
         assert missing - set(COMMANDS[command]["deps"]) == set()
+
+
+@pytest.mark.parametrize("corpus", ["my tweets", "Bob's tweets", "a  b", "tweets"])
+def test_a_corpus_is_one_argument_whatever_its_name(corpus):
+    """Scripts are split as a shell would do it, without a shell."""
+    values = {"vars.corpus": corpus, "vars.tweets": "a b/c d", "vars.config": "my config"}
+    config, plain = (
+        load_project_config(ROOT, overrides=some)
+        for some in (values, {"vars.corpus": "CORPUS", "vars.tweets": "T", "vars.config": "CONFIG"})
+    )
+    for command, expected in zip(config["commands"], plain["commands"], strict=True):
+        for script, plain_script in zip(command["script"], expected["script"], strict=True):
+            arguments = [
+                part.replace("CORPUS", corpus).replace("CONFIG", "my config")
+                for part in split_command(plain_script)
+            ]
+            tweets = [i for i, part in enumerate(arguments) if part == "T"]
+            for index in tweets:
+                arguments[index] = "a b/c d"
+            assert split_command(script) == arguments
+
+
+@pytest.mark.parametrize("corpus", ["sample", "hse", "tweets", "", "tweet_ner"])
+def test_a_trained_pipeline_never_gets_the_pretrained_one_s_name(corpus):
+    config = load_project_config(ROOT, overrides={"vars.corpus": corpus})
+    (command,) = (each for each in config["commands"] if each["name"] == "package")
+    (script,) = command["script"]
+    arguments = split_command(script)
+    assert arguments[arguments.index("--name") + 1] == f"tweet_ner_{corpus}"
+
+
+def test_no_address_is_that_of_a_package_registry():
+    text = (ROOT / "project.yml").read_text(encoding="utf8")
+    for host in (
+        "registry.npmjs.org",
+        "registry.yarnpkg.com",
+        "pypi.org",
+        "files.pythonhosted.org",
+    ):
+        assert host not in text
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -1,9 +1,9 @@
 """The command line application, and what its commands share."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, distribution
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -13,15 +13,42 @@ from wasabi import Printer
 
 from .. import PRETRAINED, __version__
 from ..corpus.reading import CorpusError, Problem, summarize_problems
+from ..loading import find_package
 
 NAME = "spacy-twitter-ner"
 HELP = "Named entity recognition for tweets: commands for corpora and their evaluation."
 SCHEME_HELP = (
-    "Tag scheme of the files: BIO (IOB2), IOB1 or BILUO (IOBES), "
-    "or auto to recognise it file by file"
+    "Tag scheme of the files: BIO (IOB2), IOB1, BILUO (IOBES, BMES) or IO, "
+    "or auto to recognize it file by file"
 )
 
+# The options of all commands that read token/tag files.
 Scheme = Annotated[str, typer.Option("--scheme", "-s", help=SCHEME_HELP)]
+TokenColumn = Annotated[
+    int | None,
+    typer.Option(
+        "--token-column",
+        help="Column of the tokens, counted from 1, or from -1 for the last. Default: the first, "
+        "or the second if the first one numbers the tokens",
+    ),
+]
+TagColumn = Annotated[
+    int | None,
+    typer.Option("--tag-column", help="Column of the tags, counted likewise. Default: the last"),
+]
+Comments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--comment",
+        metavar="PREFIX",
+        help="Skip lines that begin with PREFIX, such as '#' or 'IMGID:', unless they are complete "
+        "rows; repeatable",
+    ),
+]
+Label = Annotated[
+    str,
+    typer.Option("--label", help="Entity type of tags that have none, such as B and I"),
+]
 MODEL_HELP = "A trained pipeline: its folder or package; the pretrained one if it is left out"
 TweetFiles = Annotated[
     list[Path],
@@ -97,14 +124,14 @@ def split_model(arguments: Sequence[str], n_others: int | None = None) -> tuple[
 
 
 def is_pipeline(name: str) -> bool:
-    """RETURNS (bool): Whether it is the folder of a pipeline, or an installed package."""
+    """RETURNS (bool): Whether a name is the folder of a pipeline or an installed package, rather
+    than a text or a file. The package need not be a pipeline (see load_pipeline)."""
     try:
         if (Path(name) / "config.cfg").is_file():
             return True
-        distribution(name)
-    except (PackageNotFoundError, OSError, ValueError):
+    except (OSError, ValueError):
         return False
-    return True
+    return find_package(name) is not None
 
 
 def fail(msg: Printer, title: str, lines: list[str] | None = None) -> None:
@@ -115,11 +142,11 @@ def fail(msg: Printer, title: str, lines: list[str] | None = None) -> None:
     lines (list[str] | None): Printed after it, not wrapped, so that file:line can be clicked on.
     RAISES (typer.Exit): Always.
     """
-    text = msg.fail(title)
+    text = msg.fail(printable_lines(title))
     if text:
         print(text, file=sys.stderr)
     for line in lines or []:
-        print(line, file=sys.stderr if msg.no_print else sys.stdout)
+        print(printable(line), file=sys.stderr if msg.no_print else sys.stdout)
     raise typer.Exit(1)
 
 
@@ -134,5 +161,19 @@ def describe_repair(problem: Problem) -> str:
 
 
 def printable(text: str) -> str:
-    """RETURNS (str): A text without what would command the terminal, which tweets may hold."""
+    """RETURNS (str): A text in one line without characters that control a terminal, which tweets,
+    labels and file names may contain."""
     return "".join(char if char.isprintable() or char == "\u200d" else " " for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """RETURNS (str): The same for a text whose line breaks stay."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_json(text: str) -> str:
+    """RETURNS (str): JSON whose unprintable characters are escaped, so that it means the same."""
+    return "".join(
+        char if char.isprintable() or char in "\n\u200d" else json.dumps(char)[1:-1]
+        for char in text
+    )

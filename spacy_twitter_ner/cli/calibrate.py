@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages
+from .app import app, errors_as_messages, printable
 
 
 @app.command("calibrate")
@@ -14,7 +14,10 @@ def calibrate_cli(
     model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
     corpus: Annotated[
         Path,
-        typer.Argument(help="Annotated tweets it was not trained on, as validation, in .spacy"),
+        typer.Argument(
+            help="Annotated tweets that it was not trained on, such as validation: a .spacy "
+            "or token/tag file"
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to write the calibrated pipeline to")
@@ -28,21 +31,20 @@ def calibrate_cli(
     "spacy-twitter-ner.calibrate.v1".
     """
     # Imported here because they import spaCy, which takes seconds.
-    import spacy
-    from spacy.training import Corpus
-
+    from ..corpus.readers import read_examples
+    from ..loading import load_pipeline
     from ..training.calibrating import calibrate, find_components
 
     with errors_as_messages(msg):
         if not corpus.exists():
             raise ValueError(f"{corpus} does not exist")
-        nlp = spacy.load(model)
-        measured = calibrate(nlp, list(Corpus(corpus)(nlp)))
+        nlp = load_pipeline(model)
+        measured = calibrate(nlp, list(read_examples(corpus, nlp)))
         nlp.to_disk(output)
     for component, split in zip(find_components(nlp), measured, strict=True):
         msg.info(
-            f"{component.name}: temperature {component.cfg['temperature']:.3f}; expected "
-            f"calibration error {split.before.ece:.3f} before, {split.after.ece:.3f} after, of "
-            f"{split.after.entities} entities"
+            f"{printable(component.name)}: temperature {component.cfg['temperature']:.3f}; "
+            f"expected calibration error {split.before.ece:.3f} before, "
+            f"{split.after.ece:.3f} after, of {split.after.entities} entities"
         )
-    msg.good(f"Saved the calibrated pipeline to {output}")
+    msg.good(f"Saved the calibrated pipeline to {printable(str(output))}")

@@ -19,8 +19,20 @@ from ..corpus.checking import (
     SplitStats,
     check_corpus,
 )
+from ..corpus.layout import DEFAULT_LABEL, FileFormat
 from ..corpus.reading import AUTO, PROBLEMS_SHOWN, summarize_problems
-from .app import Scheme, app, count_of, errors_as_messages
+from ..corpus.splits import split_name
+from .app import (
+    Comments,
+    Label,
+    Scheme,
+    TagColumn,
+    TokenColumn,
+    app,
+    count_of,
+    errors_as_messages,
+    printable,
+)
 
 _MAX_COLUMN = 60
 
@@ -31,11 +43,15 @@ def check_cli(
         list[Path],
         typer.Argument(
             metavar="FILES",
-            help="Token/tag files: the splits of a corpus. The one whose name begins with "
+            help="Token/tag files: the splits of a corpus. The one whose name says "
             "'train', or else the first, is the training split",
         ),
     ],
     scheme: Scheme = AUTO,
+    token_column: TokenColumn = None,
+    tag_column: TagColumn = None,
+    comments: Comments = None,
+    label: Label = DEFAULT_LABEL,
     json_path: Annotated[
         Path | None,
         typer.Option(
@@ -74,7 +90,8 @@ def check_cli(
     to_stdout = json_path is not None and str(json_path) == "-"
     msg = Printer(no_print=to_stdout, pretty=not no_format, ignore_warnings=ignore_warnings)
     with errors_as_messages(msg):
-        check = check_corpus(files, scheme)
+        file_format = FileFormat(token_column, tag_column, tuple(comments or ()), label)
+        check = check_corpus(files, scheme, file_format)
         if json_path is not None:
             text = json.dumps(check.to_dict(), indent=2)
             if to_stdout:
@@ -109,12 +126,12 @@ def _print_validation(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
     msg.divider("Data file validation")
     for stats in check.splits:
         if not any(str(problem.path) == stats.path for problem in check.problems):
-            msg.good(f"{stats.path} is valid ({stats.scheme})")
+            msg.good(f"{printable(stats.path)} is valid ({stats.scheme})")
     if check.problems:
         msg.fail(f"Found {count_of(check.problems, 'problem')} that convert would stop at")
         shown = len(check.problems) if verbose else PROBLEMS_SHOWN
         for line in summarize_problems(check.problems, shown):
-            print(f"  {line}")
+            print(f"  {printable(line)}")
 
 
 def _print_stats(check: CorpusCheck, msg: Printer) -> None:
@@ -147,10 +164,11 @@ def _print_labels(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
         lengths = stats.entity_lengths.items()
         freqs = ", ".join(f"{length} ({_percent(n / stats.entities)})" for length, n in lengths)
         msg.text(
-            f"Entity lengths in {stats.path}, in tokens: {freqs}", show=verbose and bool(freqs)
+            f"Entity lengths in {printable(stats.path)}, in tokens: {freqs}",
+            show=verbose and bool(freqs),
         )
     for note in check.notes:
-        msg.info(note)
+        msg.info(printable(note))
     if not _print_warnings(check, LABELS, msg) and labels:
         msg.good("Good amount of examples for all labels")
     msg.text(
@@ -185,7 +203,7 @@ def _print_unseen(splits: list[SplitStats], msg: Printer, verbose: bool) -> None
     _print_table(msg, rows, splits, first=1)
     msg.text(
         f"Shares of entities (surface form and type) and of tokens that do not occur in "
-        f"{splits[0].path}; case counts.",
+        f"{printable(splits[0].path)}; case counts.",
         show=verbose,
     )
 
@@ -197,7 +215,10 @@ def _print_conflicts(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
         return
     msg.info(f"{check.conflicting_forms} surface form(s) are entities of more than one type")
     rows = [
-        (conflict.form, ", ".join(f"{label} ({n})" for label, n in conflict.labels.items()))
+        (
+            printable(conflict.form),
+            ", ".join(f"{label} ({n})" for label, n in conflict.labels.items()),
+        )
         for conflict in check.conflicts
     ]
     msg.table(rows, header=("Form", "Labels"), divider=True, max_col=_MAX_COLUMN)
@@ -238,7 +259,7 @@ def _print_warnings(check: CorpusCheck, topic: str, msg: Printer) -> bool:
     """Print the warnings on a topic; say whether there were any."""
     messages = [warning.message for warning in check.warnings if warning.topic == topic]
     for message in messages:
-        msg.warn(message)
+        msg.warn(printable(message))
     return bool(messages)
 
 
@@ -248,16 +269,16 @@ def _print_pairs(title: str, pairs: list[Duplicate], msg: Printer) -> None:
     for pair in pairs:
         # Not through the printer, which would wrap it and break the links.
         difference = "" if pair.same_tags else " (tagged differently)"
-        print(f"  {pair.first} = {pair.second}{difference}")
+        print(f"  {printable(f'{pair.first} = {pair.second}')}{difference}")
 
 
 def _print_table(
     msg: Printer, rows: Sequence[tuple[str, ...]], splits: list[SplitStats], first: int = 0
 ) -> None:
     """Print a table with a column for each split, from the first one on."""
-    stems = [Path(stats.path).stem for stats in splits]
+    stems = [split_name(Path(stats.path)) for stats in splits]
     distinct = len(set(stems)) == len(stems)
-    names = stems if distinct else [stats.path for stats in splits]
+    names = [printable(name) for name in (stems if distinct else [s.path for s in splits])]
     aligns = ("l", *("r" for _ in names[first:]))
     msg.table(rows, header=("", *names[first:]), divider=True, aligns=aligns, max_col=_MAX_COLUMN)
 

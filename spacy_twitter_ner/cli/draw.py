@@ -30,7 +30,9 @@ def draw_cli(
     ] = None,
     corpus: Annotated[
         Path | None,
-        typer.Option("--corpus", "-c", help="Annotated tweets (.spacy) to take them from"),
+        typer.Option(
+            "--corpus", "-c", help="Annotated tweets to take them from: a .spacy or token/tag file"
+        ),
     ] = None,
     view: Annotated[
         str,
@@ -59,9 +61,9 @@ def draw_cli(
     `viz`): one tweet as PNG or SVG, or many as an animated GIF. Tweets come from an annotated
     corpus, with --corpus, or are given with --text.
     """
-    import spacy
     from tqdm import tqdm
 
+    from ..loading import load_pipeline
     from ..viz.animations import ANIMATED, VIEWS, save_animation, save_tweet
     from ..viz.libraries import import_matplotlib
     from ..viz.style import FORMATS, require_format
@@ -78,7 +80,7 @@ def draw_cli(
         require_format(output, (*FORMATS, *ANIMATED))
         import_matplotlib()
         is_animated = output.suffix in ANIMATED
-        predictions = _predict(spacy.load(model), text, corpus)
+        predictions = _predict(load_pipeline(model), text, corpus)
         tweets = _choose(predictions.tweets[first - 1 :], "all" if text else only)
         tweets = tweets[: limit if is_animated else 1]
         if not tweets:

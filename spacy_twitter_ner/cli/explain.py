@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages, printable, split_model
+from .app import app, errors_as_messages, printable, printable_json, split_model
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,8 +54,7 @@ def explain_cli(
     spacy-twitter-ner explain "saw Drake in Chicago"
     """
     # Imported here because it imports spaCy, which takes seconds.
-    import spacy
-
+    from ..loading import load_pipeline
     from ..pipeline.explanation import explain
 
     with errors_as_messages(msg):
@@ -64,11 +63,11 @@ def explain_cli(
             raise ValueError("give a pipeline and one tweet, in quotes, or the tweet alone")
         (text,) = texts
         explanations = explain(
-            spacy.load(model), text, name=component, min_probability=min_probability
+            load_pipeline(model), text, name=component, min_probability=min_probability
         )
     if as_json:
         data = [explanation.to_dict() for explanation in explanations]
-        print(json.dumps(data, ensure_ascii=False, indent=2))
+        print(printable_json(json.dumps(data, ensure_ascii=False, indent=2)))
         return
     if not explanations:
         msg.info("No entity was found; --min-probability 0.01 shows what may be one")

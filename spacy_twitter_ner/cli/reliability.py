@@ -16,7 +16,8 @@ from .report import print_tables
 def reliability_cli(
     model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
     splits: Annotated[
-        list[Path], typer.Argument(metavar="SPLIT...", help="Annotated tweets, in .spacy")
+        list[Path],
+        typer.Argument(metavar="SPLIT...", help="Annotated tweets: .spacy or token/tag files"),
     ],
     output: Annotated[
         Path | None,
@@ -29,9 +30,8 @@ def reliability_cli(
     and after calibration, precision by confidence, and what thresholds do. With --output, the
     figures are written beside the metrics of `spacy evaluate`, and `report` shows them.
     """
-    # Imported here because it imports spaCy, which takes seconds.
-    import spacy
-
+    # Imported here because they import spaCy, which takes seconds.
+    from ..loading import load_pipeline
     from ..training.calibrating import measure_reliability
 
     printer = Printer(no_print=silent)
@@ -39,7 +39,7 @@ def reliability_cli(
         absent = [str(path) for path in splits if not path.exists()]
         if absent:
             raise ValueError(f"{', '.join(absent)}: no such file")
-        reliability = measure_reliability(spacy.load(model), splits)
+        reliability = measure_reliability(load_pipeline(model), splits)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             text = json.dumps(reliability_to_dict(reliability), indent=2) + "\n"

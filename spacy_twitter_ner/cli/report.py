@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from wasabi import Printer
 
-from .app import app, errors_as_messages
+from .app import app, errors_as_messages, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,15 +46,17 @@ def report_cli(
     corpora: Annotated[
         list[Path] | None,
         typer.Option(
-            "--corpus", "-c", help="Annotated tweets (.spacy), named by the file; repeatable"
+            "--corpus",
+            "-c",
+            help="Annotated tweets (.spacy or token/tag file), named after the file; repeatable",
         ),
     ] = None,
     train: Annotated[
         Path | None,
         typer.Option(
             "--train",
-            help="The training data (.spacy), to tell names that were seen from new ones; default: "
-            "the --corpus train.spacy",
+            help="The training data (.spacy or token/tag file), to tell names that were seen "
+            "from new ones; default: the --corpus train.spacy",
         ),
     ] = None,
     against: Annotated[
@@ -111,7 +113,8 @@ def report_cli(
         print_tables(report_tables(report, type_columns=("F1",)))
         if quality:
             print_tables(quality_tables(quality[-1]))
-    printer.good(f"Saved the report to {paths[0]}, {', '.join(p.name for p in paths[1:])}")
+    saved = f"{paths[0]}, {', '.join(p.name for p in paths[1:])}"
+    printer.good(f"Saved the report to {printable(saved)}")
 
 
 def _draw(report: "Report", folder: Path) -> Path:
@@ -158,7 +161,7 @@ def _analyse(
         corpora,
         train=train,
         against=names,
-        on_corpus=lambda name, size: printer.info(f"Running on {name}: {size:,} tweets"),
+        on_corpus=lambda name, size: printer.info(f"Running on {printable(name)}: {size:,} tweets"),
     )
 
 
@@ -217,4 +220,4 @@ def _rich_table(table: "Table") -> object:
 def _escape(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))

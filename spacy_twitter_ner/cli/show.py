@@ -33,21 +33,24 @@ def show_cli(
     probable it is; where output is no terminal, in brackets: [Drake musicartist 93%]. For example:
     spacy-twitter-ner show "saw Drake in Chicago"
     """
-    import spacy
     from rich.console import Console
 
     from ..evaluation.predictions import entity_scores, scores_stored
+    from ..loading import load_pipeline, require_pipeline
 
     with errors_as_messages(msg):
         model, texts = split_model(arguments or [])
         if texts == arguments and not any(map(str.isspace, texts[0])):
-            raise ValueError(
-                f"{texts[0]} is no pipeline, neither a folder nor a package. To show a tweet "
-                f"of one word, name the pipeline: spacy-twitter-ner show MODEL {texts[0]}"
-            )
+            try:
+                require_pipeline(texts[0])
+            except OSError as error:
+                raise ValueError(
+                    f"{error}. To show a tweet of one word, name the pipeline: "
+                    f"spacy-twitter-ner show MODEL {texts[0]}"
+                ) from None
         if not texts and sys.stdin.isatty():
             raise ValueError('give a tweet: spacy-twitter-ner show "saw Drake in Chicago"')
-        nlp = spacy.load(model)
+        nlp = load_pipeline(model)
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         lines = texts or (line.rstrip("\n") for line in sys.stdin)
         with scores_stored(nlp) as key:

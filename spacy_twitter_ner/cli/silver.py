@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from wasabi import msg
 
-from .app import TweetFiles, app, errors_as_messages
+from .app import TweetFiles, app, errors_as_messages, printable
 
 
 @app.command("silver")
@@ -51,6 +51,6 @@ def silver_cli(
             min_probability=min_probability,
         )
     msg.good(
-        f"{output}: {count.docs:,} tweets, {count.entities:,} entities, {count.missing:,} of "
-        f"{count.tokens:,} tokens left missing"
+        f"{printable(str(output))}: {count.docs:,} tweets, {count.entities:,} entities, "
+        f"{count.missing:,} of {count.tokens:,} tokens left missing"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .layout import FileFormat
 from .reading import AUTO, Problem, TagFile, TaggedTweet, read_tag_file
 from .splits import compare_splits, training_first
 
@@ -120,12 +121,15 @@ class CorpusCheck:
         return data
 
 
-def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
-    """Check the token/tag files of a corpus. Problems are collected and mended, never raised.
+def check_corpus(
+    paths: Sequence[Path], scheme: str = AUTO, file_format: FileFormat | None = None
+) -> CorpusCheck:
+    """Check the token/tag files of a corpus. Problems are collected and repaired, never raised.
 
-    paths (Sequence[Path]): The splits. The training split is the first whose name begins with
-        "train", or else the first of all.
-    scheme (str): Tag scheme of the files: BIO, IOB1 or BILUO; or "auto" to recognise it.
+    paths (Sequence[Path]): The splits. The training split is the one whose name says so, or else
+        the first (see training_first).
+    scheme (str): Tag scheme of the files: BIO, IOB1, BILUO or IO; or "auto" to recognize it.
+    file_format (FileFormat | None): The columns and comments of the files.
     RETURNS (CorpusCheck): The statistics and all that may be wrong.
     RAISES (OSError): If a file cannot be read.
     RAISES (ValueError): If there are no paths, or the scheme is not known.
@@ -135,7 +139,11 @@ def check_corpus(paths: Sequence[Path], scheme: str = AUTO) -> CorpusCheck:
 
     if not paths:
         raise ValueError("no files to check")
-    files = [read_tag_file(path, scheme=scheme) for path in training_first(paths)]
+    file_format = file_format or FileFormat()
+    files = [
+        read_tag_file(path, scheme=scheme, file_format=file_format)
+        for path in training_first(paths)
+    ]
     type_problems, notes = compare_splits(files)
     splits = [_describe_split(file) for file in files]
     for file, stats in zip(files[1:], splits[1:], strict=True):

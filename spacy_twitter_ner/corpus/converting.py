@@ -10,8 +10,9 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from .detokenizing import guess_spaces
+from .layout import FileFormat
 from .reading import AUTO, Problem, TagFile, TaggedTweet, check_problems, read_tag_file
-from .splits import compare_splits, training_first
+from .splits import compare_splits, split_name, training_first
 
 FILE_TYPE = ".spacy"
 RAW_SUFFIX = "_raw"
@@ -55,16 +56,18 @@ def convert(
     output: Path,
     *,
     scheme: str = AUTO,
+    file_format: FileFormat | None = None,
     repair: bool = False,
     raw: bool = False,
 ) -> Conversion:
     """Convert token/tag files to .spacy files: all of them, or none and nothing is written.
 
     inputs (Sequence[Path]): The files. Several are the splits of a corpus. The training
-        split is the first whose name begins with "train", or else the first of all.
+        split is the one whose name says so, or else the first (see training_first).
     output (Path): A file in .spacy, for one input; or a folder that gets a file for each.
-    scheme (str): Tag scheme of the files: BIO, IOB1 or BILUO; or "auto" to recognise it.
-    repair (bool): Mend problems instead of stopping at them.
+    scheme (str): Tag scheme of the files: BIO, IOB1, BILUO or IO; or "auto" to recognize it.
+    file_format (FileFormat | None): The columns and comments of the files.
+    repair (bool): Repair problems instead of stopping at them.
     raw (bool): Write a second file for each, named NAME_raw.spacy, of the same tweets on raw text.
     RETURNS (Conversion): What was read, written and mended.
     RAISES (CorpusError): If there are problems, listing all of them; with repair only if some
@@ -76,7 +79,8 @@ def convert(
     outputs = _choose_outputs(inputs, Path(output))
     raw_outputs = [path.with_stem(path.stem + RAW_SUFFIX) for path in outputs] if raw else []
     _check_outputs([*inputs, *inputs[: len(raw_outputs)]], [*outputs, *raw_outputs])
-    files = [read_tag_file(path, scheme=scheme) for path in inputs]
+    file_format = file_format or FileFormat()
+    files = [read_tag_file(path, scheme=scheme, file_format=file_format) for path in inputs]
     type_problems, notes = compare_splits(files)
     problems = [problem for file in files for problem in file.problems] + type_problems
     check_problems(problems, repair=repair)
@@ -94,8 +98,11 @@ def _choose_outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
             )
         return [output]
     if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is neither a folder nor named {FILE_TYPE}")
-    return [output / f"{path.stem}{FILE_TYPE}" for path in inputs]
+        raise ValueError(
+            f"{output} is neither a folder nor named {FILE_TYPE}: the last argument is where to "
+            "write to"
+        )
+    return [output / f"{split_name(path)}{FILE_TYPE}" for path in inputs]
 
 
 def _check_outputs(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
@@ -103,7 +110,10 @@ def _check_outputs(inputs: Sequence[Path], outputs: Sequence[Path]) -> None:
     chosen: dict[Path, Path] = {}
     for path, target in zip(inputs, outputs, strict=True):
         if target in chosen:
-            raise ValueError(f"{chosen[target]} and {path} would both be written to {target}")
+            raise ValueError(
+                f"{chosen[target]} and {path} would both be written to {target}: convert them one "
+                f"by one, each to its own file in {FILE_TYPE}"
+            )
         if target.is_dir():
             raise ValueError(f"{target} is a folder, so no file can be written there")
         chosen[target] = path

@@ -1,18 +1,16 @@
-"""Reads token/tag files: a token and its tag a line, a blank line between tweets.
+"""Read token/tag files: one token and its tag per line, a blank line between tweets.
 
-Columns are separated by spaces and tabs and by nothing else, lines by line feeds: white space
-of other kinds occurs inside the tokens of tweets. With more columns than two, the first is the
-token and the last the tag. Rows that begin with -DOCSTART- are skipped.
+Columns are separated by tabs or by runs of spaces and tabs, lines by line feeds: other whitespace
+occurs inside tokens. By default the first column is the token and the last one the tag (see
+layout.py). Lines that begin with -DOCSTART- are skipped.
 
-All problems of a file are collected, each with its line, and mended as far as they can be;
-whether they stop anything is the caller's choice (see check_problems).
+All problems of a file are collected, each with its line, and repaired where possible. Whether they
+stop anything is up to the caller (see check_problems).
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +21,21 @@ from ..iob import (
     TokenSpan,
     detect_scheme,
     spans_to_bio,
-    split_tag,
     tags_to_spans,
+)
+from .layout import (
+    SEPARATORS,
+    FileFormat,
+    Layout,
+    Line,
+    comment_prefix,
+    find_layout,
+    full_tag,
+    has_several_labels,
+    is_comment,
+    is_no_token,
+    split_row,
+    tag_error,
 )
 from .mending import certain_tags, drop_rows, read_tags, trim_white_space
 
@@ -40,17 +51,19 @@ UNDECODABLE = "undecodable bytes"
 WHITE_SPACE = "white space at an entity's edge"
 NEW_TYPE = "entity type not in the training split"
 NO_TWEETS = "no tweets"
+COLUMN_COUNT = "number of columns"
+COLUMN_CHOICE = "choice of columns"
+COMMENT = "comment line"
+SEVERAL_LABELS = "several labels in one tag"
 
 _DOCSTART = "-DOCSTART-"
-_SEPARATORS = " \t"
-_SEPARATOR = re.compile(f"[{_SEPARATORS}]+")
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _SCHEME_NAMES: dict[str, Scheme] = {
     **{name: name for name in SCHEMES},
     "IOB2": "BIO",
-    "IOBES": "BILUO",
-    "BIOES": "BILUO",
+    "IO": "IOB1",
+    **dict.fromkeys(("IOBES", "BIOES", "BILOU", "BIOUL", "BMES", "BMEWO"), "BILUO"),
 }
 
 
@@ -89,12 +102,14 @@ class TaggedTweet:
 
 @dataclass
 class TagFile:
-    """A token/tag file, read. `scheme` is the one that its tags are written in."""
+    """The content of a token/tag file. `scheme` is the tag scheme of the file, `notes` describe how
+    the file was read where that isn't obvious."""
 
     path: Path
     tweets: list[TaggedTweet]
     problems: list[Problem]
     scheme: Scheme
+    notes: list[str] = field(default_factory=list)
 
 
 class CorpusError(ValueError):
@@ -107,6 +122,9 @@ class CorpusError(ValueError):
         super().__init__("\n".join([title, *summarize_problems(self.problems)]))
 
 
+_DEFAULT_FORMAT = FileFormat()
+
+
 class _Row(NamedTuple):
     token: str | None
     tag: str | None
@@ -116,14 +134,17 @@ class _Row(NamedTuple):
 _Report = Callable[..., None]
 
 
-def read_tag_file(path: Path, *, scheme: str = AUTO) -> TagFile:
+def read_tag_file(
+    path: Path, *, scheme: str = AUTO, file_format: FileFormat = _DEFAULT_FORMAT
+) -> TagFile:
     """Read a token/tag file.
 
     path (Path): The file, in UTF-8.
-    scheme (str): Tag scheme of the file: BIO, IOB1 or BILUO; or "auto" to recognise it.
-    RETURNS (TagFile): The tweets, mended, and all problems.
+    scheme (str): Tag scheme of the file: BIO, IOB1, BILUO or IO; or "auto" to recognize it.
+    file_format (FileFormat): Its columns and comments.
+    RETURNS (TagFile): The tweets, repaired, and all problems.
     RAISES (FileNotFoundError): If there is no such file.
-    RAISES (ValueError): If the scheme is not known.
+    RAISES (ValueError): If the scheme is unknown.
     """
     path = Path(path)
     try:
@@ -133,19 +154,25 @@ def read_tag_file(path: Path, *, scheme: str = AUTO) -> TagFile:
     if content.startswith(_UTF16_BOMS):
         message = "the file is in UTF-16: save it as UTF-8"
         return TagFile(path, [], [Problem(path, 1, UNDECODABLE, message)], resolve_scheme(scheme))
-    return parse_tag_lines(content.split(b"\n"), path=path, scheme=scheme)
+    lines = content.split(b"\n")
+    return parse_tag_lines(lines, path=path, scheme=scheme, file_format=file_format)
 
 
 def parse_tag_lines(
-    lines: Iterable[bytes], *, path: Path = Path("<lines>"), scheme: str = AUTO
+    lines: Iterable[bytes],
+    *,
+    path: Path = Path("<lines>"),
+    scheme: str = AUTO,
+    file_format: FileFormat = _DEFAULT_FORMAT,
 ) -> TagFile:
     """Read the lines of a token/tag file.
 
     lines (Iterable[bytes]): The lines, with or without their line feeds.
-    path (Path): The file that problems are said to be in.
-    scheme (str): Tag scheme of the lines: BIO, IOB1 or BILUO; or "auto" to recognise it.
-    RETURNS (TagFile): The tweets, mended, and all problems in the order of their lines.
-    RAISES (ValueError): If the scheme is not known.
+    path (Path): The file to name in problems.
+    scheme (str): Tag scheme of the lines: BIO, IOB1, BILUO or IO; or "auto" to recognize it.
+    file_format (FileFormat): The columns and comments of the lines.
+    RETURNS (TagFile): The tweets, repaired, and all problems in the order of their lines.
+    RAISES (ValueError): If the scheme is unknown.
     """
     forced = None if scheme.lower() == AUTO else resolve_scheme(scheme)
     problems: list[Problem] = []
@@ -153,22 +180,29 @@ def parse_tag_lines(
     def report(line: int, kind: str, message: str, repair: str | None = None) -> None:
         problems.append(Problem(path, line, kind, message, repair))
 
-    groups = list(_read_groups(lines, report))
+    lines_of_tweets = list(_read_groups(lines, report))
+    layout = find_layout(lines_of_tweets, file_format, bare=scheme.upper() == "IO")
+    if layout.error:
+        report(lines_of_tweets[0][0][0], COLUMN_CHOICE, layout.error)
+        return TagFile(path, [], problems, forced or "BIO")
+    reader = _RowReader(layout, file_format, report)
+    groups = [rows for each in lines_of_tweets if (rows := reader.read(each))]
     found = forced or detect_scheme(
         part for rows in groups for part in certain_tags([row.tag for row in rows])
     )
     tweets = [_make_tweet(rows, found, report) for rows in groups]
     tweets = [tweet for tweet in tweets if tweet.tokens]
     if not tweets:
-        report(1, NO_TWEETS, "the file has no tweets" if groups else "the file is empty")
+        report(1, NO_TWEETS, "the file has no tweets" if lines_of_tweets else "the file is empty")
     problems.sort(key=lambda problem: problem.line)
-    return TagFile(path, tweets, problems, found)
+    notes = [f"{path}: {note}" for note in [*layout.notes, *reader.notes()]]
+    return TagFile(path, tweets, problems, found, notes)
 
 
 def resolve_scheme(name: str) -> Scheme:
     """Find the tag scheme that a setting names.
 
-    name (str): BIO, IOB1 or BILUO, or another name of one, in any case; "auto" is read as BIO.
+    name (str): BIO, IOB1, BILUO or IO, or another name of one, in any case; "auto" is read as BIO.
     RETURNS (Scheme): The scheme.
     RAISES (ValueError): If the name is not known.
     """
@@ -178,7 +212,8 @@ def resolve_scheme(name: str) -> Scheme:
         return _SCHEME_NAMES[name.upper()]
     except KeyError:
         raise ValueError(
-            f"unknown tag scheme {name!r}: expected one of auto, BIO (IOB2), IOB1, BILUO (IOBES)"
+            f"unknown tag scheme {name!r}: expected one of auto, BIO (IOB2), IOB1, BILUO (IOBES, "
+            "BMES), IO"
         ) from None
 
 
@@ -209,23 +244,22 @@ def summarize_problems(problems: Sequence[Problem], shown: int = PROBLEMS_SHOWN)
     return lines
 
 
-def _read_groups(lines: Iterable[bytes], report: _Report) -> Iterator[list[_Row]]:
-    """Yield the rows between two blank lines."""
-    rows: list[_Row] = []
+def _read_groups(lines: Iterable[bytes], report: _Report) -> Iterator[list[Line]]:
+    """Yield the lines between two blank ones."""
+    group: list[Line] = []
     for number, line in enumerate(lines, 1):
         text = _decode(line, number, report)
-        if not text or text.isspace() or _is_docstart(text):
-            if rows:
-                yield rows
-                rows = []
-        else:
-            rows.append(_read_row(text, number, report))
-    if rows:
-        yield rows
+        if text and not text.isspace() and not _is_docstart(text):
+            group.append((number, text))
+        elif group:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _is_docstart(text: str) -> bool:
-    return text.startswith(_DOCSTART) and text[len(_DOCSTART) :][:1] in ("", *_SEPARATORS)
+    return text.startswith(_DOCSTART) and text[len(_DOCSTART) :][:1] in ("", *SEPARATORS)
 
 
 def _decode(line: bytes, number: int, report: _Report) -> str:
@@ -240,34 +274,98 @@ def _decode(line: bytes, number: int, report: _Report) -> str:
         return line.decode("utf-8", errors="replace")
 
 
-def _read_row(text: str, number: int, report: _Report) -> _Row:
-    columns = _SEPARATOR.split(text.rstrip(_SEPARATORS))
-    token, tag = columns[0], columns[-1]
-    if not token:
-        report(number, MISSING_TOKEN, f"no token before {tag!r}", "row left out")
-        return _Row(None, None if _tag_error(tag) else tag, number)
-    if len(columns) == 1:
-        report(number, MISSING_TAG, f"no tag after the token {token!r}", "label left missing")
-        return _Row(token, None, number)
-    error = _tag_error(tag)
-    if any("\r" in column for column in columns[1:]):
-        error = "carriage returns after the token: end the lines of the file with line feeds"
-    if error:
-        report(number, UNKNOWN_TAG, error, "label left missing")
-        return _Row(token, None, number)
-    return _Row(token, tag, number)
+class _RowReader:
+    """Reads the rows of a file, once its layout is known."""
 
+    def __init__(self, layout: Layout, file_format: FileFormat, report: _Report) -> None:
+        self.layout = layout
+        self.format = file_format
+        self.report = report
+        self.errors: dict[str, str] = {}
+        self.n_comments = self.n_no_tokens = 0
 
-@lru_cache(maxsize=1024)
-def _tag_error(tag: str) -> str:
-    """Say what is wrong with a tag; nothing, if its scheme is known."""
-    if not tag.isprintable():
-        return f"the tag {tag!r} has characters that cannot be seen"
-    try:
-        split_tag(tag)
-    except ValueError as error:
-        return str(error)
-    return ""
+    def notes(self) -> Iterator[str]:
+        """Describe what was left out."""
+        if self.n_comments:
+            yield f"skipped {self.n_comments} comment line(s)"
+        if self.n_no_tokens:
+            yield (
+                f"skipped {self.n_no_tokens} row(s) of multiword tokens and empty nodes, "
+                "as 1-2 and 1.1"
+            )
+
+    def read(self, lines: Iterable[Line]) -> list[_Row]:
+        """Read the rows of one tweet."""
+        rows: list[_Row] = []
+        for number, text in lines:
+            columns = self.layout.split(text)
+            fits = len(columns) == self.layout.width and not self.layout.is_mixed(text)
+            is_complete = fits and not self._tag_error(columns[self.layout.tag])
+            if not is_complete and is_comment(text, self.format.comments, fits=fits):
+                self.n_comments += 1
+            elif not is_complete and not rows and (prefix := comment_prefix(text)):
+                message = (
+                    f"{text[:40]!r} is a comment, not a token and its tag: skip such lines with "
+                    f"--comment '{prefix}' (in a config: comments)"
+                )
+                self.report(number, COMMENT, message, "line left out")
+            elif self.layout.number and is_no_token(columns[0]):
+                self.n_no_tokens += 1
+            else:
+                rows.append(self._read_row(text, columns, number))
+        return rows
+
+    def _read_row(self, text: str, columns: list[str], number: int) -> _Row:
+        layout = self.layout
+        token = columns[layout.token] if layout.token < len(columns) else ""
+        tag = columns[layout.tag] if layout.tag < len(columns) else columns[-1]
+        # A separator at the start of a line makes an empty first column.
+        if not token or not columns[0]:
+            message = f"no token before {tag!r}" if columns[0] == token else "no token"
+            self.report(number, MISSING_TOKEN, message, "row left out")
+            return _Row(None, None if self._tag_error(tag) else self._full_tag(tag), number)
+        first, *others = split_row(text.lstrip(SEPARATORS))
+        if any("\r" in column for column in others):
+            message = "carriage returns after the token: end the lines of the file with line feeds"
+            self.report(number, UNKNOWN_TAG, message, "label left missing")
+            return _Row(first, None, number)
+        if len(columns) == 1 or (len(columns) == layout.width and not tag):
+            where = " in a file separated by tabs" if layout.tabbed and " " in token else ""
+            message = f"no tag after the token {token!r}{where}"
+            self.report(number, MISSING_TAG, message, "label left missing")
+            return _Row(token, None, number)
+        if len(columns) != layout.width or layout.is_mixed(text):
+            return self._read_odd_row(columns, token, number)
+        error = self._tag_error(tag)
+        if error:
+            kind = SEVERAL_LABELS if has_several_labels(tag) else UNKNOWN_TAG
+            self.report(number, kind, error, "label left missing")
+            return _Row(token, None, number)
+        return _Row(token, self._full_tag(tag), number)
+
+    def _read_odd_row(self, columns: list[str], token: str, number: int) -> _Row:
+        layout = self.layout
+        separator = "tabs" if layout.tabbed else "spaces"
+        message = (
+            f"{len(columns)} columns separated by {separator}, where the file has {layout.width}"
+            if len(columns) != layout.width
+            else "both tabs and spaces between columns, in a file separated by spaces"
+        )
+        message += f": {' '.join(columns)[:60]!r}"
+        if layout.width == 2 < len(columns) and not self._tag_error(columns[-1]):
+            token, tag = " ".join(columns[:-1]), columns[-1]
+            self.report(number, COLUMN_COUNT, message, f"read as the token {token!r}, {tag}")
+            return _Row(token, self._full_tag(tag), number)
+        self.report(number, COLUMN_COUNT, message, f"read as {token!r}, label left missing")
+        return _Row(token, None, number)
+
+    def _tag_error(self, tag: str) -> str:
+        if tag not in self.errors:
+            self.errors[tag] = tag_error(tag, self.layout.style)
+        return self.errors[tag]
+
+    def _full_tag(self, tag: str) -> str:
+        return full_tag(tag, self.layout.style, self.format.label)
 
 
 def _make_tweet(rows: Sequence[_Row], scheme: Scheme, report: _Report) -> TaggedTweet:

@@ -1,20 +1,54 @@
-"""Compares the splits of a corpus, of which the first is the training split."""
+"""Recognize the splits of a corpus by their file names, and compare them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..iob import Scheme
 from .reading import NEW_TYPE, Problem, TagFile
 
+_WORD = re.compile(r"[^\W\d_]+")
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_TRAINING = re.compile(r"(?:train|training|trn)(?:set|data|split)?")
+_HELD_OUT = re.compile(
+    r"(?:dev|devel|development|val|valid|validation|test|testa|testb|testing|tst|eval|evaluation|"
+    r"heldout)(?:set|data|split)?"
+)
+
 
 def training_first(paths: Sequence[Path]) -> list[Path]:
-    """Put the training split first, as a shell's `*.txt` does not.
+    """Put the training split first, which a shell's `*.txt` doesn't.
 
     paths (Sequence[Path]): The splits.
-    RETURNS (list[Path]): Those whose file name begins with "train", then the others, each in
-        the order given.
+    RETURNS (list[Path]): First those whose file names say that they are training data, as in
+        train.txt, wnut17train.conll and eng.train, then the others, each in the order given.
     """
-    return sorted((Path(path) for path in paths), key=lambda path: path.name[:5] != "train")
+    return sorted((Path(path) for path in paths), key=_rank)
+
+
+def split_name(path: Path) -> str:
+    """Name a split after its file.
+
+    path (Path): The file.
+    RETURNS (str): Its name without the suffix. A suffix that names the split is part of the name,
+        as in btc.dev and eng.testa.
+    """
+    suffix = path.suffix[1:].lower()
+    is_split = any(
+        pattern.fullmatch(word)
+        for word in _WORD.findall(suffix)
+        for pattern in (_TRAINING, _HELD_OUT)
+    )
+    return path.name if is_split else path.stem
+
+
+def _rank(path: Path) -> int:
+    words = _WORD.findall(_WORD_BOUNDARY.sub(" ", path.name).lower())
+    is_held_out = any(map(_HELD_OUT.fullmatch, words))
+    if any(map(_TRAINING.fullmatch, words)):
+        return 1 if is_held_out else 0
+    has_part = any(word.startswith("train") or word.endswith("train") for word in words)
+    return 1 if has_part and not is_held_out else 2
 
 
 def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:
@@ -22,13 +56,19 @@ def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:
 
     files (Sequence[TagFile]): The splits, the training split first.
     RETURNS (tuple[list[Problem], list[str]]): A problem for each type that the training split
-        lacks, at its first entity in the later split: no model can learn it. And notes on what
-        is only worth knowing: types that later splits lack, tag schemes that differ.
+        lacks, at its first entity in the later split: no model can learn it. And notes: how files
+        were read, what the training split is, types that later splits lack, tag schemes that
+        differ.
     """
     problems: list[Problem] = []
-    notes: list[str] = []
+    notes = [note for file in files for note in file.notes]
     if not files or not files[0].tweets:
         return problems, notes
+    if len(files) > 1 and _rank(files[0].path) == 2:
+        notes.append(
+            f"{files[0].path}, the first file, is taken for the training split, as no file name "
+            "says 'train'"
+        )
     training, *later_files = files
     known = _first_lines(training)
     for later in later_files:

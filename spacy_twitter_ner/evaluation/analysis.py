@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import spacy
 from spacy.language import Language
 
+from ..corpus.splits import split_name
+from ..loading import load_pipeline
 from .predictions import Predictions, doc_spans, predict_corpus, read_docs
 from .progress import FILE_NAME, Checkpoint, read_progress
 from .quality import Quality, measure_quality
@@ -40,7 +41,7 @@ def analyse(
     """Run a pipeline, and others to compare it with, on annotated corpora.
 
     model (str): The pipeline: its folder or package.
-    corpora (Sequence[Path]): The corpora (.spacy), named by their files.
+    corpora (Sequence[Path]): The corpora (.spacy or token/tag files), named after their files.
     train (Optional[Path]): The training data, to tell seen entities from unseen ones; without it
         the corpus that is named "train", if there is one.
     against (Optional[Mapping[str, str]]): Other pipelines by name.
@@ -51,11 +52,11 @@ def analyse(
         annotated tweets.
     RAISES (OSError): If a pipeline or a corpus does not exist.
     """
-    names = [path.stem for path in corpora]
+    names = [split_name(path) for path in corpora]
     if len(set(names)) < len(names):
         raise ValueError(f"two corpora of one name: {', '.join(map(str, corpora))}")
-    nlp = spacy.load(model)
-    others = {name: spacy.load(path) for name, path in (against or {}).items()}
+    nlp = load_pipeline(model)
+    others = {name: load_pipeline(path) for name, path in (against or {}).items()}
     train = train or next((path for path in corpora if path.stem == TRAIN), None)
     surfaces = None if train is None else _read_surfaces(train, nlp)
     splits = []

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.types import Floats2d
 
+from ..corpus import readers
 from ..iob import TokenSpan
 
 _SPANS_KEY = "spacy-twitter-ner report"
@@ -55,21 +56,8 @@ class Predictions(NamedTuple):
 
 
 def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read an annotated corpus.
-
-    path (Path): A .spacy file.
-    vocab (Vocab): The vocabulary that its docs shall have.
-    RETURNS (list[Doc]): Its docs.
-    RAISES (ValueError): If it is no such file.
-    """
-    if path.suffix != ".spacy":
-        raise ValueError(
-            f"{path} is no .spacy file: make one of it with `spacy-twitter-ner convert`"
-        )
-    try:
-        return list(DocBin().from_disk(path).get_docs(vocab))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as a corpus of docs: {error}") from error
+    """RETURNS (list[Doc]): The docs of an annotated corpus (see corpus.readers.read_docs)."""
+    return list(readers.read_docs(path, vocab))
 
 
 def predict_corpus(

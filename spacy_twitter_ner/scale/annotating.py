@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypedDict
 
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..loading import load_pipeline
 from ..pipeline.bilstm_ner import TwitterBiLSTMNER
 
 # Where confidences are written if the pipeline says nowhere.
@@ -69,9 +69,9 @@ def load_annotator(model: str) -> Annotator:
 
     model (str): Its folder or package.
     RETURNS (Annotator): The pipeline.
-    RAISES (OSError): If there is none.
+    RAISES (OSError): If it isn't a pipeline.
     """
-    return make_annotator(spacy.load(model))
+    return make_annotator(load_pipeline(model))
 
 
 def make_annotator(nlp: Language) -> Annotator:

@@ -199,11 +199,10 @@ def work(connection: Connection, model: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
-        import spacy
-
+        from ..loading import load_pipeline
         from .annotating import Annotator
 
-        annotator = Annotator(spacy.load(model))
+        annotator = Annotator(load_pipeline(model))
         # The first batch takes longer than all others.
         annotator.annotate([AnnotateRequest(text="so tired", probabilities=True)])
         greeting: Any = annotator.describe()

@@ -17,16 +17,16 @@ vocabularies; each batch gets a share of silver examples besides. In a config:
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.training.corpus import FILE_TYPE, walk_corpus
 from spacy.vocab import Vocab
 from thinc.types import Ints1d, Ints2d
+
+from ..corpus.readers import read_docs
 
 Batcher = Callable[[Iterable[Example]], Iterable[list[Example]]]
 
@@ -128,9 +128,7 @@ def _read_docs(path: Path, vocab: Vocab) -> list[_SilverDoc]:
             f"{_SETTING} = {str(path)!r}: there is no such file or folder. Make it with "
             "`python -m spacy twitter-ner silver`, or name another"
         )
-    bins = (DocBin().from_disk(file) for file in walk_corpus(path, FILE_TYPE))
-    docs = chain.from_iterable(doc_bin.get_docs(vocab) for doc_bin in bins)
-    silver = [_SilverDoc.from_doc(doc) for doc in docs if len(doc)]
+    silver = [_SilverDoc.from_doc(doc) for doc in read_docs(path, vocab) if len(doc)]
     if not silver:
         raise ValueError(f"{_SETTING} = {str(path)!r}: there are no docs with tokens in it")
     return silver

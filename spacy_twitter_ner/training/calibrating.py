@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy
 from spacy.language import Language
-from spacy.training import Corpus, Example
+from spacy.training import Example
 from thinc.types import Floats1d, Ints1d
 
+from ..corpus.readers import read_examples
+from ..corpus.splits import split_name
 from ..evaluation.reliability import Reliability, SplitReliability, measure_split
 from ..evaluation.scorer import judge_spans
 from ..pipeline.annotation import tags_to_entities
@@ -193,7 +195,7 @@ def measure_reliability(nlp: Language, paths: Iterable[Path]) -> Reliability:
     """Measure how far a pipeline's confidence can be trusted, with its temperature and without.
 
     nlp (Language): The pipeline; its first twitter_bilstm_ner is measured.
-    paths (Iterable[Path]): Annotated splits in spaCy's binary format. Their names are the files'.
+    paths (Iterable[Path]): Annotated splits: .spacy or token/tag files. Their names are the files'.
     RETURNS (Reliability): The figures.
     RAISES (ValueError): If there is no component.
     """
@@ -201,8 +203,8 @@ def measure_reliability(nlp: Language, paths: Iterable[Path]) -> Reliability:
     temperature = component.cfg["temperature"]
     splits = {}
     for path in paths:
-        judged = judge_entities(nlp, component, Corpus(path)(nlp))
-        splits[path.stem] = _measure(judged, temperature)
+        judged = judge_entities(nlp, component, read_examples(path, nlp))
+        splits[split_name(path)] = _measure(judged, temperature)
     return Reliability(temperature, splits)
 
 
@@ -216,13 +218,14 @@ def create_calibrator(path: Path) -> Callable[[Language], Language]:
     """Make a callback for [training.before_to_disk] that calibrates what is about to be saved.
     Early in training, where no entity is found as yet, the temperature stays what it is.
 
-    path (Path): An annotated split in spaCy's binary format, as that of validation.
+    path (Path): An annotated split, such as validation: a .spacy file, a folder of them, or a
+        token/tag file.
     RETURNS (Callable[[Language], Language]): The callback.
     """
 
     def calibrate_pipeline(nlp: Language) -> Language:
         for component in find_components(nlp):
-            judged = judge_entities(nlp, component, Corpus(path)(nlp))
+            judged = judge_entities(nlp, component, read_examples(path, nlp))
             if len(judged.judgements):
                 component.cfg["temperature"] = fit_temperature(judged)
         return nlp

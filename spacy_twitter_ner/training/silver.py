@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy
-import spacy
 from spacy.attrs import ENT_IOB
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
@@ -21,6 +20,7 @@ from thinc.types import Floats2d, Ints1d
 from ..layers.decoding import decode_bio
 from ..lexical.tokenizing import split_words
 from ..lexical.training import read_tweets, tweet_files
+from ..loading import load_pipeline
 from ..pipeline.bilstm_ner import TwitterBiLSTMNER
 
 _BATCH_SIZE = 256
@@ -59,7 +59,7 @@ def write_silver(
     """
     words = (split_words(tweet) for tweet in read_tweets(tweet_files(tweets)))
     long_enough = (tokens for tokens in words if len(tokens) >= max(min_words, 1))
-    pipelines = [spacy.load(model) for model in models]
+    pipelines = [load_pipeline(model) for model in models]
     doc_bin = DocBin(attrs=["ENT_IOB", "ENT_TYPE"])
     count = SilverCount(0, 0, 0, 0)
     docs = annotate_silver(

@@ -80,3 +80,23 @@ def test_a_plot_of_nothing(tmp_path: Path) -> None:
     result = report(tmp_path, "--plot")
     assert result.exit_code == 1
     assert "spacy-twitter-ner reliability MODEL" in " ".join(result.output.split())
+
+
+def test_token_tag_files(folder: Path, tmp_path: Path) -> None:
+    """All commands that take .spacy files take them."""
+    tweets = tmp_path / "eng.testa"
+    tweets.write_text("Shaka B-PERSON\nKhan I-PERSON\nsings O\n", encoding="utf-8")
+    for command in (
+        ["calibrate", folder / "model", tweets, "--output", tmp_path / "calibrated"],
+        ["reliability", folder / "model", tweets, "--output", tmp_path],
+        ["report", tmp_path / "r", "--model", folder / "model", "--corpus", tweets],
+        ["report", tmp_path, "--model", folder / "model", "--corpus", tweets, "--train", tweets],
+    ):
+        result = run(*command)
+        assert result.exit_code == 0, result.output
+    assert "eng.testa" in json.loads((tmp_path / "confidence.json").read_text())["splits"]
+    tweets.write_text("Shaka B-PERSON\nKhan\n", encoding="utf-8")
+    for name in ("calibrate", "reliability"):
+        result = run(name, folder / "model", tweets, *(["-o", tmp_path] * (name == "calibrate")))
+        assert result.exit_code == 1
+        assert f"{tweets}:2: no tag after the token 'Khan'" in result.output

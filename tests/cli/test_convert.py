@@ -124,7 +124,26 @@ def test_what_cannot_be_mended_has_no_hint(tmp_path):
 
 def test_missing_arguments_are_a_usage_error():
     assert run("convert").exit_code == 2
-    assert run("convert", "one").exit_code == 2
+    result = run("convert", "one.txt")
+    assert result.exit_code == 2
+    text = " ".join((result.output + result.stderr).split())
+    assert "nothing to write to after one.txt" in text
+    assert "convert one.txt one.spacy" in text
+
+
+def test_columns_and_comments(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("#\ta\n1\tKim\tB-x\tB-x\n2\tok\tO\tO\n", encoding="utf-8")
+    for command in (["convert", path, tmp_path / "out.spacy"], ["check", path]):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert f"{path}:1: columns 3 and 4 both hold tags" in result.output
+        result = run(*command, "--tag-column", 3, "--comment", "#", "--token-column", 2)
+        assert result.exit_code == 0, result.output
+        assert "skipped 1 comment line(s)" in " ".join(result.output.split())
+        result = run(*command, "--tag-column", 0)
+        assert result.exit_code == 1
+        assert "columns are counted from 1" in " ".join(result.output.split())
 
 
 def test_version_and_help():
@@ -142,6 +161,12 @@ def test_the_command_in_a_process_of_its_own(paths, tmp_path):
     assert (result.returncode, result.stderr) == (1, "")
     assert f"  {paths[1]}:2: no tag after the token 'Bob'\n" in result.stdout
     assert run_fresh(code, "--help").stdout.startswith("Usage: spacy-twitter-ner ")
+
+
+def test_the_module_is_the_command(tmp_path):
+    command = [sys.executable, "-m", "spacy_twitter_ner", "--version"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout == f"spacy-twitter-ner {__version__}\n"
 
 
 def test_an_emoji_the_terminal_cannot_show_stops_nothing(tmp_path):

@@ -333,5 +333,5 @@ def as_tag_file(docs):
         # A missing label is one that cannot be read: without any, a space would be a blank line.
         tags = [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else t.ent_iob_ or "?" for t in doc]
         rows = zip(doc, tags, strict=True)
-        tweets.append("".join(f"{token.text} {tag}\r\n" for token, tag in rows))
+        tweets.append("".join(f"{token.text}\t{tag}\r\n" for token, tag in rows))
     return ("-DOCSTART-\n" + "\n".join(tweets)).encode("utf-8")

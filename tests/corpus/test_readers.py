@@ -6,7 +6,7 @@ from spacy.training import Corpus
 from spacy.util import registry
 
 from spacy_twitter_ner.corpus.converting import convert
-from spacy_twitter_ner.corpus.readers import create_tag_file_reader
+from spacy_twitter_ner.corpus.readers import create_tag_file_reader, read_docs, read_examples
 from spacy_twitter_ner.corpus.reading import CorpusError
 
 TEXT = "RT O\n#Arsenal B-team\nwon't O\n\nJustin B-person\nBieber I-person\n\nok O\n"
@@ -138,3 +138,41 @@ def test_in_a_config(path, nlp):
     config = {"corpora": {"train": {"@readers": "test.TagFileCorpus", "path": str(path)}}}
     reader = registry.resolve(config)["corpora"]["train"]
     assert len(list(reader(nlp))) == 3
+
+
+def test_layout_is_passed_on(tmp_path, nlp):
+    path = tmp_path / "train.tsv"
+    path.write_text("% a note\n7\tNew York\tB\t_\n7\tok\tO\t_\n", encoding="utf-8")
+    reader = create_tag_file_reader(
+        path, token_column=2, tag_column=-2, comments=["%"], label="place"
+    )
+    (example,) = reader(nlp)
+    assert [token.text for token in example.predicted] == ["New York", "ok"]
+    assert example.get_aligned_ner() == ["U-place", "O"]
+
+
+def test_tag_files_are_read_as_binary_files_are(path, nlp, tmp_path):
+    convert([path], tmp_path / "folder" / "train.spacy")
+    expected = [example.to_dict() for example in create_tag_file_reader(path)(nlp)]
+    for file in (path, tmp_path / "folder" / "train.spacy", tmp_path / "folder"):
+        assert [example.to_dict() for example in read_examples(file, nlp)] == expected
+        docs = read_docs(file, nlp.vocab)
+        assert [[t.text for t in doc] for doc in docs] == tokens(read_examples(file, nlp))
+
+
+@pytest.mark.parametrize("read", [lambda p, nlp: read_docs(p, nlp.vocab), read_examples])
+def test_what_cannot_be_read_says_what_to_do(tmp_path, nlp, read):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "dev.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "dev.txt").write_text(BROKEN, encoding="utf-8")
+    (tmp_path / "dev.spacy").write_bytes(b"no docs")
+    for name, message in [
+        ("folder", r"is a folder without \.spacy files.*convert"),
+        ("dev.txt", r"dev\.txt:2: no tag after the token 'Bob'"),
+        ("dev.spacy", r"dev\.spacy cannot be read"),
+        ("none.txt", "does not exist.*convert"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            list(read(tmp_path / name, nlp))
+    with pytest.raises(FileNotFoundError):
+        list(read(tmp_path / "none.spacy", nlp))

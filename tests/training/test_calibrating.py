@@ -160,3 +160,37 @@ def test_new_labels_are_wrong(nlp) -> None:
     judged = judge_entities(nlp, nlp.get_pipe(NAME), make_examples(nlp, NEW_DATA[-1:]))
     assert judged.n_gold == 1
     assert not judged.judgements.any()
+
+
+def tag_file(path, examples):
+    """Write gold docs as a token/tag file."""
+    rows = []
+    for example in examples:
+        for token in example.reference:
+            label = f"-{token.ent_type_}" if token.ent_type_ else ""
+            rows.append(f"{token.text}\t{token.ent_iob_}{label}\n")
+        rows.append("\n")
+    path.write_text("".join(rows), encoding="utf-8")
+    return path
+
+
+def test_tag_files_calibrate_as_binary_files_do(nlp, tmp_path) -> None:
+    examples = make_examples(nlp, MIXED)
+    DocBin(docs=[example.reference for example in examples]).to_disk(tmp_path / "dev.spacy")
+    component = nlp.get_pipe(NAME)
+    temperatures = []
+    for path in (tmp_path / "dev.spacy", tag_file(tmp_path / "btc.dev", examples)):
+        component.cfg["temperature"] = 1.0
+        create_calibrator(path)(nlp)
+        temperatures.append(component.cfg["temperature"])
+    assert temperatures[0] == pytest.approx(temperatures[1])
+    assert temperatures[0] != 1.0
+    paths = [tmp_path / "dev.spacy", tmp_path / "btc.dev"]
+    splits = measure_reliability(nlp, paths).splits
+    assert list(splits) == ["dev", "btc.dev"]
+    assert splits["dev"] == splits["btc.dev"]
+
+
+def test_a_folder_without_annotated_tweets_does_not_pass_for_calibration(nlp, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"without \.spacy files"):
+        create_calibrator(tmp_path)(nlp)
