@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar, overload
 ValueT = TypeVar("ValueT")
 
 
-class lazy_property(Generic[ValueT]):  # noqa: N801
+class lazy_property(Generic[ValueT]):
     """functools.cached_property without a lock, as it is from Python 3.12 on. Before, all instances
     of a class share one, so a process that is forked while another thread holds it waits forever.
     Here, threads may compute a value twice.

@@ -2,8 +2,8 @@
 an extension attribute of spans.
 
 Both survive to_bytes, DocBin, Doc.copy, several processes and retokenization. Scores are also
-stored by character offsets and label, which stay the same when tokens are merged or split, and which
-the extension attribute reads.
+stored by character offsets and label, which stay the same when tokens are merged or split. The
+extension attribute reads these.
 """
 
 from collections.abc import Iterator, Mapping

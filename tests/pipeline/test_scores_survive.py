@@ -14,12 +14,12 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
 from spacy_twitter_ner.evaluation.predictions import entity_scores
-from spacy_twitter_ner.pipeline.scores import find_score, register_confidence, set_scores
+from spacy_twitter_ner.pipeline.scores import register_confidence, set_scores
 from spacy_twitter_ner.scale.annotating import Annotator, make_record
 
 KEY, NAME = "sure", "certainty"
 VOCAB = Vocab()
-WORDS = "saw Ada Bell at Kew Gardens in New York City and Oslo".split()
+WORDS = ["saw", "Ada", "Bell", "at", "Kew", "Gardens", "in", "New", "York", "City", "and", "Oslo"]
 ENTITIES = [(1, 3, "person"), (4, 6, "facility"), (7, 10, "geo-loc"), (11, 12, "geo-loc")]
 SCORES = [0.9, 0.8, 0.7, 0.6]
 EXPECTED = {"Ada Bell": 0.9, "Kew Gardens": 0.8, "New York City": 0.7, "Oslo": 0.6}
