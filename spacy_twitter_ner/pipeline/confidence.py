@@ -68,7 +68,7 @@ class DocLattice:
 
     def tempered(self, temperature: float) -> "DocLattice":
         """RETURNS (DocLattice): The distribution raised to the power 1 / temperature."""
-        return replace(self, lattice=self.lattice.scaled(1.0 / temperature))
+        return replace(self, lattice=self.lattice.centered().scaled(1.0 / temperature))
 
     def select(self, sequences: Bools1d) -> tuple["DocLattice", Bools1d]:
         """Leave docs out.
