@@ -187,4 +187,3 @@ def _begun(chart: SpanChart, spans: TypedSpans) -> Floats1d:
 
 def _last_tags(spans: TypedSpans) -> Ints1d:
     return 2 * spans.types + 1 + (spans.ends - spans.starts > 1)
-
