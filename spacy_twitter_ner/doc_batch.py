@@ -1,11 +1,12 @@
 """A batch of docs whose tokens' attributes are read in one go."""
 
 from collections.abc import Iterable
-from functools import cached_property
 
 import numpy
 from spacy.attrs import ENT_IOB, IS_SPACE, ORTH, SENT_START
 from spacy.tokens import Doc
+
+from .lazy import lazy_property
 
 Attributes1d = numpy.ndarray
 
@@ -14,8 +15,8 @@ _ATTRIBUTES = [ORTH, IS_SPACE, ENT_IOB, SENT_START]
 
 
 class DocBatch(list[Doc]):
-    """A list of docs that remembers their tokens' attributes, from when it is first asked for one
-    of them: it is for as long as the docs stay the same.
+    """A list of docs that caches their tokens' attributes. Don't modify the docs while it is in
+    use.
 
     docs (Iterable[Doc]): The docs.
     """
@@ -33,7 +34,7 @@ class DocBatch(list[Doc]):
         """
         return self._columns[_ATTRIBUTES.index(attribute)]
 
-    @cached_property
+    @lazy_property
     def _columns(self) -> numpy.ndarray:
         width = len(_ATTRIBUTES)
         rows = [doc.to_array(_ATTRIBUTES).reshape(len(doc), width) for doc in self]

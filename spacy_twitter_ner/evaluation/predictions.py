@@ -12,6 +12,7 @@ from thinc.types import Floats2d
 
 from ..corpus import readers
 from ..iob import TokenSpan
+from ..pipeline.scores import find_score
 
 _SPANS_KEY = "spacy-twitter-ner report"
 
@@ -122,14 +123,17 @@ def entity_scores(doc: Doc, key: str | None) -> dict[TokenSpan, float] | None:
     doc (Doc): The doc.
     key (Optional[str]): The key of the span group that they were stored in.
     RETURNS (Optional[dict[TokenSpan, float]]): The probability of each entity, 0..1; None if not
-        all of them are in the group.
+        all of them have a score there.
     """
-    group = doc.spans.get(key) if key else None
-    if group is None:
+    if key is None or key not in doc.spans:
         return None
-    spans = [(span.start, span.end, span.label_) for span in group]
-    scores = dict(zip(spans, map(float, group.attrs["scores"]), strict=True))
-    return scores if set(doc_spans(doc)) <= set(scores) else None
+    scores = {}
+    for ent in doc.ents:
+        score = find_score(ent, key)
+        if score is None:
+            return None
+        scores[ent.start, ent.end, ent.label_] = score
+    return scores
 
 
 def _bare_copies(docs: Iterable[Doc], vocab: Vocab) -> Iterator[Doc]:

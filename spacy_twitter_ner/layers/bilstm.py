@@ -129,7 +129,8 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
     results = plan.run(read)
 
     def backprop(dY: OutT) -> InT:
-        d_hidden = packing.pack_halves(ops, dY.dataXd)
+        dtype = ops.xp.result_type(rows, U)
+        d_hidden = packing.pack_halves(ops, dY.dataXd.astype(dtype, copy=False))
         gradients = {name: ops.xp.empty_like(model.get_param(name)) for name in "WUb"}
         d_inputs = ops.xp.empty((2, *rows.shape), dtype=rows.dtype)
 
@@ -171,6 +172,7 @@ def predict(
     """
     xp = model.ops.xp
     weights = GateWeights.of(model)
+    weights = weights.astype(xp.result_type(X, weights.U))
 
     def gates_of(
         tokens: Ints1d | Ints2d, directions: int | slice, out: Floats3d | None = None
@@ -250,7 +252,13 @@ def predict_projected(
     xp = model.ops.xp
     if (extra_tokens is None) != (extra is None):
         raise ValueError("predict_projected: give both of extra_tokens and extra, or none")
+    weights = weights or GateWeights.of(model)
+    dtype = xp.result_type(projected, weights.U)
+    weights, projected = weights.astype(dtype), xp.ascontiguousarray(projected, dtype=dtype)
+    if extra is not None:
+        extra = xp.ascontiguousarray(extra, dtype=dtype)
     added = projected[:, :0] if extra is None else extra
+    rows = xp.asarray(rows, dtype="int64")
     place = xp.full(len(rows), -1, dtype="int64")
     if extra_tokens is not None:
         place[extra_tokens] = xp.arange(len(extra_tokens))
@@ -275,7 +283,6 @@ def predict_projected(
         rows_of, places = rows[tokens], place[tokens]
         return lambda packed: Inputs(table, rows_of[packed], more, places[packed])
 
-    weights = weights or GateWeights.of(model)
     return _predict(model, weights, project, find, len(rows), lengths, readout)
 
 

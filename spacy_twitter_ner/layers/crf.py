@@ -8,12 +8,14 @@ and the probability exp(score) / Z, Z summing over all *valid* sequences: those 
 type follows B or I of the same type. Invalid ones have probability zero, in training and in
 decoding alike. Tags are numbered as in iob.bio_tags: 0 is O, type k has B at 2k + 1, I at 2k + 2.
 
-Forward and backward probabilities are scaled to sum to one at each token (Rabiner 1989), so that
-a step is a product of matrices rather than a logsumexp; they are kept in float64.
+Forward and backward scores are logarithms in float64, so that results are exact for any finite
+scores. A step is a product of matrices of their exponentials, scaled by the largest of each row;
+rows in which that underflows, as only extreme scores do, are computed without exponentials.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy
@@ -28,10 +30,12 @@ Bools2d: TypeAlias = numpy.ndarray
 
 MISSING = -1
 
-# How far below its token's best a tag can score. A tag far worse would be lost in underflow, though
-# it may be the only way into a later I; the products of two such gaps still fit float64's range.
-MAX_GAP = 300.0
-_LOWEST = float(numpy.finfo("float64").min)
+# Sums of exponentials are exact from here up: those of less than -708 lose digits.
+SMALLEST_LOG = -600.0
+# Exponentials of up to this do not make up for others that are lost.
+LARGEST_LOG = 100.0
+# Can be subtracted from -inf, unlike -inf.
+_LOWEST = -1e300
 
 _CPU = NumpyOps()
 
@@ -66,6 +70,16 @@ class Lattice:
             start=self.start - other.start,
             end=self.end - other.end,
         )
+
+    def centered(self) -> "Lattice":
+        """Subtract from each token's scores the largest of them. Probabilities stay the same, and
+        sums of scores lose fewer digits.
+
+        RETURNS (Lattice): The lattice, in float64.
+        """
+        xp = get_array_ops(self.emissions).xp
+        lattice = self._map(lambda scores: scores.astype("float64"))
+        return replace(lattice, emissions=lattice.emissions - _largest(xp, lattice.emissions))
 
     def to_numpy(self) -> "Lattice":
         """RETURNS (Lattice): The same scores in ordinary memory."""
@@ -203,6 +217,7 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     """
     ops = get_array_ops(lattice.emissions)
     xp = ops.xp
+    lattice = lattice.centered()
     packing = pack_sequences(ops, lattice.lengths)
     log_partition, expected = _marginals(lattice, packing)
     tags = xp.asarray(tags, dtype="int64")
@@ -216,7 +231,8 @@ def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     if len(impossible):
         first = int(impossible[0])
         raise ValueError(f"the gold tags of sequence {first} of the batch are no valid BIO tags")
-    return log_mass - log_partition, observed.minus(expected)
+    # Rounding can take a probability above one.
+    return xp.minimum(log_mass - log_partition, 0.0), observed.minus(expected)
 
 
 def _one_path(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
@@ -228,8 +244,7 @@ def _one_path(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
     last, first, later = tags[is_last], tags[is_first], xp.flatnonzero(~is_first)
     pair = tags[later - 1], tags[later]
     allowed = xp.asarray(bio_transitions(nO))
-    emissions = lattice.emissions.astype("float64")
-    scores = xp.maximum(emissions[rows, tags], emissions.max(axis=1) - MAX_GAP)
+    scores = lattice.emissions[rows, tags]
     scores[later] += xp.where(allowed[pair], lattice.transitions[pair], -xp.inf)
     scores[is_first] += xp.where(allowed[0, first], lattice.start[first], -xp.inf)
     scores[is_last] += lattice.end[last]
@@ -261,18 +276,19 @@ def _marginals(
     sequence that is impossible is -inf."""
     xp = get_array_ops(lattice.emissions).xp
     passes = forward_backward(lattice, packing, possible)
-    weights, steps, norms = passes.weights, passes.steps, passes.norms
-    unary = passes.alpha * passes.beta
-    totals = unary.sum(axis=1, keepdims=True)
-    unary /= _nonzero(xp, totals)
+    logs = passes.alpha + passes.beta
+    totals = xp.maximum(log_sum_exp(xp, logs), _LOWEST)
+    unary = xp.exp(logs - totals)
     sums, is_last = log_sums(lattice, packing, passes)
     n_first = packing.first_step
-    to = (weights * passes.beta / _nonzero(xp, norms * totals))[n_first:]
+    to = (passes.emissions + passes.beta - passes.norms - totals)[n_first:]
     emissions = xp.empty_like(unary)
     emissions[packing.left_to_right] = unary
     expected = Lattice(
         emissions=emissions,
-        transitions=steps * (passes.alpha[packing.previous].T @ to),
+        transitions=_expected_transitions(
+            xp, passes.alpha[packing.previous], passes.transitions, to
+        ),
         start=unary[:n_first].sum(axis=0),
         end=unary[is_last].sum(axis=0),
         lengths=lattice.lengths,
@@ -282,47 +298,55 @@ def _marginals(
 
 @dataclass(frozen=True)
 class Passes:
-    """Scaled forward and backward probabilities of a batch, its rows in packed order. The product
-    of the two is proportional to the posterior probability of a tag.
+    """Forward and backward scores of a batch, its rows in packed order: logarithms of sums over
+    tags, -inf where no sequence is possible. The sum of the two is the logarithm of a tag's
+    posterior probability, but for a constant of its sequence.
 
-    weights (Floats2d): (N, nO) the factor of each token's tag; that of the best tag is one.
-    largest (Floats2d): (N, 1) the emission of the best tag.
-    steps (Floats2d): (nO, nO) the factors of transitions, zero for those that BIO rules out.
-    last (Floats1d): (nO,) the factors of last tags.
-    alpha (Floats2d): (N, nO) forward probabilities, each row's sum one.
-    norms (Floats2d): (N, 1) what the forward probabilities were divided by, zero where no sequence
-        is possible. The backward ones of the token before were divided by it too.
-    beta (Floats2d): (N, nO) backward probabilities.
+    emissions (Floats2d): (N, nO) the score of each token's tag; that of the best tag is 0.
+    transitions (Floats2d): (nO, nO) those of transitions, that of the best one 0; -inf for those
+        that BIO rules out.
+    largest (Floats2d): (N, 1) what was subtracted from a token's emissions and from transitions to
+        it.
+    end (Floats1d): (nO,) those of last tags.
+    alpha (Floats2d): (N, nO) forward scores, each row's largest 0.
+    norms (Floats2d): (N, 1) what was subtracted from them. It was also subtracted from the backward
+        scores of the token before.
+    beta (Floats2d): (N, nO) backward scores.
     """
 
-    weights: Floats2d
+    emissions: Floats2d
+    transitions: Floats2d
     largest: Floats2d
-    steps: Floats2d
-    last: Floats1d
+    end: Floats1d
     alpha: Floats2d
     norms: Floats2d
     beta: Floats2d
 
 
+@numpy.errstate(divide="ignore")  # log 0 is -inf
 def forward_backward(lattice: Lattice, packing: Packing, possible: Bools2d | None = None) -> Passes:
     """Run forward and backward through a lattice.
 
     lattice (Lattice): The scores.
     packing (Packing): The packed order of its sequences.
     possible (Optional[Bools2d]): (N, nO) which tags each token may have; all if not given.
-    RETURNS (Passes): The forward and backward probabilities.
+    RETURNS (Passes): The forward and backward scores.
     """
     xp = get_array_ops(lattice.emissions).xp
-    scores = lattice.emissions[packing.left_to_right].astype("float64")
-    scores = xp.maximum(scores, scores.max(axis=1, keepdims=True) - MAX_GAP)
+    emissions = lattice.emissions[packing.left_to_right].astype("float64")
     if possible is not None:
-        scores = xp.where(possible[packing.left_to_right], scores, -xp.inf)
-    largest = xp.maximum(scores.max(axis=1, keepdims=True), _LOWEST)
-    weights = xp.exp(scores - largest)
-    steps, first, last = _exponentials(xp, lattice)
-    alpha, norms = _forward_pass(xp, packing, weights, steps, first)
-    beta = _backward_pass(xp, packing, weights, steps, last, norms)
-    return Passes(weights, largest, steps, last, alpha, norms, beta)
+        emissions = xp.where(possible[packing.left_to_right], emissions, -xp.inf)
+    largest = _largest(xp, emissions)
+    emissions -= largest
+    allowed = xp.asarray(bio_transitions(emissions.shape[1]))
+    transitions = xp.where(allowed, lattice.transitions.astype("float64"), -xp.inf)
+    largest[packing.first_step :] += transitions.max()
+    transitions -= transitions.max()
+    start = xp.where(allowed[0], lattice.start.astype("float64"), -xp.inf)
+    end = lattice.end.astype("float64")
+    alpha, norms = _forward_pass(xp, packing, emissions, transitions, start)
+    beta = _backward_pass(xp, packing, emissions, transitions, end, norms)
+    return Passes(emissions, transitions, largest, end, alpha, norms, beta)
 
 
 def log_sums(lattice: Lattice, packing: Packing, passes: Passes) -> tuple[Floats1d, Bools1d]:
@@ -331,20 +355,17 @@ def log_sums(lattice: Lattice, packing: Packing, passes: Passes) -> tuple[Floats
     xp = get_array_ops(lattice.emissions).xp
     owner, is_last = _owners(xp, lattice.lengths)
     owner, is_last = owner[packing.left_to_right], is_last[packing.left_to_right]
-    with numpy.errstate(divide="ignore"):  # log 0 is the -inf that is promised
-        log_norms = xp.log(passes.norms) + passes.largest
-        last = (passes.alpha[is_last] * passes.last).sum(axis=1, keepdims=True)
-        log_norms[is_last] += xp.log(last)
-    sums = xp.bincount(owner, weights=log_norms[:, 0], minlength=len(lattice.lengths))
+    logs = passes.norms + passes.largest
+    logs[is_last] += log_sum_exp(xp, passes.alpha[is_last] + passes.end)
+    sums = xp.bincount(owner, weights=logs[:, 0], minlength=len(lattice.lengths))
     return sums, is_last
 
 
-def _exponentials(xp: Any, lattice: Lattice) -> tuple[Floats2d, Floats1d, Floats1d]:
-    """The factors of transitions, first and last tags: zero for those that BIO rules out."""
-    allowed = xp.asarray(bio_transitions(lattice.emissions.shape[1]))
-    steps = xp.exp(lattice.transitions.astype("float64")) * allowed
-    first = xp.exp(lattice.start.astype("float64")) * allowed[0]
-    return steps, first, xp.exp(lattice.end.astype("float64"))
+def log_sum_exp(xp: Any, logs: Floats2d) -> Floats2d:
+    """RETURNS (Floats2d): (N, 1) the logarithm of the sum of each row's exponentials."""
+    largest = _largest(xp, logs)
+    with numpy.errstate(divide="ignore"):
+        return xp.log(xp.exp(logs - largest).sum(axis=1, keepdims=True)) + largest
 
 
 def _owners(xp: Any, lengths: list[int]) -> tuple[Ints1d, Bools1d]:
@@ -356,44 +377,103 @@ def _owners(xp: Any, lengths: list[int]) -> tuple[Ints1d, Bools1d]:
 
 
 def _forward_pass(
-    xp: Any, packing: Packing, weights: Floats2d, steps: Floats2d, first: Floats1d
+    xp: Any, packing: Packing, emissions: Floats2d, transitions: Floats2d, start: Floats1d
 ) -> tuple[Floats2d, Floats2d]:
-    """RETURNS (tuple[Floats2d, Floats2d]): (N, nO) the forward probabilities, each row's sum one,
-    and (N, 1) what they had to be divided by."""
-    alpha = xp.empty_like(weights)
-    norms = xp.empty_like(weights[:, :1])
+    """RETURNS (tuple[Floats2d, Floats2d]): (N, nO) the forward scores, each row's largest 0, and
+    (N, 1) what was subtracted from them."""
+    alpha = xp.empty_like(emissions)
+    norms = xp.empty_like(emissions[:, :1])
+    multiply = _LogProduct(xp, transitions)
     before = 0
-    for start, end in packing.bounds:
-        row = alpha[start:end]
-        if start:
-            xp.matmul(alpha[before : before + end - start], steps, out=row)
-            row *= weights[start:end]
+    for begin, end in packing.bounds:
+        row = alpha[begin:end]
+        if begin:
+            multiply(alpha[before : before + end - begin], out=row)
+            row += emissions[begin:end]
         else:
-            xp.multiply(weights[:end], first, out=row)
-        norms[start:end] = row.sum(axis=1, keepdims=True)
-        row /= _nonzero(xp, norms[start:end])
-        before = start
+            xp.add(emissions[:end], start, out=row)
+        norms[begin:end] = _largest(xp, row)
+        row -= norms[begin:end]
+        before = begin
     return alpha, norms
 
 
 def _backward_pass(
     xp: Any,
     packing: Packing,
-    weights: Floats2d,
-    steps: Floats2d,
-    last: Floats1d,
+    emissions: Floats2d,
+    transitions: Floats2d,
+    end: Floats1d,
     norms: Floats2d,
 ) -> Floats2d:
-    """RETURNS (Floats2d): (N, nO) the backward probabilities, scaled as the forward ones."""
-    beta = xp.empty_like(weights)
-    beta[:] = last  # right for last tokens, overwritten for all others
+    """RETURNS (Floats2d): (N, nO) the backward scores."""
+    beta = xp.empty_like(emissions)
+    beta[:] = end  # right for last tokens, overwritten for all others
+    scores = emissions - norms
+    multiply = _LogProduct(xp, transitions.T)
     bounds = packing.bounds
-    for (before, _), (start, end) in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
-        later = weights[start:end] * beta[start:end] / _nonzero(xp, norms[start:end])
-        beta[before : before + end - start] = later @ steps.T
+    for (before, _), (begin, stop) in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
+        later = scores[begin:stop] + beta[begin:stop]
+        largest = _largest(xp, later)
+        later -= largest
+        row = beta[before : before + stop - begin]
+        multiply(later, out=row)
+        row += largest
     return beta
 
 
-def _nonzero(xp: Any, divisors: Floats2d) -> Floats2d:
-    """Where no sequence is possible all probabilities are zero, and are left so."""
-    return xp.where(divisors > 0, divisors, 1.0)
+class _LogProduct:
+    """Multiplies matrices of which only the logarithms are given.
+
+    xp (Any): The arrays' module.
+    factor (Floats2d): (m, n) the logarithms of the right matrix, the largest 0.
+    """
+
+    def __init__(self, xp: Any, factor: Floats2d) -> None:
+        self._xp = xp
+        self._logs = factor
+        self._factor = xp.ascontiguousarray(xp.exp(factor))
+        self._is_possible = xp.isfinite(factor).astype("float64")
+
+    def __call__(self, logs: Floats2d, out: Floats2d) -> None:
+        """Multiply.
+
+        logs (Floats2d): (k, m) the logarithms of the left matrix, each row's largest 0.
+        out (Floats2d): (k, n) the logarithms of the product, overwritten.
+        """
+        xp = self._xp
+        xp.matmul(xp.exp(logs), self._factor, out=out)
+        xp.log(out, out=out)
+        if out.min() < SMALLEST_LOG:
+            n_terms = xp.isfinite(logs).astype("float64") @ self._is_possible
+            inexact = ((out < SMALLEST_LOG) & (n_terms > 0.0)).any(axis=1)
+            if inexact.any():
+                rows = logs[inexact]
+                terms = (rows[:, i, None] + self._logs[i] for i in range(len(self._logs)))
+                out[inexact] = reduce(xp.logaddexp, terms)
+
+
+def _expected_transitions(
+    xp: Any, alpha: Floats2d, transitions: Floats2d, to: Floats2d
+) -> Floats2d:
+    """Sum exp(alpha[t, i] + transitions[i, j] + to[t, j]) over all t.
+
+    alpha (Floats2d): (N, nO) forward scores, each row's largest 0.
+    transitions (Floats2d): (nO, nO) the scores of transitions, the largest 0.
+    to (Floats2d): (N, nO) what the next tag adds to the logarithm of the probability.
+    RETURNS (Floats2d): (nO, nO) how often each transition is expected.
+    """
+    # Where exp(alpha) may underflow, and exp(to) is not small enough to make up for it.
+    inexact = (to > LARGEST_LOG).any(axis=1)
+    weights = xp.exp(xp.where(inexact[:, None], -xp.inf, to))
+    counts = xp.exp(transitions) * (xp.exp(alpha).T @ weights)
+    if inexact.any():
+        alpha, to = alpha[inexact], to[inexact]
+        for i, row in enumerate(transitions):
+            counts[i] += xp.exp(alpha[:, i, None] + row + to).sum(axis=0)
+    return counts
+
+
+def _largest(xp: Any, scores: Floats2d) -> Floats2d:
+    """RETURNS (Floats2d): (N, 1) each row's largest score, finite where all are -inf."""
+    return xp.maximum(scores.max(axis=1, keepdims=True), _LOWEST)

@@ -76,7 +76,8 @@ def _invalid(tags: Ints1d, starts: Ints1d) -> Bools1d:
 
 def _viterbi(scores: Floats2d, lengths: Ints1d) -> Ints1d:
     packing = pack_sequences(_CPU, lengths)
-    packed = scores[packing.left_to_right]
+    # Float32 would lose digits of sums over long sequences.
+    packed = scores[packing.left_to_right].astype("float64")
     origins = numpy.zeros(packed.shape, dtype="int64")
     best = packed  # each tag's best path so far, at the packed place of its last token
     for step, (start, end) in enumerate(packing.bounds):

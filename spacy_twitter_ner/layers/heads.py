@@ -194,7 +194,7 @@ class CRFHead:
         return replace(scores, emissions=emissions)
 
     def temper(self, scores: Lattice, temperature: float) -> Lattice:
-        return scores.scaled(1.0 / temperature)
+        return scores.centered().scaled(1.0 / temperature)
 
     def scale(self, gradient: Lattice, factor: float) -> Lattice:
         return gradient.scaled(factor)

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy
 from thinc.api import NumpyOps
-from thinc.types import Floats1d, Floats3d, Ints1d, Ints2d, Ints3d
+from thinc.types import Floats1d, Floats2d, Floats3d, Ints1d, Ints2d, Ints3d
 
 from .crf import Lattice, bio_transitions
 from .decoding import forbid_tags
@@ -67,30 +67,62 @@ def _search(
     emissions = emissions[packing.left_to_right]
     n_rows, nO = emissions.shape
     allowed = bio_transitions(nO)
-    steps = numpy.where(allowed, lattice.transitions, -numpy.inf)
+    steps = numpy.where(allowed, lattice.transitions.astype("float64"), -numpy.inf)
     best = numpy.full((n_rows, nO, k), -numpy.inf)
     origins = numpy.zeros((n_rows, nO, k), dtype="int64")
     first = numpy.where(allowed[0], lattice.start, -numpy.inf)
     best[: packing.first_step, :, 0] = emissions[: packing.first_step] + first
+    outside_or_begin = [0, *range(1, nO, 2)]
+    into_outside_or_begin = numpy.ascontiguousarray(steps[:, outside_or_begin].T)
+    from_begin_or_inside = numpy.stack([steps.diagonal(1)[1::2], steps.diagonal()[2::2]], axis=1)
     before = 0
     for start, end in packing.bounds[1:]:
-        paths = best[before : before + end - start, None] + steps.T[:, :, None]
-        origins[start:end], scores = _largest(paths.reshape(end - start, nO, -1), k)
-        best[start:end] = scores + emissions[start:end, :, None]
+        paths = best[before : before + end - start]
+        ways = _extend(paths, into_outside_or_begin)
+        origins[start:end, outside_or_begin], best[start:end, outside_or_begin] = ways
+        # An I comes from the two tags B and I of its type, which are next to each other.
+        pairs = paths[:, 1:].reshape(end - start, nO // 2, 2, k) + from_begin_or_inside[..., None]
+        places, best[start:end, 2::2] = _largest(pairs.reshape(end - start, nO // 2, 2 * k), k)
+        origins[start:end, 2::2] = places + k * numpy.arange(1, nO, 2)[:, None]
+        best[start:end] += emissions[start:end, :, None]
         before = start
     return best, origins
+
+
+def _extend(paths: Floats3d, steps: Floats2d) -> tuple[Ints3d, Floats3d]:
+    """Find the k best ways from all paths of a step to some tags.
+
+    paths (Floats3d): (rows, nO, k) the scores of the best paths into each tag, the best first.
+    steps (Floats2d): (m, nO) the scores of steps to each of m tags.
+    RETURNS (tuple[Ints3d, Floats3d]): (rows, m, k) the path that each continues, and its score.
+    """
+    n_rows, nO, k = paths.shape
+    # The k best ways come from the k tags whose best paths make the best ones.
+    tags = _places_of_largest(paths[:, None, :, 0] + steps, min(k, nO))
+    scores = paths[numpy.arange(n_rows)[:, None, None], tags]
+    scores += numpy.take_along_axis(steps[None], tags, axis=2)[..., None]
+    numbers = tags[..., None] * k + numpy.arange(k)
+    shape = (n_rows, len(steps), -1)
+    places, scores = _largest(scores.reshape(shape), k)
+    return numpy.take_along_axis(numbers.reshape(shape), places, axis=2), scores
 
 
 def _largest(scores: numpy.ndarray, k: int) -> tuple[numpy.ndarray, numpy.ndarray]:
     """The places of the k largest along the last axis, and what stands there; the first of equal
     ones first."""
-    candidates = numpy.sort(numpy.argpartition(-scores, k - 1, axis=-1)[..., :k], axis=-1)
+    candidates = _places_of_largest(scores, k)
     values = numpy.take_along_axis(scores, candidates, axis=-1)
     order = numpy.argsort(-values, axis=-1, kind="stable")
     return (
         numpy.take_along_axis(candidates, order, axis=-1),
         numpy.take_along_axis(values, order, axis=-1),
     )
+
+
+def _places_of_largest(scores: numpy.ndarray, k: int) -> numpy.ndarray:
+    places = numpy.argpartition(scores, -k, axis=-1)[..., -k:]
+    places.sort(axis=-1)
+    return places
 
 
 def _last_rows(lengths: list[int]) -> tuple[Ints1d, Ints1d]:

@@ -62,6 +62,10 @@ class GateWeights:
         U_t *= halve
         return cls(W_t, U_t, b[:, None] * halve)
 
+    def astype(self, dtype: Any) -> "GateWeights":
+        """RETURNS (GateWeights): The weights as numbers of another type."""
+        return GateWeights(*(w.astype(dtype, copy=False) for w in (self.W, self.U, self.b)))
+
 
 @dataclass(frozen=True)
 class Steps:

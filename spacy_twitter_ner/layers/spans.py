@@ -5,9 +5,9 @@ s, I of k at s+1 to e-1, and anything but I of k at e. Their probabilities add u
 
     alpha_s[B] * (steps from s to e-1) * (all that may follow, but I of k) / Z
 
-which forward and backward probabilities give for any number of spans at once (Culotta & McCallum
-2004). The logarithms of steps from I to I are summed up over the batch beforehand, so that a long
-entity costs no more than a short one.
+which forward and backward scores give for any number of spans at once (Culotta & McCallum 2004),
+as logarithms. The scores of steps from I to I are summed up over the batch beforehand, so that a
+long entity costs no more than a short one.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy
 from thinc.api import NumpyOps
 from thinc.types import Floats1d, Floats2d, Ints1d, Ints2d
 
-from .crf import Lattice, Passes, forward_backward, log_sums
+from .crf import Lattice, Passes, forward_backward, log_sum_exp, log_sums
 from .packing import pack_sequences
 
 Bools1d: TypeAlias = numpy.ndarray
@@ -45,22 +45,24 @@ class TypedSpans(NamedTuple):
 
 @dataclass(frozen=True)
 class SpanChart:
-    """What the posteriors of a batch's spans are computed of.
+    """What the posteriors of a batch's spans are computed from.
 
-    passes (Passes): Forward and backward probabilities, rows in packed order.
+    passes (Passes): Forward and backward scores, rows in packed order.
+    totals (Floats1d): (N,) the logarithm of the sum over the tags of each row in packed order.
     places (Ints1d): (N,) the packed place of each row of the batch.
     is_last (Bools1d): (N,) which rows are the last of their sequence.
-    logs (Floats2d): (N, types) the logarithms of the factors of I at all rows up to each, added
-        up; factors that are zero are left out.
-    zeros (Ints2d): (N, types) how many were left out.
+    inside (Floats2d): (N, types) the scores of I at all rows up to each, added up; those of rows
+        where it is impossible are left out.
+    n_impossible (Ints2d): (N, types) how many were left out.
     log_partition (Floats1d): (B,) the logarithm of the sum over each sequence's tags.
     """
 
     passes: Passes
+    totals: Floats1d
     places: Ints1d
     is_last: Bools1d
-    logs: Floats2d
-    zeros: Ints2d
+    inside: Floats2d
+    n_impossible: Ints2d
     log_partition: Floats1d
 
 
@@ -82,15 +84,17 @@ def make_chart(
     is_last = numpy.zeros(len(places), dtype=bool)
     lengths = numpy.asarray(lattice.lengths, dtype="int64")
     is_last[numpy.cumsum(lengths)[lengths > 0] - 1] = True
-    factors = (passes.weights[:, 2::2] / _nonzero(passes.norms))[places]
-    is_zero = factors == 0.0
-    logs = numpy.log(numpy.where(is_zero, 1.0, factors))
+    inside = (passes.emissions[:, 2::2] - passes.norms)[places]
+    is_impossible = numpy.isneginf(inside)
+    inside[is_impossible] = 0.0
     return SpanChart(
         passes,
+        log_sum_exp(numpy, passes.alpha + passes.beta)[:, 0],
         places,
         is_last,
-        logs.cumsum(axis=0),
-        is_zero.cumsum(axis=0),
+        # Differences of sums over a whole batch need more digits than the sums.
+        inside.cumsum(axis=0, dtype="longdouble"),
+        is_impossible.cumsum(axis=0),
         log_sums(lattice, packing, passes)[0],
     )
 
@@ -120,14 +124,14 @@ def span_posteriors(chart: SpanChart, spans: TypedSpans) -> Floats1d:
     last_tags = _last_tags(spans)
     after = numpy.minimum(spans.ends, len(chart.places) - 1)
     rows = chart.places[after]
-    follow = passes.weights[rows] * passes.beta[rows] / _nonzero(passes.norms[rows])
-    follow[numpy.arange(len(follow)), 2 * spans.types + 2] = 0.0
+    follow = passes.transitions[last_tags] + passes.emissions[rows] + passes.beta[rows]
+    follow[numpy.arange(len(follow)), 2 * spans.types + 2] = -numpy.inf
     ends = numpy.where(
         chart.is_last[spans.ends - 1],
-        passes.last[last_tags],
-        (passes.steps[last_tags] * follow).sum(axis=1),
+        passes.end[last_tags],
+        (log_sum_exp(numpy, follow) - passes.norms[rows])[:, 0],
     )
-    return _begun(chart, spans) * ends
+    return numpy.exp(_begun(chart, spans) + ends)
 
 
 def begun_posteriors(chart: SpanChart, spans: TypedSpans) -> Floats1d:
@@ -137,7 +141,8 @@ def begun_posteriors(chart: SpanChart, spans: TypedSpans) -> Floats1d:
     spans (TypedSpans): S spans, each within one sequence and of one token at least.
     RETURNS (Floats1d): (S,) the probabilities.
     """
-    return _begun(chart, spans) * chart.passes.beta[chart.places[spans.ends - 1], _last_tags(spans)]
+    beta = chart.passes.beta[chart.places[spans.ends - 1], _last_tags(spans)]
+    return numpy.exp(_begun(chart, spans) + beta)
 
 
 def probable_spans(chart: SpanChart, min_probability: float) -> TypedSpans:
@@ -155,7 +160,7 @@ def probable_spans(chart: SpanChart, min_probability: float) -> TypedSpans:
     """
     if not min_probability > 0.0:
         raise ValueError(f"the least probability of spans has to be above 0, not {min_probability}")
-    starts, types = numpy.indices(chart.logs.shape).reshape(2, -1)
+    starts, types = numpy.indices(chart.inside.shape).reshape(2, -1)
     spans = TypedSpans(starts, starts + 1, types)
     found = [spans.select(slice(0))]
     while len(spans.starts):
@@ -167,25 +172,18 @@ def probable_spans(chart: SpanChart, min_probability: float) -> TypedSpans:
 
 
 def _begun(chart: SpanChart, spans: TypedSpans) -> Floats1d:
-    """The forward part: B at the start and I up to the last token, over Z."""
+    """The logarithm of the forward part: B at the start and I up to the last token, over Z."""
     passes, (starts, ends, types) = chart.passes, spans
     begin, inside = 2 * types + 1, 2 * types + 2
     rows = chart.places[starts]
-    totals = (passes.alpha[rows] * passes.beta[rows]).sum(axis=1)
     n_inside = ends - starts - 1
-    logs = chart.logs[ends - 1, types] - chart.logs[starts, types]
-    is_possible = chart.zeros[ends - 1, types] == chart.zeros[starts, types]
-    factors = numpy.where(n_inside > 0, passes.steps[begin, inside], 1.0)
-    # Infinity times zero is no probability: powers are taken as logarithms like all other factors.
-    with numpy.errstate(divide="ignore"):
-        logs += numpy.maximum(n_inside - 1, 0) * numpy.log(passes.steps[inside, inside])
-    factors *= numpy.exp(numpy.where(is_possible, logs, -numpy.inf))
-    return passes.alpha[rows, begin] * factors / _nonzero(totals)
+    logs = (chart.inside[ends - 1, types] - chart.inside[starts, types]).astype("float64")
+    logs += numpy.where(n_inside > 0, passes.transitions[begin, inside], 0.0)
+    logs += numpy.maximum(n_inside - 1, 0) * passes.transitions[inside, inside]
+    is_possible = chart.n_impossible[ends - 1, types] == chart.n_impossible[starts, types]
+    logs += passes.alpha[rows, begin] - chart.totals[rows]
+    return numpy.where(is_possible, logs, -numpy.inf)
 
 
 def _last_tags(spans: TypedSpans) -> Ints1d:
     return 2 * spans.types + 1 + (spans.ends - spans.starts > 1)
-
-
-def _nonzero(divisors: numpy.ndarray) -> numpy.ndarray:
-    return numpy.where(divisors > 0, divisors, 1.0)

@@ -59,17 +59,19 @@ def viterbi(
     RAISES (ValueError): If scores are NaN or add up to infinity.
     """
     emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
-    steps = numpy.where(bio_transitions(emissions.shape[1]), lattice.transitions, -numpy.inf)
+    allowed = bio_transitions(emissions.shape[1])
+    steps = numpy.where(allowed, lattice.transitions.astype("float64"), -numpy.inf)
     tags = numpy.full(len(emissions), OUTSIDE, dtype="int64")
     pieces = _find_pieces(surely_outside(lattice, emissions, steps), lattice.lengths)
     if not len(pieces.rows):
         return tags
     packing = pack_sequences(_CPU, pieces.lengths)
     # A row for each tag, so that the tokens of a step lie side by side.
-    best = numpy.ascontiguousarray(emissions[pieces.rows[packing.left_to_right]].T)
+    # Float32 would lose digits of sums over long sequences.
+    best = emissions[pieces.rows[packing.left_to_right]].T.astype("float64", order="C")
     longest_first = numpy.argsort(-pieces.lengths, kind="stable")
     follows, precedes = pieces.follows[longest_first], pieces.precedes[longest_first]
-    start = numpy.where(bio_transitions(len(best))[OUTSIDE], lattice.start, -numpy.inf)
+    start = numpy.where(allowed[OUTSIDE], lattice.start, -numpy.inf)
     best[:, : len(follows)] += numpy.where(follows, steps[OUTSIDE][:, None], start[:, None])
     _search(best, packing, steps)
     # Where each piece's last token stands.

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Model
 
+from ..lazy import lazy_property
 from ..normalization import emoji_form, mask_user_and_url, normal_form, orthography, token_kind
 
 MAX_AFFIX = 4
@@ -153,7 +154,7 @@ class Lexemes:
         chosen = list(indices)
         return self.of_texts([self.texts[i] for i in chosen], [self.vocabs[i] for i in chosen])
 
-    @cached_property
+    @lazy_property
     def forms(self) -> list[str]:
         """RETURNS (list[str]): Each distinct lexeme's normal form."""
         return [normal_form(text) for text in self.texts]

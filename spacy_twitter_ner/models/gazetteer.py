@@ -10,7 +10,6 @@ training, as if the gazetteer were made of all others.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -22,6 +21,7 @@ from thinc.api import Model
 from thinc.model import deserialize_attr, serialize_attr
 from thinc.types import Floats2d, Ints1d, Ints2d
 
+from ..lazy import lazy_property
 from ..lexical.phrases import Matches, PhraseTrie
 from ..normalization import URL, USER, normal_form
 from .features import Lexemes, distinct_lexemes, see_no_names
@@ -169,7 +169,7 @@ class Gazetteer:
     own_counts: Ints1d
     min_count: int
 
-    @cached_property
+    @lazy_property
     def trie(self) -> PhraseTrie:
         return PhraseTrie(self.phrases)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple, TypeAlias, TypeVar
+from weakref import WeakSet
 
 import numpy
 from thinc.types import Floats3d, Ints1d
@@ -60,6 +61,7 @@ class LexemeCache:
             raise ValueError(f"cache_size must be 0 or more lexemes, not {size}")
         self.size = size
         self._reset()
+        _caches.add(self)
 
     def __reduce__(self) -> tuple[type["LexemeCache"], tuple[int]]:
         """Of a copy or a pickle only the size is kept."""
@@ -97,9 +99,6 @@ class LexemeCache:
         YIELDS (tuple[PreparedT, KnownLexemes, Ints1d]): What prepare made; lexemes; and (N,) each
             token's row among them. Within the context they do not change.
         """
-        if os.getpid() != self._process:
-            # A fork may have copied a lock that another thread held.
-            self._reset()
         with self._lock:
             if state != self._state:
                 self._forget()
@@ -120,7 +119,6 @@ class LexemeCache:
 
     def _reset(self) -> None:
         self._lock = Lock()
-        self._process = os.getpid()
         self._time = 0
         self._readers: set[int] = set()
         self._forget()
@@ -230,6 +228,19 @@ class LexemeCache:
         self._free = numpy.concatenate([self._free, numpy.arange(capacity, larger)])
         self._last_used = _extended(self._last_used, larger)
         self._n_uses = _extended(self._n_uses, larger)
+
+
+_caches: WeakSet[LexemeCache] = WeakSet()
+
+
+def _reset_all() -> None:
+    for cache in _caches:
+        cache._reset()
+
+
+# Another thread may hold a lock, or be changing a cache, while the process is forked.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 def _extended(numbers: Ints1d, length: int) -> Ints1d:

@@ -19,6 +19,7 @@ from ..layers.spans import SpanChart, TypedSpans, make_chart, probable_spans, sp
 from ..layers.viterbi import viterbi
 from .annotation import find_spans, tags_to_entities, trim_white_space
 from .gold import OUTSIDE
+from .scores import AnchoredSpanGroup
 
 Bools1d: TypeAlias = numpy.ndarray
 
@@ -67,7 +68,7 @@ class DocLattice:
 
     def tempered(self, temperature: float) -> "DocLattice":
         """RETURNS (DocLattice): The distribution raised to the power 1 / temperature."""
-        return replace(self, lattice=self.lattice.scaled(1.0 / temperature))
+        return replace(self, lattice=self.lattice.centered().scaled(1.0 / temperature))
 
     def select(self, sequences: Bools1d) -> tuple["DocLattice", Bools1d]:
         """Leave docs out.
@@ -218,11 +219,11 @@ def find_alternatives(
     order = order[posteriors[order] >= min_probability]
     spans, posteriors = spans.select(order), posteriors[order]
     ends = numpy.cumsum(distribution.lattice.lengths)
-    groups = []
+    groups: list[SpanGroup] = []
     for doc, end in zip(docs, ends.tolist(), strict=True):
         offset = end - len(doc)
         first, last = numpy.searchsorted(spans.starts, [offset, end]).tolist()
-        group = SpanGroup(doc, name=name, attrs={"scores": posteriors[first:last]})
+        group = AnchoredSpanGroup(doc, name=name, attrs={"scores": posteriors[first:last]})
         for start, stop, k in zip(*(array[first:last].tolist() for array in spans), strict=True):
             group.append(Span(doc, start - offset, stop - offset, label=types[k]))
         groups.append(group)

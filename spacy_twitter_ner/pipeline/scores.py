@@ -1,12 +1,72 @@
-"""Where confidences are found on a doc: a span group with attrs["scores"], as those of spaCy's
-spancat, and an extension attribute of spans that reads it. A span group survives to_bytes, DocBin
-and several processes."""
+"""Store confidences on a doc: in a span group with attrs["scores"], as spaCy's spancat does, and as
+an extension attribute of spans.
 
+Both survive to_bytes, DocBin, Doc.copy, several processes and retokenization. Scores are also
+stored by character offsets and label, which stay the same when tokens are merged or split. The
+extension attribute reads these.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy
 from spacy.tokens import Doc, Span, SpanGroup
 from thinc.types import Floats1d
+
+# The span group's attribute with the scores by offsets and label.
+BY_OFFSETS = "scores_by_offsets"
+
+
+class AnchoredSpanGroup(SpanGroup):
+    """A span group that finds its spans again when the doc was retokenized, by their character
+    offsets. spaCy's own keeps their token indices, which then belong to other tokens or to none, so
+    that even Doc.to_bytes fails. A span that is only a part of a token now becomes that token.
+    """
+
+    def __getitem__(self, i: int) -> Span:
+        try:
+            span = super().__getitem__(i)
+            if _is_anchored(span):
+                return span
+        except IndexError:  # spaCy's E035: there are fewer tokens now
+            pass
+        self._anchor()
+        return super().__getitem__(i)
+
+    def __iter__(self) -> Iterator[Span]:
+        return (self[i] for i in range(len(self)))
+
+    def to_bytes(self) -> bytes:
+        for _ in self:
+            pass
+        return super().to_bytes()
+
+    def _anchor(self) -> None:
+        # Spans can only be read in a doc with enough tokens for their indices.
+        n_tokens = 1 + len(self.doc.text)
+        stand_in = Doc(self.doc.vocab, words=["-"] * n_tokens)
+        spans = SpanGroup(stand_in).from_bytes(super().to_bytes())
+        anchored = [
+            self.doc.char_span(
+                span.start_char,
+                span.end_char,
+                label=span.label,
+                kb_id=span.kb_id,
+                span_id=span.id,
+                alignment_mode="expand",
+            )
+            or self.doc[:0]
+            for span in spans
+        ]
+        group = SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=anchored)
+        self.from_bytes(group.to_bytes())
+
+
+def _is_anchored(span: Span) -> bool:
+    if span.start == span.end:
+        return True
+    last = span.doc[span.end - 1]
+    return span.doc[span.start].idx == span.start_char and last.idx + len(last) == span.end_char
 
 
 @dataclass(frozen=True)
@@ -19,13 +79,19 @@ class ConfidenceOf:
     spans_key: str
 
     def __call__(self, span: Span) -> float | None:
-        """RETURNS (Optional[float]): The score; None for a span that is not in the group."""
-        group = span.doc.spans.get(self.spans_key)
-        scores = () if group is None else group.attrs.get("scores", ())
-        for scored, score in zip(group or (), scores, strict=False):
-            if (scored.start, scored.end, scored.label) == (span.start, span.end, span.label):
-                return float(score)
-        return None
+        """RETURNS (Optional[float]): The score, or None if the span has none."""
+        return find_score(span, self.spans_key)
+
+
+def find_score(span: Span, key: str) -> float | None:
+    """Find the score that was stored for a span, also if the doc was retokenized since.
+
+    span (Span): The span.
+    key (str): The span group's key in doc.spans.
+    RETURNS (Optional[float]): The score, or None if no span with these offsets and this label has
+        one.
+    """
+    return _stored_scores(span.doc, key).get(_offsets(span))
 
 
 def register_confidence(name: str, spans_key: str) -> None:
@@ -47,28 +113,48 @@ def register_confidence(name: str, spans_key: str) -> None:
 
 
 def set_scores(doc: Doc, key: str, entities: list[Span], confidences: Floats1d) -> None:
-    """Store entities and how sure they are in a span group. Those that are in the group already,
-    and still are entities of the doc, stay there.
+    """Store entities and their confidences in a span group. Entities of the doc that have a score
+    there already keep it.
 
     doc (Doc): The doc; its entities are set.
     key (str): The group's key in doc.spans.
     entities (list[Span]): New entities, in order.
     confidences (Floats1d): (S,) their probabilities.
     """
-    scored = list(zip(entities, confidences.tolist(), strict=True))
-    known = doc.spans.get(key)
-    if known is not None and len(known) == len(known.attrs.get("scores", ())):
-        kept = {(ent.start, ent.end, ent.label) for ent in doc.ents}
-        kept -= {(ent.start, ent.end, ent.label) for ent in entities}
-        scored += [
-            (span, float(score))
-            for span, score in zip(known, known.attrs["scores"], strict=True)
-            if (span.start, span.end, span.label) in kept
-        ]
-        scored.sort(key=lambda pair: pair[0].start)
-    doc.spans[key] = SpanGroup(
+    scores = dict(zip(map(_offsets, entities), confidences.tolist(), strict=True))
+    known = _stored_scores(doc, key)
+    if known:
+        scores = {**known, **scores}
+        entities = [ent for ent in doc.ents if _offsets(ent) in scores]
+        scores = {offsets: scores[offsets] for offsets in map(_offsets, entities)}
+    doc.spans[key] = AnchoredSpanGroup(
         doc,
         name=key,
-        spans=[span for span, _ in scored],
-        attrs={"scores": numpy.asarray([score for _, score in scored], dtype="float64")},
+        spans=entities,
+        attrs={
+            "scores": numpy.asarray(list(scores.values()), dtype="float64"),
+            BY_OFFSETS: scores,
+        },
     )
+
+
+def _offsets(span: Span) -> str:
+    """A span's character offsets and label. A string, since msgpack has no other keys."""
+    return f"{span.start_char}:{span.end_char}:{span.label_}"
+
+
+def _stored_scores(doc: Doc, key: str) -> Mapping[str, float]:
+    """RETURNS (Mapping[str, float]): The scores in a doc's span group, by offsets and label."""
+    group = doc.spans.get(key)
+    if group is None:
+        return {}
+    if BY_OFFSETS in group.attrs:
+        return group.attrs[BY_OFFSETS]
+    # A group from elsewhere, such as an earlier version.
+    scores = group.attrs.get("scores", ())
+    if len(scores) != len(group):
+        return {}
+    try:
+        return dict(zip(map(_offsets, group), map(float, scores), strict=True))
+    except IndexError:  # spaCy's E035: there are fewer tokens now
+        return {}

@@ -5,10 +5,11 @@ from functools import lru_cache
 from typing import NamedTuple, TypedDict
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ..loading import load_pipeline
 from ..pipeline.bilstm_ner import TwitterBiLSTMNER
+from ..pipeline.scores import find_score
 
 # Where confidences are written if the pipeline says nowhere.
 SPANS_KEY = "twitter_ner_confidence"
@@ -148,19 +149,13 @@ def _raise(index: int, error: Exception) -> None:
 
 def make_record(doc: Doc, annotator: Annotator) -> Record:
     """RETURNS (Record): What a doc's record says."""
-    confidences = {
-        (span.start, span.end, span.label): round(float(score), CONFIDENCE_DIGITS)
-        for key in annotator.keys
-        if key in doc.spans
-        for span, score in zip(doc.spans[key], doc.spans[key].attrs["scores"], strict=True)
-    }
     entities: list[Entity] = [
         {
             "start": ent.start_char,
             "end": ent.end_char,
             "type": ent.label_,
             "text": ent.text,
-            "confidence": confidences.get((ent.start, ent.end, ent.label)),
+            "confidence": _find_confidence(ent, annotator.keys),
         }
         for ent in doc.ents
     ]
@@ -170,3 +165,9 @@ def make_record(doc: Doc, annotator: Annotator) -> Record:
         "model": annotator.model,
         "version": annotator.version,
     }
+
+
+def _find_confidence(entity: Span, keys: Sequence[str]) -> float | None:
+    scores = (find_score(entity, key) for key in reversed(keys))
+    score = next((score for score in scores if score is not None), None)
+    return None if score is None else round(score, CONFIDENCE_DIGITS)

@@ -65,3 +65,18 @@ def test_equal_scores() -> None:
 def test_no_sequences_are_asked_for() -> None:
     with pytest.raises(ValueError, match="k has to be 1 or more, not 0"):
         kbest(make_lattice([2], 3), 0)
+
+
+def test_work_per_token_with_many_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every path into every tag is compared with every other."""
+    n_tags, k, n_tokens, n_compared = 401, 5, 20, 0
+    argpartition = numpy.argpartition
+
+    def count(scores: numpy.ndarray, *args: int, **settings: int) -> numpy.ndarray:
+        nonlocal n_compared
+        n_compared += scores.size
+        return argpartition(scores, *args, **settings)
+
+    monkeypatch.setattr(numpy, "argpartition", count)
+    kbest(make_lattice([n_tokens], n_tags), k)
+    assert n_compared < n_tokens * n_tags**2

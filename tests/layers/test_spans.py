@@ -62,7 +62,7 @@ def test_equal_to_enumeration(nO: int, dtype: str) -> None:
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=4),
     st.integers(0, 2**16),
-    st.sampled_from([0.1, 1.5, 8.0, 60.0]),
+    st.sampled_from([0.1, 1.5, 8.0, 60.0, 1e3]),
 )
 def test_equal_to_enumeration_with_constraints(lengths, seed, scale) -> None:
     no_begin, no_inside = numpy.random.RandomState(seed).uniform(size=(2, sum(lengths))) < 0.3

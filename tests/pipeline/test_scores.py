@@ -74,10 +74,19 @@ def test_bytes_and_doc_bin(scored):
 
 
 def test_two_processes(scored, safe_start_method):
-    docs = list(scored.pipe(TEST_TEXTS, n_process=2, batch_size=3))
+    """Also if a component after it merges tokens."""
+    scored.add_pipe("merge_entities")
+    try:
+        docs = list(scored.pipe(TEST_TEXTS, n_process=2, batch_size=3))
+    finally:
+        scored.remove_pipe("merge_entities")
     expected = list(scored.pipe(TEST_TEXTS, batch_size=3))
-    assert scores(docs) == scores(expected)
-    assert by_attribute(docs) == scores(expected)
+    assert [len(doc.ents) for doc in docs] == [len(doc.ents) for doc in expected]
+    assert [len(doc) for doc in docs] != [len(doc) for doc in expected]
+    # In another process, sums of BLAS may be rounded differently.
+    for found in (scores(docs), by_attribute(docs)):
+        for doc_scores, doc_expected in zip(found, scores(expected), strict=True):
+            assert doc_scores == pytest.approx(doc_expected, abs=1e-6)
 
 
 def test_apply(scored, tmp_path):
