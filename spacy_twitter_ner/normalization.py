@@ -215,7 +215,7 @@ def normal_form(text: str) -> str:
         return USER
     if _URL.match(text) or _BARE_URL.match(text):
         return URL
-    form = _without_hash(_unescape(text).lower())
+    form = _without_hash(unescape(text).lower())
     return _ELONGATION.sub(_twice, _DIGIT.sub("0", form))
 
 
@@ -232,7 +232,7 @@ def token_kind(text: str) -> str:
     """
     if _is_html_entity(text):
         return "html"
-    text = _unescape(text)
+    text = unescape(text)
     if not text.strip():
         return "space"
     for kind, matches in _KINDS.items():
@@ -250,7 +250,7 @@ def orthography(text: str) -> tuple[str, ...]:
         "single" (one character), "digit", "hyphen", "apostrophe", "dot" (between letters or
         digits) and "elongated" (a character that is no digit thrice or more in a row) that hold.
     """
-    text = _unescape(text)
+    text = unescape(text)
     flags = {
         "single": len(text) == 1,
         "digit": bool(_DIGIT.search(text)),
@@ -335,6 +335,16 @@ def segment_words(
     return words
 
 
+def unescape(text: str) -> str:
+    """Replace the HTML entities of a word by their characters.
+
+    text (str): A token's text.
+    RETURNS (str): The text, normalized again if there are any, never empty unless the text is. A
+        reference to a character that HTML forbids, such as &#1;, stands for nothing and is kept.
+    """
+    return normalize_word(html.unescape(text)) or text if "&" in text else text
+
+
 def _twice(match: re.Match[str]) -> str:
     # A function is faster than a template, which costs time even where nothing matches.
     return match[1] * 2
@@ -388,13 +398,6 @@ def _joins(char: str) -> bool:
         return not "\ufe00" <= first <= "\ufe0f"
     # Vowels and last consonants of Korean syllables; sound marks of half-width Japanese.
     return "\u1161" <= first <= "\u11c2" or first in "ﾞﾟ"
-
-
-def _unescape(text: str) -> str:
-    if "&" not in text:
-        return text
-    # A reference to a character that HTML forbids, such as &#1;, stands for nothing: keep it.
-    return normalize_word(html.unescape(text)) or text
 
 
 def _without_hash(text: str) -> str:

@@ -42,7 +42,8 @@ def read_vectors(path: Path) -> VectorTable:
     rows: dict[str, int] = {}
     for row, word in enumerate(table.words):
         rows.setdefault(normalize_word(word), row)
-    return VectorTable(list(rows), table.vectors[list(rows.values())])
+    words = list(rows)
+    return table if words == table.words else VectorTable(words, table.vectors[[*rows.values()]])
 
 
 def _read_table(path: Path) -> VectorTable:
