@@ -1,14 +1,18 @@
 """What a token of a tweet is: user name, URL, hashtag, number, elongated word → normal form; its
 kind, its orthography, its emoji, the words of a hashtag.
 
-Pure functions over a token's text. The text itself is never changed: these forms are features.
+Pure functions over a token's text. The text itself is never changed: these forms are features. All
+features, tables and lists read a word as normalize_word spells it; the other functions expect such
+words.
 """
 
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from html.entities import html5
+from itertools import accumulate, pairwise
 
 HASH_SIGNS = ("#", "＃")
 USER = "<USR>"
@@ -60,6 +64,37 @@ _EMOJI = re.compile(rf"(?:(?:{PICTOGRAPH}|{KEYCAP}){_EXTENDERS})+")
 # A skin tone that follows nothing is an emoji of its own.
 _EMOJI_VARIANT = re.compile(r"[\uFE0E\uFE0F]|(?<!^)[\U0001F3FB-\U0001F3FF]")
 
+# Letters in circles, parentheses and squares. A lone one is a symbol, as Ⓜ and 🅿, and U+FE0F makes
+# an emoji of the letter before it.
+_ENCLOSED = (
+    r"\u249C-\u24E9\U0001F110-\U0001F129\U0001F130-\U0001F149\U0001F150-\U0001F169"
+    r"\U0001F170-\U0001F189"
+)
+_ENCLOSED_WORD = re.compile(rf"[{_ENCLOSED}]{{2,}}(?![\uFE00-\uFE0F])")
+_SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])\Z")
+# Letters that have a compatibility form, but are no other style of it: an emoji, and the usual
+# spelling of Thai, Lao and of single Korean letters.
+_NO_STYLE = re.compile(r"[ℹำຳ\u3131-\u318E\uFFA0-\uFFDC]")
+
+# Invisible characters; variation selectors after letters; joiners, except in scripts that spell
+# with them; and strokes, lines and frames that are drawn over anything but emoji and other symbols.
+_INVISIBLE = (
+    r"\u00AD\u034F\u061C\u115F\u1160\u180B-\u180F\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069"
+    r"\u3164\uFEFF\uFFA0"
+)
+_OVERLAYS = (
+    r"\u0305\u0332-\u0338\u033F\u035F\u0488\u0489\u20D2\u20D3\u20D8-\u20E2\u20E4-\u20E6\u20EA\u20EB"
+)
+_DECORATION = re.compile(
+    rf"""
+      [{_INVISIBLE}]
+    | (?<=\w) (?<!ℹ) [\uFE00-\uFE0F\U000E0100-\U000E01EF]+ (?!\u20E3)
+    | (?<=[\w\u0300-\u036F{_ENCLOSED}]) (?<![\u0590-\u1CFF]) [\u200C\u200D]+
+    | (?<![^\w\x21-\x7E\u0300-\u036F{_INVISIBLE}]) [{_OVERLAYS}]+
+    """,
+    re.X,
+)
+
 _IMPOSSIBLE = float("-inf")
 
 _HYPHENS = frozenset("-‐‑")
@@ -78,6 +113,61 @@ _HASHTAG_PIECE = re.compile(
     | d+ | x+""",
     re.X,
 )
+
+
+def normalize_word(text: str) -> str:
+    """Spell a word in the one way in which features, clusters, vectors, gazetteers and caches know
+    it: composed (NFC), in plain letters and digits, without invisible characters.
+
+    Canonically equivalent words get the same spelling. Case, punctuation, emoji and elongation are
+    kept: see normal_form.
+
+    text (str): A token's text, or any other text.
+    RETURNS (str): Its spelling, never empty unless the text is.
+    """
+    if text.isascii():
+        return text
+    text = unicodedata.normalize("NFC", text)
+    return fold_letters(_DECORATION.sub("", text) or text)
+
+
+def fold_letters(text: str) -> str:
+    """Compose a text (NFC) and replace letters and digits of other styles by plain ones: bold,
+    script, double-struck, full-width, superscript, small capitals, ligatures, and words of letters
+    in circles or squares. So are the full-width # and @. Emoji are kept.
+
+    text (str): The text.
+    RETURNS (str): The text in plain letters.
+    """
+    if text.isascii():
+        return text
+    text = unicodedata.normalize("NFC", text).translate(_PLAIN_LETTERS)
+    return unicodedata.normalize("NFC", _ENCLOSED_WORD.sub(_release, text))
+
+
+def split_alike(text: str, tokens: Sequence[str]) -> list[str]:
+    """Split a text where its folded letters were split.
+
+    text (str): The text.
+    tokens (Sequence[str]): Joined, they are fold_letters(text).
+    RETURNS (list[str]): For each token, what stands for it in the text. A token that would begin
+        within a character, or with a mark of the character before it, is empty: that goes to the
+        token before it.
+    """
+    if text.isascii():
+        return list(tokens)
+    if "".join(tokens) == text and not any(_joins(token[0]) for token in tokens[1:]):
+        return list(tokens)
+    ends = [0]
+    characters = _split_characters(text)
+    end = folded = 0
+    for token_end in accumulate(map(len, tokens)):
+        while folded < token_end:
+            character = next(characters)
+            end += len(character)
+            folded += len(fold_letters(character))
+        ends.append(end)
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def mask_user_and_url(text: str) -> str:
@@ -125,7 +215,7 @@ def normal_form(text: str) -> str:
         return USER
     if _URL.match(text) or _BARE_URL.match(text):
         return URL
-    form = _without_hash(_unescape(text).lower())
+    form = _without_hash(unescape(text).lower())
     return _ELONGATION.sub(_twice, _DIGIT.sub("0", form))
 
 
@@ -142,7 +232,7 @@ def token_kind(text: str) -> str:
     """
     if _is_html_entity(text):
         return "html"
-    text = _unescape(text)
+    text = unescape(text)
     if not text.strip():
         return "space"
     for kind, matches in _KINDS.items():
@@ -160,7 +250,7 @@ def orthography(text: str) -> tuple[str, ...]:
         "single" (one character), "digit", "hyphen", "apostrophe", "dot" (between letters or
         digits) and "elongated" (a character that is no digit thrice or more in a row) that hold.
     """
-    text = _unescape(text)
+    text = unescape(text)
     flags = {
         "single": len(text) == 1,
         "digit": bool(_DIGIT.search(text)),
@@ -245,14 +335,69 @@ def segment_words(
     return words
 
 
+def unescape(text: str) -> str:
+    """Replace the HTML entities of a word by their characters.
+
+    text (str): A token's text.
+    RETURNS (str): The text, normalized again if there are any, never empty unless the text is. A
+        reference to a character that HTML forbids, such as &#1;, stands for nothing and is kept.
+    """
+    return normalize_word(html.unescape(text)) or text if "&" in text else text
+
+
 def _twice(match: re.Match[str]) -> str:
     # A function is faster than a template, which costs time even where nothing matches.
     return match[1] * 2
 
 
-def _unescape(text: str) -> str:
-    # A reference to a character that HTML forbids, such as &#1;, stands for nothing: keep it.
-    return html.unescape(text) or text
+def _release(match: re.Match[str]) -> str:
+    return "".join(map(_released_letter, match[0]))
+
+
+def _released_letter(char: str) -> str:
+    name = unicodedata.name(char)  # such as NEGATIVE CIRCLED LATIN CAPITAL LETTER A
+    return name[-1] if "CAPITAL" in name else name[-1].lower()
+
+
+class _PlainLetters(dict):
+    """The plain form of each character, by its code; each is looked at once."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _plain_letter(chr(code))
+        return found
+
+
+_PLAIN_LETTERS = _PlainLetters({ord("＃"): "#", ord("＠"): "@"})
+
+
+def _plain_letter(char: str) -> str:
+    if not (char.isalpha() or char.isdecimal()) or _NO_STYLE.match(char):
+        return char
+    form = unicodedata.normalize("NFKC", char)
+    if small := _SMALL_CAPITAL.match(unicodedata.name(form[0], "")):
+        return small[1].lower()
+    # The rest are words and signs, not letters.
+    return form if all(unicodedata.category(each)[0] in "LMN" for each in form) else char
+
+
+def _split_characters(text: str) -> Iterator[str]:
+    """Split a text before each character that no normalization changes with the one before it."""
+    start = 0
+    for end in range(1, len(text)):
+        if not _joins(text[end]):
+            yield text[start:end]
+            start = end
+    if text:
+        yield text[start:]
+
+
+@lru_cache(maxsize=2**12)
+def _joins(char: str) -> bool:
+    first = unicodedata.normalize("NFD", char)[0]
+    if unicodedata.category(first) in ("Mn", "Mc"):
+        return not "\ufe00" <= first <= "\ufe0f"
+    # Vowels and last consonants of Korean syllables; sound marks of half-width Japanese.
+    return "\u1161" <= first <= "\u11c2" or first in "ﾞﾟ"
 
 
 def _without_hash(text: str) -> str:

@@ -20,7 +20,7 @@ from spacy.training import Example, validate_examples
 from spacy.util import from_bytes, to_bytes
 from spacy.vocab import Vocab
 
-from .normalization import KEYCAP, PICTOGRAPH
+from .normalization import KEYCAP, PICTOGRAPH, fold_letters, split_alike
 
 CACHE_SIZE = 20_000
 # Longer chunks are URLs for the most part, which do not occur again.
@@ -214,9 +214,7 @@ class TweetTokenizer:
         text (str): The text.
         RETURNS (list[tuple[str, str]]): The rule's name and the token, in order.
         """
-        chunks = text.split()
-        matches = [match for chunk in chunks for match in self._find_tokens(chunk)]
-        return [(str(match.lastgroup), match.group()) for match in matches]
+        return [token for chunk in text.split() for token in self._find_tokens(chunk)]
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score the tokens of the predicted docs against those of the reference docs.
@@ -288,8 +286,13 @@ class TweetTokenizer:
     def _split(self, chunk: str) -> tuple[str, ...]:
         if chunk.isspace():
             return (chunk,)
-        return tuple(match.group() for match in self._find_tokens(chunk))
+        return tuple(token for _, token in self._find_tokens(chunk))
 
-    def _find_tokens(self, chunk: str) -> Iterator[re.Match[str]]:
-        for part in _GLUED_URL.split(chunk):
-            yield from self._rules.finditer(part)
+    def _find_tokens(self, chunk: str) -> list[tuple[str, str]]:
+        """Find each token's rule and text. The rules read plain letters, so that equivalent
+        spellings are split alike."""
+        parts = _GLUED_URL.split(fold_letters(chunk))
+        matches = [match for part in parts for match in self._rules.finditer(part)]
+        tokens = split_alike(chunk, [match.group() for match in matches])
+        rules = [str(match.lastgroup) for match in matches]
+        return [(rule, token) for rule, token in zip(rules, tokens, strict=True) if token]

@@ -104,6 +104,7 @@ SPACES = ["", " ", "\n \t", "\u3000"]
         # HTML entities. What stands for no character stays.
         ("&amp;", "&amp;", "&"),
         ("AT&amp;T", "AT&amp;T", "at&t"),
+        ("Zoe&#776;", "Zoe&#776;", "zoë"),
         ("&lt;3", "&lt;3", "<0"),
         ("&#39;s", "&#39;s", "'s"),
         ("&", "&", "&"),

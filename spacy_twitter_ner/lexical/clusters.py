@@ -14,7 +14,7 @@ import numpy
 from spacy.lookups import Lookups
 from thinc.types import Floats2d
 
-from ..normalization import URL, USER
+from ..normalization import URL, USER, normalize_word
 
 TABLE = "lexeme_cluster"
 MAX_PATH = 64
@@ -59,7 +59,9 @@ def create_cluster_lookups(path: str | Path) -> Lookups:
         )
     words = list(read_clusters(path))
     codes = {word.word: cluster_code(word.path) for word in words}
-    for key, word in _placeholders(words).items():
+    # Words are looked up as they are normalized; the most frequent of one spelling decides.
+    spelled = {normalize_word(word.word): word for word in sorted(words, key=_frequency)}
+    for key, word in {**spelled, **_placeholders(words)}.items():
         codes.setdefault(key, cluster_code(word.path))
     lookups = Lookups()
     lookups.add_table(TABLE, codes)
@@ -170,11 +172,11 @@ def _placeholders(words: list[ClusteredWord]) -> dict[str, ClusteredWord]:
     for them."""
     users = [word for word in words if word.word == _MENTION]
     urls = [word for word in words if word.word.startswith(_URL_BEGIN)]
-    return {
-        key: max(found, key=lambda word: word.frequency)
-        for key, found in ((USER, users), (URL, urls))
-        if found
-    }
+    return {key: max(found, key=_frequency) for key, found in ((USER, users), (URL, urls)) if found}
+
+
+def _frequency(word: ClusteredWord) -> int:
+    return word.frequency
 
 
 def _leaf_paths(children: Sequence[Sequence[int]], n_leaves: int) -> list[str]:

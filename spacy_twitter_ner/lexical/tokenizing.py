@@ -2,7 +2,7 @@
 
 import re
 
-from ..normalization import normal_form
+from ..normalization import normal_form, normalize_word
 
 _TOKEN = re.compile(
     r"""
@@ -38,7 +38,7 @@ def normal_words(tweet: str) -> list[str]:
     RETURNS (list[str]): The normal forms, none of which has white space in it.
     """
     words: list[str] = []
-    for word in split_words(tweet):
+    for word in split_words(normalize_word(tweet)):
         # An HTML entity may stand for white space, such as &nbsp;.
         words.extend(normal_form(word).split())
     return words

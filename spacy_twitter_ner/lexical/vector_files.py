@@ -13,11 +13,13 @@ import numpy
 import spacy
 from thinc.types import Floats2d
 
+from ..normalization import normalize_word
+
 
 class VectorTable(NamedTuple):
     """Words and their vectors.
 
-    words (list[str]): nW distinct words, the most frequent first.
+    words (list[str]): nW distinct normalized words, the most frequent first.
     vectors (Floats2d): (nW, width)
     """
 
@@ -26,7 +28,7 @@ class VectorTable(NamedTuple):
 
 
 def read_vectors(path: Path) -> VectorTable:
-    """Read a table of word vectors.
+    """Read a table of word vectors. Of words with the same normalized spelling, the first is kept.
 
     path (Path): A folder: a spaCy pipeline with vectors, as of `spacy init vectors`. A file whose
         name ends in .txt, .vec, .txt.gz or .vec.gz: a word and its numbers a line, as of GloVe,
@@ -36,6 +38,15 @@ def read_vectors(path: Path) -> VectorTable:
     RAISES (OSError): If the file cannot be read.
     RAISES (ValueError): If it is no such table.
     """
+    table = _read_table(path)
+    rows: dict[str, int] = {}
+    for row, word in enumerate(table.words):
+        rows.setdefault(normalize_word(word), row)
+    words = list(rows)
+    return table if words == table.words else VectorTable(words, table.vectors[[*rows.values()]])
+
+
+def _read_table(path: Path) -> VectorTable:
     if path.is_dir():
         return _read_spacy(path)
     if not path.exists():

@@ -15,7 +15,14 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..lazy import lazy_property
-from ..normalization import emoji_form, mask_user_and_url, normal_form, orthography, token_kind
+from ..normalization import (
+    emoji_form,
+    mask_user_and_url,
+    normal_form,
+    normalize_word,
+    orthography,
+    token_kind,
+)
 
 MAX_AFFIX = 4
 # As in spaCy: of longer texts no shape is made, and longer runs of one character are cut.
@@ -123,6 +130,7 @@ def lexeme_features(text: str, features: tuple[str, ...]) -> tuple[str, ...]:
     features (tuple[str, ...]): Names of features, of FEATURES.
     RETURNS (tuple[str, ...]): Their values, in order.
     """
+    text = normalize_word(text)
     form = normal_form(text)
     return tuple(
         _OF_TEXT[name](text) if name in _OF_TEXT else _OF_FORM[name](form) for name in features
@@ -133,7 +141,8 @@ def lexeme_features(text: str, features: tuple[str, ...]) -> tuple[str, ...]:
 class Lexemes:
     """The distinct lexemes of a batch.
 
-    texts (list[str]): Each distinct lexeme's text, nU in all.
+    texts (list[str]): Each distinct lexeme's text, nU in all. It is normalized: lexemes that differ
+        in their letters' style only have the same text here.
     inverse (numpy.ndarray): (N,) for each token of the batch, its lexeme's index in texts.
     lengths (list[int]): How many tokens each doc has.
     vocabs (list[Vocab]): For each distinct lexeme, the vocab it was found in.
@@ -143,6 +152,11 @@ class Lexemes:
     inverse: numpy.ndarray
     lengths: list[int]
     vocabs: list[Vocab]
+
+    def __post_init__(self) -> None:
+        # Most are ASCII, which takes less than a call.
+        texts = [text if text.isascii() else normalize_word(text) for text in self.texts]
+        object.__setattr__(self, "texts", texts)
 
     @classmethod
     def of_texts(cls, texts: list[str], vocabs: list[Vocab]) -> "Lexemes":
@@ -177,14 +191,18 @@ class Lexemes:
     @property
     def text_counts(self) -> Counter[str]:
         """RETURNS (Counter[str]): The same by text."""
-        return Counter(dict(zip(self.texts, self.occurrences, strict=True)))
+        counts: Counter[str] = Counter()
+        for text, count in zip(self.texts, self.occurrences, strict=True):
+            counts[text] += count
+        return counts
 
 
 def count_texts(docs: Iterable[Doc]) -> Counter[str]:
-    """RETURNS (Counter[str]): How many tokens have each text, in docs that are read once."""
+    """RETURNS (Counter[str]): How many tokens have each normalized text, in docs that are read
+    once."""
     counts: Counter[str] = Counter()
     for doc in docs:
-        counts.update(token.text for token in doc)
+        counts.update(normalize_word(token.text) for token in doc)
     return counts
 
 

@@ -23,7 +23,7 @@ from thinc.types import Floats2d, Ints1d, Ints2d
 
 from ..lazy import lazy_property
 from ..lexical.phrases import Matches, PhraseTrie
-from ..normalization import URL, USER, normal_form
+from ..normalization import URL, USER, normal_form, normalize_word
 from .features import Lexemes, distinct_lexemes, see_no_names
 from .tables import add_gradient, draw_table
 
@@ -361,7 +361,7 @@ def _find(trie: PhraseTrie, docs: Sequence[Doc]) -> Matches:
 
 
 def _forms(texts: Iterable[str]) -> Phrase:
-    return tuple(map(normal_form, texts))
+    return tuple(normal_form(normalize_word(text)) for text in texts)
 
 
 def _doc_numbers(lengths: Sequence[int], matches: Matches) -> Ints1d:
@@ -370,9 +370,10 @@ def _doc_numbers(lengths: Sequence[int], matches: Matches) -> Ints1d:
 
 
 def _text_keys(docs: Iterable[Doc]) -> Ints1d:
-    """Find a 64-bit key of each doc's text. It is blind to case and white space: the docs of
-    training may be tokenized otherwise than the gold ones, or changed by an augmenter."""
-    texts = ("".join(doc.text.split()).casefold() for doc in docs)
+    """Find a 64-bit key of each doc's text. It is blind to case, white space and the style of
+    letters: the docs of training may be tokenized otherwise than the gold ones, or changed by an
+    augmenter."""
+    texts = (normalize_word("".join(doc.text.split())).casefold() for doc in docs)
     digests = (blake2b(text.encode("utf8"), digest_size=8).digest() for text in texts)
     return numpy.frombuffer(b"".join(digests), dtype="<u8").astype("uint64")
 

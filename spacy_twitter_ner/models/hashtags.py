@@ -1,7 +1,6 @@
 """Learned vectors for the words a hashtag is made of, so that an unseen hashtag of seen words has
 one as well."""
 
-import html
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from math import inf, log
@@ -20,6 +19,7 @@ from ..normalization import (
     segment_words,
     split_hashtag,
     token_kind,
+    unescape,
 )
 from .features import Lexemes, count_texts, see_no_names
 from .tables import add_gradient, draw_table
@@ -183,7 +183,7 @@ class HashtagSegmenter:
     def _pieces(self, text: str) -> list[str]:
         """RETURNS (list[str]): The pieces that are words or numbers. Spelling leaves open whether
         the last capital begins the next word (USArmy) or not (BBCnews): what is known decides."""
-        pieces = [piece for piece in split_hashtag(html.unescape(text)) if piece[0].isalnum()]
+        pieces = [piece for piece in split_hashtag(unescape(text)) if piece[0].isalnum()]
         for i in range(len(pieces) - 1):
             left, right = pieces[i : i + 2]
             is_open = left.isupper() and len(left) > 1 and right.istitle() and len(right) > 1

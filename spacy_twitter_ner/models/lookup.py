@@ -15,7 +15,7 @@ from .features import Lexemes
 def lookup_keys(text: str) -> tuple[int, ...]:
     """Find the keys under which a lexeme may be known, to be tried in order.
 
-    text (str): The lexeme's text.
+    text (str): The lexeme's text, normalized.
     RETURNS (tuple[int, ...]): The hashes, as of spaCy's StringStore, of the text, its lower-cased
         form, its normal form and, of a hashtag, the normal form with its "#".
     """

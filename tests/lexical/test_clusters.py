@@ -92,6 +92,16 @@ def test_users_and_urls_have_the_clusters_of_those_of_another_scheme(write):
     assert table["<URL>"] == cluster_code("011")
 
 
+def test_words_are_found_by_their_normalized_spelling(write):
+    table = create_cluster_lookups(
+        write("00\tZoe\u0308\t1", "01\t𝗞𝗶𝗺\t2", "10\tＫｉｍ\t7", "110\tﬁne\t9", "111\tfine\t1")
+    ).get_table(TABLE)
+    assert table["Zoë"] == table["Zoe\u0308"] == cluster_code("00")
+    # The most frequent word of a spelling decides, if none is spelled so.
+    assert table["Kim"] == cluster_code("10")
+    assert table["fine"] == cluster_code("111")
+
+
 def test_users_and_urls_of_our_own_stay(write):
     table = create_cluster_lookups(
         write("00\t<@MENTION>\t9", "01\t<URL-a>\t2", "10\t<USR>\t1", "11\t<URL>\t1")

@@ -272,6 +272,9 @@ def test_wrong_settings(settings, message):
         ("(see: this)", ["(", "see", ":", "this", ")"]),
         ("😂😂😂❤️👍🏽no", ["😂😂", "❤️", "👍🏽", "no"]),
         ("a\x00b\x07", ["a", "b"]),
+        ("Zoe\u0308 in #Ma\u0301laga", ["zoë", "in", "málaga"]),
+        ("𝗭𝗼𝗲\u0308 in ＃Ｍálaga", ["zoë", "in", "málaga"]),
+        ("\u2066@kim\u2069 s\u0336o\u0336 fi\u00adne \u200bok", ["<USR>", "so", "fine", "ok"]),
         ("", []),
     ],
 )

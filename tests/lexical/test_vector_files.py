@@ -35,6 +35,14 @@ def test_text(tmp_path, text, name):
     assert_read(tmp_path / name)
 
 
+def test_words_are_normalized(tmp_path):
+    text = "Zoe\u0308 1 2\nZoë 3 4\n𝗞𝗶𝗺 5 6\nthe 7 8\n"
+    (tmp_path / "glove.txt").write_text(text, encoding="utf-8")
+    table = read_vectors(tmp_path / "glove.txt")
+    assert table.words == ["Zoë", "Kim", "the"]
+    assert table.vectors.tolist() == [[1, 2], [5, 6], [7, 8]]
+
+
 def test_spacy(tmp_path):
     nlp = spacy.blank("xx")
     nlp.vocab.vectors = Vectors(strings=StringStore(WORDS), data=VECTORS, keys=WORDS)
