@@ -11,6 +11,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .gate import CONNECTION, ConnectionState, head_too_large, problem_response
 from .settings import ServiceSettings
 
+# Bytes of the shortest head without its URL.
+_MIN_HEAD = 16
+
 
 class Connections:
     """All connections of a service.
@@ -77,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.group = group
         self.state = ConnectionState()
         super().__init__(app_state={**app_state, CONNECTION: self.state}, **settings)
+        self.url = b""
         self._head: _Head | None = None
         self._unread_since: float | None = None
 
@@ -116,6 +120,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._unread_since = None
+
+    def send_400_response(self, msg: str) -> None:
+        # httptools can't parse URLs that are about as long.
+        if len(self.url) > self.group.settings.max_head - _MIN_HEAD:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
 
     def is_slow(self, now: float) -> bool:
         """RETURNS (bool): Whether the client takes too long to send a head or read a response."""

@@ -4,6 +4,7 @@ import math
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import uvicorn
@@ -109,11 +110,14 @@ def reserve_files(n_connections: int) -> int:
         return n_connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = n_connections + _OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(1, min(n_connections, soft - _OTHER_FILES))
-    return n_connections
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return n_connections
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    # macOS has a lower limit that it doesn't report.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return max(1, min(n_connections, soft - _OTHER_FILES))
 
 
 def serve(

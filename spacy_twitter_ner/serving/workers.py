@@ -178,6 +178,7 @@ class WorkerProcess:
         """RETURNS (bool): Whether the process has come to be ready."""
         try:
             if not self._connection.poll(_START):
+                logger.error("A pipeline has not been loaded within %g s", _START)
                 self._process.kill()
             greeting = json.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
