@@ -139,7 +139,8 @@ class MicroBatcher(Generic[JobT, ResultT]):
             for part in parts:
                 future: asyncio.Future[ResultT] = self._loop.create_future()
                 self._jobs[future] = part
-                self._schedule()
+                if self._idle:
+                    self._schedule()
                 try:
                     results.append(await future)
                 finally:

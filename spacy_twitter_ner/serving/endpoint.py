@@ -6,10 +6,10 @@ from .batching import MicroBatcher, QueueFull, WorkerHung
 from .errors import log_error
 from .gate import (
     App,
+    CancelledOnDisconnect,
     Receive,
     Scope,
     Send,
-    cancelled_on_disconnect,
     overloaded,
     read_body,
     within,
@@ -45,7 +45,7 @@ class AnnotateEndpoint:
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise Problem(415, "not_json", "Send the header Content-Type: application/json")
         request = read_request(body, self.settings)
-        parts = [(part, part.cost) for part in request.split(self.settings.max_batch)]
+        parts = request.split(self.settings.max_batch)
         try:
             answers = await within(self.settings.timeout, self.batcher.submit_parts(parts))
             return join_answers(answers)
@@ -87,7 +87,7 @@ class Shortcut:
             return
         content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
         body = await read_body(receive, self.endpoint.settings.max_body)
-        with cancelled_on_disconnect(receive):
+        with CancelledOnDisconnect(receive):
             answer = await self.endpoint.answer(content_type, body)
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})

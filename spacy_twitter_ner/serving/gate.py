@@ -6,8 +6,8 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -118,10 +118,13 @@ class Gate:
             if scope["path"] in PROTECTED and scope["method"] != "OPTIONS":
                 require_token(headers.get(b"authorization", b""), self.settings.token)
             if scope["path"] == ANNOTATE and scope["method"] == "POST":
-                with self._slot(scope):
+                client, connection = self._take_slot(scope)
+                try:
                     body = await self._receive(receive)
                     body_is_read = True
                     await self.app(scope, replay(body, receive), send_secured)
+                finally:
+                    self._free_slot(client, connection)
             else:
                 if has_body:
                     await skip_body(receive)
@@ -161,8 +164,7 @@ class Gate:
                     "--allowed-host NAME",
                 )
 
-    @contextmanager
-    def _slot(self, scope: Scope) -> Iterator[None]:
+    def _take_slot(self, scope: Scope) -> tuple[str, ConnectionState]:
         """Count a request to /annotate, from when it is received until it is answered.
 
         RAISES (Problem): If there are too many.
@@ -178,14 +180,14 @@ class Gate:
         connection.n_active += 1
         self._n_slots += 1
         self._clients[client] += 1
-        try:
-            yield
-        finally:
-            connection.n_active -= 1
-            self._n_slots -= 1
-            self._clients[client] -= 1
-            if not self._clients[client]:
-                del self._clients[client]
+        return client, connection
+
+    def _free_slot(self, client: str, connection: ConnectionState) -> None:
+        connection.n_active -= 1
+        self._n_slots -= 1
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
 
     async def _receive(self, receive: Receive) -> bytes:
         """RETURNS (bytes): The request's body.
@@ -215,43 +217,40 @@ async def within(seconds: float, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return await work
 
 
-@contextmanager
-def cancelled_on_disconnect(receive: Receive) -> Iterator[None]:
-    """Cancel the block if the client goes away meanwhile.
+class CancelledOnDisconnect:
+    """Cancel a block if the client goes away meanwhile: it then raises Disconnected.
 
     receive (Receive): The request, whose body has been read.
-    RAISES (Disconnected): If the client went away.
     """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    is_gone = False
-    watching: asyncio.Task[None] | None = None
 
-    async def watch() -> None:
-        nonlocal is_gone
-        while (await receive())["type"] != "http.disconnect":
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_gone = False
+        self._watching: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        # A task per request would cost more than it saves: most are answered sooner.
+        self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._start)
+        self._task = asyncio.current_task()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._is_gone and kind is asyncio.CancelledError:
+            if self._task is not None and sys.version_info >= (3, 11):
+                self._task.uncancel()
+            raise Disconnected from None
+
+    def _start(self) -> None:
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        is_gone = True
-        if task is not None:
-            task.cancel()
-
-    def start() -> None:
-        nonlocal watching
-        watching = loop.create_task(watch())
-
-    # A task per request would cost more than it saves: most are answered sooner.
-    timer = loop.call_later(_PATIENCE, start)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not is_gone:
-            raise
-        if task is not None and sys.version_info >= (3, 11):
-            task.uncancel()
-        raise Disconnected from None
-    finally:
-        timer.cancel()
-        if watching is not None:
-            watching.cancel()
+        self._is_gone = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 class Disconnected(Exception):

@@ -82,24 +82,28 @@ class AnnotateRequest(BaseModel):
         """RETURNS (int): The cost of all texts."""
         return sum(map(self._get_cost, self.all_texts))
 
-    def split(self, max_cost: int) -> list["AnnotateRequest"]:
+    def split(self, max_cost: int) -> list[tuple["AnnotateRequest", int]]:
         """Split the request into requests that can be processed one after the other.
 
         max_cost (int): Maximum cost of each. A single text may exceed it.
-        RETURNS (list[AnnotateRequest]): The requests.
+        RETURNS (list[tuple[AnnotateRequest, int]]): The requests and their costs.
         """
-        groups: list[list[str]] = []
-        total = max_cost
+        groups: list[tuple[list[str], int]] = []
+        texts: list[str] = []
+        total = 0
         for text in self.all_texts:
             cost = self._get_cost(text)
-            if total + cost > max_cost:
-                groups.append([])
-                total = 0
-            groups[-1].append(text)
+            if texts and total + cost > max_cost:
+                groups.append((texts, total))
+                texts, total = [], 0
+            texts.append(text)
             total += cost
-        if len(groups) == 1:
-            return [self]
-        return [self.model_copy(update={"text": None, "texts": group}) for group in groups]
+        if not groups:
+            return [(self, total)]
+        groups.append((texts, total))
+        return [
+            (self.model_copy(update={"text": None, "texts": group}), cost) for group, cost in groups
+        ]
 
     def _get_cost(self, text: str) -> int:
         return max(1, -(-len(text) * (1 + self.alternatives) // COST_LENGTH))

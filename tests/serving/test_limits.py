@@ -241,10 +241,10 @@ def test_a_request_that_is_split_is_answered_like_others(serve, service, options
 def test_splitting_keeps_texts_and_respects_the_limit(texts, max_cost, alternatives):
     request = AnnotateRequest(texts=texts, alternatives=alternatives)
     parts = request.split(max_cost)
-    assert [text for part in parts for text in part.all_texts] == texts
-    assert sum(part.cost for part in parts) == request.cost
-    assert all(part.cost <= max_cost or len(part.all_texts) == 1 for part in parts)
-    assert {part.alternatives for part in parts} == {alternatives}
+    assert [text for part, _ in parts for text in part.all_texts] == texts
+    assert [cost for _, cost in parts] == [part.cost for part, _ in parts]
+    assert all(cost <= max_cost or len(part.all_texts) == 1 for part, cost in parts)
+    assert {part.alternatives for part, _ in parts} == {alternatives}
 
 
 def test_answers_are_joined_even_if_texts_look_like_json():
