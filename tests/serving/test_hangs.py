@@ -127,7 +127,7 @@ def running(folder, *options: str):
 @pytest.fixture(scope="module")
 def command(trouble):
     """All trouble goes to the same service: each time it has to recover."""
-    with running(trouble, "--timeout", "4") as command:
+    with running(trouble, "--timeout", "8") as command:
         yield command
 
 
@@ -148,7 +148,7 @@ def test_a_worker_that_hangs_is_replaced(command, kind):
     (before,) = command.workers
     start = time.monotonic()
     answer = command.post(f"please {kind}")
-    assert time.monotonic() - start < 4 + 2
+    assert time.monotonic() - start < 8 + 2
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert not command.is_ready()
@@ -162,7 +162,7 @@ def test_an_idle_worker_that_hangs_is_replaced(command):
     assert_recovers(command)
     (before,) = command.workers
     before.suspend()
-    wait_until(lambda: not command.is_ready(), seconds=20)
+    wait_until(lambda: not command.is_ready())
     assert_recovers(command)
     assert before not in command.workers
 
@@ -171,7 +171,8 @@ def test_an_idle_worker_that_hangs_is_replaced(command):
 def test_a_worker_that_ends_is_replaced(command, kind):
     assert_recovers(command)
     (before,) = command.workers
-    assert command.post(f"please {kind}").status_code == 500
+    # 503 if ending takes longer than the worker's timeout.
+    assert command.post(f"please {kind}").status_code in (500, 503)
     assert_recovers(command)
     assert before not in command.workers
 
