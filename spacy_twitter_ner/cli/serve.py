@@ -33,6 +33,14 @@ def serve_cli(
             "--cors-origin", help="Origin whose pages may ask, as https://example.org; repeatable"
         ),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host",
+            help="Host name that requests may be addressed to, or * for any; repeatable. Without a "
+            "token, a service on this machine only answers to its own names by default",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option("--workers", "-w", min=1, help="Processes that annotate, each on a core"),
@@ -44,15 +52,35 @@ def serve_cli(
     max_text_length: Annotated[
         int, typer.Option("--max-text-length", min=1, help="Characters of a text")
     ] = 10_000,
+    max_cost: Annotated[
+        int,
+        typer.Option(
+            "--max-cost",
+            min=1,
+            help="Cost of a request: 1 per text and per 1,000 characters of it, times 1 + "
+            "alternatives",
+        ),
+    ] = 1024,
     max_batch: Annotated[
-        int, typer.Option("--max-batch", min=1, help="Texts that are annotated together")
+        int,
+        typer.Option("--max-batch", min=1, help="Cost of the texts that are annotated together"),
     ] = 256,
     max_waiting: Annotated[
         int,
-        typer.Option("--max-waiting", min=1, help="Texts that may wait; with more, 429"),
+        typer.Option("--max-waiting", min=1, help="Cost of the texts that may wait; above it, 429"),
     ] = 4096,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds in which a request is answered")
+        float,
+        typer.Option(
+            "--timeout",
+            min=0.1,
+            help="Seconds within which a request is answered; a worker that takes longer than half "
+            "of them is replaced",
+        ),
+    ] = 30.0,
+    grace: Annotated[
+        float,
+        typer.Option("--grace", min=5, help="Seconds within which the service ends on SIGTERM"),
     ] = 30.0,
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Log each request's method, path and status")
@@ -65,7 +93,12 @@ def serve_cli(
     """
     # Imported here because the libraries may be missing.
     from ..serving.libraries import require_libraries
-    from ..serving.settings import ServiceSettings, is_loopback, read_token
+    from ..serving.settings import (
+        ServiceSettings,
+        is_loopback,
+        read_token,
+        restrict_hosts,
+    )
 
     with errors_as_messages(msg):
         require_libraries()
@@ -75,12 +108,15 @@ def serve_cli(
             max_body=max_body,
             max_texts=max_texts,
             max_text_length=max_text_length,
+            max_cost=max_cost,
             max_batch=max_batch,
             max_waiting=max_waiting,
             timeout=timeout,
+            grace=grace,
             token=read_token(token_file),
             cors_origins=tuple(cors_origin or ()),
         )
+        settings = restrict_hosts(settings, host, allowed_host or ())
         with open_socket(host, port) as listener:
             if not is_loopback(host) and settings.token is None:
                 msg.warn("Whoever reaches this machine can use the service: no token is set")

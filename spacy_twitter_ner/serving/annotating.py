@@ -24,9 +24,8 @@ class Annotator:
     nlp (Language): The pipeline.
     """
 
-    is_ready = True
-
     def __init__(self, nlp: Language) -> None:
+        self.is_ready = True
         self.nlp = nlp
         self.tagger = find_tagger(nlp)
         self._zone = ExitStack()
@@ -66,6 +65,16 @@ class Annotator:
                 answers.append(self._answer(request, docs[start:end], key))
             return answers
 
+    def kill(self) -> None:
+        """Report that the pipeline doesn't answer. A call in this process can't be stopped: in
+        WorkerProcess it can."""
+        self.is_ready = False
+
+    def wait_until_ready(self) -> None:
+        """Use the pipeline again. The thread that was stuck in annotate calls this, so there is
+        nothing to wait for."""
+        self.is_ready = True
+
     def close(self) -> None:
         """Let the pipeline be used otherwise again."""
         self._zone.close()
@@ -81,7 +90,8 @@ class Annotator:
 
     def _answer(self, request: AnnotateRequest, docs: list[Doc], key: str | None) -> bytes:
         results = [_found_entities(doc, key, request.threshold) for doc in docs]
-        answer: dict[str, Any] = {"results": results}
+        # join_answers needs the results to be last.
+        answer: dict[str, Any] = {}
         if request.probabilities and self.tagger is not None:
             answer["tags"] = list(self.tagger.tags)
             probabilities = self.tagger.predict_proba(docs)
@@ -100,6 +110,7 @@ class Annotator:
                     }
                     for one in found
                 ]
+        answer["results"] = results
         return srsly.json_dumps(answer).encode("utf-8")
 
     def _sets_entities(self, name: str) -> bool:

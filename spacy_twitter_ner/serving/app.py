@@ -42,11 +42,13 @@ _ERRORS = {
     400: "The body is not JSON in UTF-8",
     401: "A token is needed",
     408: "The body did not arrive in time",
-    413: "The body, a text or the number of texts is above a limit",
+    413: "The body, a text, the number of texts or their cost is above a limit",
     415: "The body is not said to be JSON",
+    421: "The host is not served here",
     422: "The body is not a request",
     429: "Too much is waiting; the header Retry-After says when to try again",
-    503: "The answer took too long",
+    431: "The head is above a limit",
+    503: "The answer took too long, or the pipeline is restarted",
 }
 
 
@@ -72,10 +74,13 @@ def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) ->
     """
     metrics = ServiceMetrics()
     batcher: MicroBatcher[AnnotateRequest, bytes] = MicroBatcher(
-        [annotator.annotate for annotator in annotators],
+        annotators,
         max_batch=settings.max_batch,
         max_waiting=settings.max_waiting,
-        on_batch=metrics.batch_texts.observe,
+        timeout=settings.worker_timeout,
+        on_batch=lambda batch: metrics.batch_texts.observe(
+            sum(len(request.all_texts) for request in batch)
+        ),
     )
 
     def count_ready() -> int:
@@ -104,9 +109,10 @@ def _create_api(
 ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        batcher.start()
         # The first batch takes longer than all others.
-        await batcher.submit(AnnotateRequest(text="so tired", probabilities=True), 1)
+        warm_up = [AnnotateRequest(text="so tired", probabilities=True)]
+        await asyncio.gather(*(asyncio.to_thread(one.annotate, warm_up) for one in annotators))
+        batcher.start()
         yield
         await batcher.close()
         await asyncio.gather(*(asyncio.to_thread(one.close) for one in annotators))
@@ -119,6 +125,8 @@ def _create_api(
         # FastAPI's pages of documentation load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # Redirects would be built from the client's Host header.
+        redirect_slashes=False,
     )
     api.add_exception_handler(Problem, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_exception)
@@ -194,6 +202,7 @@ def _describe_pipeline(pipeline: Description, settings: ServiceSettings) -> dict
         "needs_token": settings.token is not None,
         "max_texts": settings.max_texts,
         "max_text_length": settings.max_text_length,
+        "max_cost": min(settings.max_cost, settings.max_waiting),
         "max_alternatives": MAX_ALTERNATIVES,
     }
 

@@ -1,139 +1,315 @@
-"""Requests that arrive while others are worked on are put together, and go through the pipeline as
-one batch. Nothing waits for more to come: a single request is worked on at once."""
+"""Batch concurrent requests. Requests that arrive while the workers are busy form the next batch.
+Nothing waits for more to come: a single request is processed at once."""
 
 import asyncio
-from collections import deque
+import logging
+import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeAlias, TypeVar
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
-Work: TypeAlias = Callable[[Sequence[JobT]], Sequence[ResultT]]
+JobT_contra = TypeVar("JobT_contra", contravariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+_Call: TypeAlias = tuple[
+    asyncio.AbstractEventLoop,
+    Callable[[Any, BaseException | None], None],
+    Callable[..., Any],
+    tuple[Any, ...],
+]
 Batch: TypeAlias = list[tuple[JobT, asyncio.Future[ResultT]]]
+
+logger = logging.getLogger("spacy_twitter_ner.serving")
 
 
 class QueueFull(Exception):
     """Too much is waiting already."""
 
 
-class MicroBatcher(Generic[JobT, ResultT]):
-    """Works on jobs, as many at a time as there are, up to a size; each worker in one thread.
+class WorkerHung(Exception):
+    """A worker has not answered in time and is replaced."""
 
-    workers (Sequence[Callable[[Sequence[JobT]], Sequence[ResultT]]]): Each works on several jobs.
-        If it fails, each job is worked on again alone, so that only those fail that fail by
-        themselves.
-    max_batch (int): The largest size of a batch; a larger job is a batch by itself.
-    max_waiting (int): The largest size of all jobs that wait.
-    on_batch (Callable[[int], None]): Called with the size of each batch.
+
+class Worker(Protocol[JobT_contra, ResultT_co]):
+    """Processes jobs; see messages.Annotates."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    def annotate(self, jobs: Sequence[JobT_contra], /) -> Sequence[ResultT_co]: ...
+
+    def kill(self) -> None: ...
+
+    def wait_until_ready(self) -> None: ...
+
+
+class MicroBatcher(Generic[JobT, ResultT]):
+    """Processes jobs in batches, each worker in a thread.
+
+    workers (Sequence[Worker]): The workers. If one fails, each job of its batch is processed again
+        alone, so that only the jobs fail that cause it. If one doesn't answer in time it is killed,
+        and its batch fails.
+    max_batch (int): Maximum size of a batch. A larger job is a batch by itself.
+    max_waiting (int): Maximum size of all jobs that wait.
+    timeout (float): Seconds after which a worker that doesn't answer is killed.
+    on_batch (Callable[[Sequence[JobT]], None]): Called with each batch.
     """
 
     def __init__(
         self,
-        workers: Sequence[Work[JobT, ResultT]],
+        workers: Sequence[Worker[JobT, ResultT]],
         *,
         max_batch: int,
         max_waiting: int,
-        on_batch: Callable[[int], None] = lambda size: None,
+        timeout: float,
+        on_batch: Callable[[Sequence[JobT]], None] = lambda jobs: None,
     ) -> None:
-        self._idle: deque[Work[JobT, ResultT]] = deque(workers)
-        self._n_busy = 0
+        self._threads = [_WorkerThread(worker) for worker in workers]
+        self._idle = deque(self._threads)
+        self._n_alive = len(self._threads)
+        self._failure: BaseException | None = None
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._timeout = timeout
         self._on_batch = on_batch
-        self._jobs: deque[tuple[JobT, int, asyncio.Future[ResultT]]] = deque()
+        # Ordered, and a job that is cancelled can be removed at once.
+        self._jobs: OrderedDict[asyncio.Future[ResultT], tuple[JobT, int]] = OrderedDict()
         self._again: deque[Batch[JobT, ResultT]] = deque()
+        self._running: dict[_WorkerThread[JobT, ResultT], Batch[JobT, ResultT]] = {}
         self._is_scheduled = False
         self._is_closing = False
         self._all_done = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._executor = ThreadPoolExecutor(len(workers), thread_name_prefix="annotate")
+        self._checks: asyncio.TimerHandle | None = None
         self.n_waiting = 0
 
     @property
     def is_running(self) -> bool:
-        """RETURNS (bool): Whether jobs are taken."""
+        """RETURNS (bool): Whether jobs are accepted."""
         return self._loop is not None and not self._is_closing
 
     def start(self) -> None:
-        """Begin to work. Needs a running event loop."""
+        """Start processing. Needs a running event loop."""
         self._loop = asyncio.get_running_loop()
+        self._checks = self._loop.call_later(self._timeout / 2, self._check_idle, self._loop)
 
     async def close(self) -> None:
-        """Take no more jobs, and finish those there are."""
+        """Accept no more jobs and finish those that somebody waits for."""
         self._is_closing = True
-        if self._loop is not None:
+        if self._checks is not None:
+            self._checks.cancel()
+            for thread, batch in list(self._running.items()):
+                if all(future.done() for _, future in batch):
+                    self._give_up(thread)
             self._dispatch()
             await self._all_done.wait()
-        self._executor.shutdown()
+        for thread in self._threads:
+            thread.stop()
 
     async def submit(self, job: JobT, size: int) -> ResultT:
-        """Have a job done. A job whose caller is cancelled before it is begun is left out.
+        """Process a job; see submit_parts.
 
         job (JobT): The job.
         size (int): Its size.
         RETURNS (ResultT): Its result.
-        RAISES (QueueFull): If too much is waiting, or the batcher is closing.
         """
-        if self._loop is None or self._is_closing or self.n_waiting + size > self._max_waiting:
+        (result,) = await self.submit_parts([(job, size)])
+        return result
+
+    async def submit_parts(self, parts: Sequence[tuple[JobT, int]]) -> list[ResultT]:
+        """Process the parts of a job one after the other, so that other jobs are processed in
+        between. If the caller is cancelled, parts that have not begun are dropped.
+
+        parts (Sequence[tuple[JobT, int]]): The parts and their sizes.
+        RETURNS (list[ResultT]): Their results.
+        RAISES (QueueFull): If too much is waiting, or the batcher is closing.
+        RAISES (WorkerHung): If the worker did not answer in time.
+        """
+        if self._failure is not None:
+            raise self._failure
+        left = sum(size for _, size in parts)
+        if self._loop is None or self._is_closing or self.n_waiting + left > self._max_waiting:
             raise QueueFull
-        future: asyncio.Future[ResultT] = self._loop.create_future()
-        self._jobs.append((job, size, future))
-        self.n_waiting += size
-        # Soon, not now: what else has arrived in this turn of the loop comes along.
-        if self._idle and not self._is_scheduled:
+        self.n_waiting += left
+        results = []
+        try:
+            for part in parts:
+                future: asyncio.Future[ResultT] = self._loop.create_future()
+                self._jobs[future] = part
+                if self._idle:
+                    self._schedule()
+                try:
+                    results.append(await future)
+                finally:
+                    # Otherwise it was begun, and doesn't count as waiting anymore.
+                    if self._jobs.pop(future, None) is None:
+                        left -= part[1]
+        finally:
+            self.n_waiting -= left
+            if self._is_closing:
+                self._schedule()
+        return results
+
+    def _schedule(self) -> None:
+        """Dispatch soon: not before jobs that arrive in the same turn of the event loop."""
+        if self._loop is not None and not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._dispatch)
-        return await future
 
     def _dispatch(self) -> None:
         self._is_scheduled = False
-        while self._idle and (batch := self._take_batch()):
-            self._begin(self._idle.popleft(), batch)
-        if self._is_closing and not (self._n_busy or self._jobs or self._again):
+        while self._idle and (self._again or self._jobs):
+            thread = self._idle.popleft()
+            if not thread.worker.is_ready:
+                self._recover(thread)
+            elif batch := self._take_batch(1 + len(self._idle)):
+                self._begin(thread, batch)
+            else:
+                self._idle.append(thread)
+        if self._is_closing and not (self._running or self.n_waiting or self._again):
             self._all_done.set()
 
-    def _take_batch(self) -> Batch[JobT, ResultT]:
+    def _take_batch(self, n_idle: int) -> Batch[JobT, ResultT]:
         if self._again:
-            return self._again.popleft()
-        # Workers that are idle share what waits.
-        limit = min(self._max_batch, -(-self.n_waiting // len(self._idle)))
+            return [one for one in self._again.popleft() if not one[1].done()]
+        # Idle workers share what waits.
+        limit = min(self._max_batch, -(-self.n_waiting // n_idle))
         batch: Batch[JobT, ResultT] = []
         total = 0
-        while self._jobs and (total == 0 or total + self._jobs[0][1] <= limit):
-            job, size, future = self._jobs.popleft()
+        while self._jobs:
+            future, (job, size) = self._jobs.popitem(last=False)
+            if total and total + size > limit:
+                self._jobs[future] = job, size
+                self._jobs.move_to_end(future, last=False)
+                break
             self.n_waiting -= size
             if not future.done():
-                batch.append((job, future))
                 total += size
+                batch.append((job, future))
         if batch:
-            self._on_batch(total)
+            self._on_batch([job for job, _ in batch])
         return batch
 
-    def _begin(self, work: Work[JobT, ResultT], batch: Batch[JobT, ResultT]) -> None:
+    def _begin(self, thread: "_WorkerThread[JobT, ResultT]", batch: Batch[JobT, ResultT]) -> None:
         if self._loop is None:
             raise RuntimeError("the batcher has not been started")
-        self._n_busy += 1
-        jobs = [job for job, _ in batch]
-        done = self._loop.run_in_executor(self._executor, work, jobs)
-        done.add_done_callback(lambda done: self._finish(work, batch, done))
+        self._running[thread] = batch
+        timer = self._loop.call_later(self._timeout, self._give_up, thread)
+
+        def finish(results: Sequence[ResultT], error: BaseException | None) -> None:
+            timer.cancel()
+            self._finish(thread, batch, results, error)
+
+        thread.call(self._loop, finish, thread.worker.annotate, [job for job, _ in batch])
+
+    def _give_up(self, thread: "_WorkerThread[JobT, ResultT]") -> None:
+        """Kill a worker that doesn't answer. Its batch isn't processed again: the job that causes
+        it is unknown, and would make the next worker hang as long."""
+        if not self._is_closing:
+            logger.error("A worker has not answered within %g s: it is replaced", self._timeout)
+        thread.worker.kill()
+        for _, future in self._running.pop(thread):
+            if not future.done():
+                future.set_exception(WorkerHung())
 
     def _finish(
         self,
-        work: Work[JobT, ResultT],
+        thread: "_WorkerThread[JobT, ResultT]",
         batch: Batch[JobT, ResultT],
-        done: "asyncio.Future[Sequence[ResultT]]",
+        results: Sequence[ResultT],
+        error: BaseException | None,
     ) -> None:
-        self._n_busy -= 1
-        self._idle.append(work)
-        error = done.exception()
-        if error is not None and len(batch) > 1:
-            self._again.extend([one] for one in batch if not one[1].done())
-        # First, so that the worker works while this batch is answered.
+        self._running.pop(thread, None)
+        if error is None:
+            self._idle.append(thread)
+        else:
+            self._recover(thread)
+            if len(batch) > 1:
+                self._again.extend([one] for one in batch if not one[1].done())
+        # First, so that the worker is busy while this batch is answered.
         self._dispatch()
         if error is None:
-            for (_, future), result in zip(batch, done.result(), strict=True):
+            for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
         elif len(batch) == 1 and not batch[0][1].done():
             batch[0][1].set_exception(error)
+
+    def _recover(self, thread: "_WorkerThread[JobT, ResultT]") -> None:
+        """Use a worker again once it is ready."""
+
+        def finish(_: None, error: BaseException | None) -> None:
+            if error is None:
+                self._idle.append(thread)
+            else:
+                self._n_alive -= 1
+                if not self._n_alive:
+                    self._fail(error)
+            self._dispatch()
+
+        if self._loop is not None:
+            thread.call(self._loop, finish, thread.worker.wait_until_ready)
+
+    def _fail(self, error: BaseException) -> None:
+        """Fail all jobs, as there are no workers anymore."""
+        self._failure = error
+        for future in [*self._jobs, *(future for batch in self._again for _, future in batch)]:
+            if not future.done():
+                future.set_exception(error)
+        self._again.clear()
+
+    def _check_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have idle workers process an empty batch, to find those that don't answer."""
+        for _ in range(len(self._idle)):
+            thread = self._idle.popleft()
+            if thread.worker.is_ready:
+                self._begin(thread, [])
+            else:
+                self._recover(thread)
+        self._checks = loop.call_later(self._timeout / 2, self._check_idle, loop)
+
+
+class _WorkerThread(Generic[JobT, ResultT]):
+    """The thread that calls a worker. A daemon: a call that never returns doesn't keep the
+    interpreter from exiting."""
+
+    def __init__(self, worker: Worker[JobT, ResultT]) -> None:
+        self.worker = worker
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        threading.Thread(target=self._run, name="annotate", daemon=True).start()
+
+    def call(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_end: Callable[[Any, BaseException | None], None],
+        function: Callable[..., Any],
+        *args: Any,
+    ) -> None:
+        """Call a function in the thread.
+
+        loop (asyncio.AbstractEventLoop): The loop that calls on_end.
+        on_end (Callable[[Any, Optional[BaseException]], None]): Called with the function's result
+            or error.
+        function (Callable): The function.
+        *args: Its arguments.
+        """
+        self._calls.put((loop, on_end, function, args))
+
+    def stop(self) -> None:
+        """End the thread after its last call."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            loop, on_end, function, args = call
+            result, error = None, None
+            try:
+                result = function(*args)
+            except BaseException as raised:
+                error = raised
+            # The loop is closed if the service has ended meanwhile.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(on_end, result, error)

@@ -2,10 +2,19 @@
 
 import asyncio
 
-from .batching import MicroBatcher, QueueFull
+from .batching import MicroBatcher, QueueFull, WorkerHung
 from .errors import log_error
-from .gate import App, Receive, Scope, Send, overloaded, read_body, within
-from .messages import AnnotateRequest, Problem, read_request
+from .gate import (
+    App,
+    CancelledOnDisconnect,
+    Receive,
+    Scope,
+    Send,
+    overloaded,
+    read_body,
+    within,
+)
+from .messages import AnnotateRequest, Problem, join_answers, read_request
 from .settings import ServiceSettings
 
 PATH = "/annotate"
@@ -35,10 +44,11 @@ class AnnotateEndpoint:
         """
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise Problem(415, "not_json", "Send the header Content-Type: application/json")
-        job = read_request(body, self.settings)
+        request = read_request(body, self.settings)
+        parts = request.split(self.settings.max_batch)
         try:
-            work = self.batcher.submit(job, len(job.all_texts))
-            return await within(self.settings.timeout, work)
+            answers = await within(self.settings.timeout, self.batcher.submit_parts(parts))
+            return join_answers(answers)
         except QueueFull:
             raise overloaded("Too many texts are waiting") from None
         except asyncio.TimeoutError:
@@ -46,6 +56,13 @@ class AnnotateEndpoint:
                 503,
                 "timeout",
                 f"The texts took longer than {self.settings.timeout:g} s: send fewer",
+            ) from None
+        except WorkerHung:
+            raise Problem(
+                503,
+                "worker_timeout",
+                f"The pipeline did not answer within {self.settings.worker_timeout:g} s and is "
+                "restarted: try again, with fewer texts",
             ) from None
         except Exception as error:
             log_error(error)
@@ -70,7 +87,8 @@ class Shortcut:
             return
         content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
         body = await read_body(receive, self.endpoint.settings.max_body)
-        answer = await self.endpoint.answer(content_type, body)
+        with CancelledOnDisconnect(receive):
+            answer = await self.endpoint.answer(content_type, body)
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
         await send({"type": "http.response.body", "body": answer})

@@ -3,7 +3,12 @@ imported when a service is made."""
 
 from importlib import import_module
 
-_LIBRARIES = {"fastapi": "FastAPI", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client"}
+_LIBRARIES = {
+    "fastapi": "FastAPI",
+    "uvicorn": "uvicorn",
+    "httptools": "httptools",
+    "prometheus_client": "prometheus-client",
+}
 
 
 class ServeError(ImportError):

@@ -37,7 +37,9 @@ class ServiceMetrics:
             registry=self.registry,
         )
         self.waiting = Gauge(
-            "twitter_ner_waiting_texts", "Texts that wait to be annotated", registry=self.registry
+            "twitter_ner_waiting_texts",
+            "Cost of the texts that wait to be annotated",
+            registry=self.registry,
         )
         self.active = Gauge(
             "twitter_ner_active_requests",

@@ -4,10 +4,13 @@ import math
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 
 import uvicorn
 
 from .app import create_app_of
+from .connections import Connections
 from .gate import App
 from .settings import ServiceSettings
 from .workers import started_workers
@@ -16,6 +19,11 @@ _BACKLOG = 512
 _SWITCH_INTERVAL = 0.0002
 # Seconds that a connection without requests is kept open.
 _KEEP_ALIVE = 15
+# Seconds that workers and connections may take to close.
+_END_SECONDS = 4
+_TICKS_PER_SECOND = 10
+# Files that the process has open other than connections.
+_OTHER_FILES = 200
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -61,25 +69,55 @@ class ServiceServer(uvicorn.Server):
         access_log: bool = False,
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
+        self._connections = Connections(settings)
+        self._on_start = on_start
         config = uvicorn.Config(
             app,
+            http=self._connections.make_protocol,  # type: ignore[arg-type]
             access_log=access_log,
             log_level="info" if access_log else "warning",
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=math.ceil(settings.grace),
+            # The rest is for the workers to end.
+            timeout_graceful_shutdown=max(1, math.floor(settings.grace - _END_SECONDS)),
             # No proxy is trusted to say who the client is.
             proxy_headers=False,
             ws="none",
         )
         super().__init__(config)
-        self._on_start = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_start()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_PER_SECOND == 0:
+            self._connections.close_slow()
+        return await super().on_tick(counter)
+
+
+def reserve_files(n_connections: int) -> int:
+    """Raise the limit of open files, so that as many connections can be open.
+
+    n_connections (int): How many.
+    RETURNS (int): How many are possible.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return n_connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = n_connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return n_connections
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    # macOS has a lower limit that it doesn't report.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return max(1, min(n_connections, soft - _OTHER_FILES))
 
 
 def serve(
@@ -110,6 +148,7 @@ def serve(
         if server is not None:
             server.should_exit = True
 
+    settings = replace(settings, max_connections=reserve_files(settings.max_connections))
     with started_workers(model, n_workers, on_failure=stop) as workers:
         app = create_app_of(workers, settings)
         server = ServiceServer(app, settings, access_log=access_log, on_start=on_start)

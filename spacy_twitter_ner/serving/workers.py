@@ -3,11 +3,12 @@ itself, and several pipelines work at a time."""
 
 import json
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -18,8 +19,8 @@ from .messages import AnnotateRequest, Description
 # What an answer begins with, and what is between those of several requests: they are JSON of one
 # line. (srsly's msgpack looks for extensions among all installed packages at each call.)
 _ANSWERS, _ERROR, _BETWEEN = b"+", b"-", b"\n"
-# Seconds in which a process that is told to end has to.
-_END = 10.0
+# Seconds that a process has to load its pipeline, and to end once it is told to.
+_START, _END = 300.0, 2.0
 
 logger = logging.getLogger("spacy_twitter_ner.serving")
 
@@ -84,7 +85,7 @@ class WorkerProcess:
     def describe(self) -> Description:
         """RETURNS (Description): What the service tells of the pipeline.
         RAISES (WorkerError): If the process could not be started."""
-        self._wait_until_ready()
+        self.wait_until_ready()
         if self._description is None:
             raise WorkerError("a process that is ready has not said what it is ready for")
         return self._description
@@ -97,7 +98,7 @@ class WorkerProcess:
         RAISES (RemoteError): If the pipeline raised an error.
         RAISES (WorkerDied): If the process died of the requests, or otherwise meanwhile.
         """
-        self._wait_until_ready()
+        self.wait_until_ready()
         connection = self._connection
         try:
             connection.send_bytes(_pack_requests(requests))
@@ -108,13 +109,31 @@ class WorkerProcess:
             raise WorkerDied from None
         return _unpack_answers(answer)
 
+    def kill(self) -> None:
+        """Kill the process, so that a call of annotate ends whatever the pipeline does."""
+        with self._changed:
+            # Otherwise it has ended already, and the new one is loading.
+            if self.is_ready:
+                self.is_ready = False
+                self._process.kill()
+
+    def wait_until_ready(self) -> None:
+        """Block until the process can answer.
+
+        RAISES (WorkerError): If it could not be started again.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_ready or self._failure is not None)
+            if self._failure is not None:
+                raise self._failure
+
     def raise_failure(self) -> None:
         """RAISES (WorkerError): If the process has ended and could not be started again."""
         if isinstance(self._failure, WorkerError):
             raise self._failure
 
     def close(self) -> None:
-        """End the process, once it has finished what it does."""
+        """End the process: kill it if it doesn't end by itself."""
         with self._changed:
             self._is_closing = True
         if self.is_ready:
@@ -158,6 +177,9 @@ class WorkerProcess:
     def _greet(self) -> bool:
         """RETURNS (bool): Whether the process has come to be ready."""
         try:
+            if not self._connection.poll(_START):
+                logger.error("A pipeline has not been loaded within %g s", _START)
+                self._process.kill()
             greeting = json.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
             self._process.join()
@@ -170,12 +192,6 @@ class WorkerProcess:
             self._description, self.is_ready = greeting, True
             self._changed.notify_all()
         return True
-
-    def _wait_until_ready(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self.is_ready or self._failure is not None)
-            if self._failure is not None:
-                raise self._failure
 
     def _set_dead(self, connection: Connection) -> None:
         with self._changed:
@@ -198,6 +214,8 @@ def work(connection: Connection, model: str) -> None:
     # has requests to finish, and then closes the connection.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # A pipeline that loops doesn't find out that the connection is closed.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         from ..loading import load_pipeline
         from .annotating import Annotator
@@ -219,6 +237,13 @@ def work(connection: Connection, model: str) -> None:
             connection.send_bytes(packed)
 
 
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _pack_requests(requests: Sequence[AnnotateRequest]) -> bytes:
     values = [
         (one.all_texts, one.threshold, one.probabilities, one.alternatives) for one in requests
@@ -238,4 +263,4 @@ def _unpack_requests(packed: bytes) -> list[AnnotateRequest]:
 def _unpack_answers(packed: bytes) -> list[bytes]:
     if packed.startswith(_ERROR):
         raise RemoteError(*json.loads(packed[1:]))
-    return packed[1:].split(_BETWEEN)
+    return packed[1:].split(_BETWEEN) if len(packed) > 1 else []

@@ -118,7 +118,6 @@ def test_concurrent_requests_share_batches(serve, served_nlp, blocked, batches):
         (b"{", 400, "invalid_json"),
         (b'{"text": "\xff\xfe"}', 400, "invalid_json"),
         (b'{"text": "\xed\xa0\x80"}', 400, "invalid_json"),
-        (b'{"text": "\\ud800"}', 400, "invalid_json"),
         (b"[" * 100_000, 400, "invalid_json"),
         (b"[]", 422, "invalid_request"),
         (b"null", 422, "invalid_request"),

@@ -10,11 +10,19 @@ from spacy_twitter_ner.serving.batching import MicroBatcher, QueueFull
 class Worker:
     """Doubles numbers; waits for a gate, and remembers its batches."""
 
+    is_ready = True
+
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.batches: list[list[int]] = []
 
-    def __call__(self, jobs):
+    def kill(self):
+        raise AssertionError("it does answer")
+
+    def wait_until_ready(self):
+        pass
+
+    def annotate(self, jobs):
         assert self.gate.wait(10)
         self.batches.append(list(jobs))
         if -1 in jobs:
@@ -30,17 +38,17 @@ class SlowWorker(Worker):
         self.is_working = False
         self.finish = threading.Event()
 
-    def __call__(self, jobs):
+    def annotate(self, jobs):
         if len(jobs) > 1:
             self.is_working = True
             assert self.finish.wait(10)
-        return super().__call__(jobs)
+        return super().annotate(jobs)
 
 
 def run(scenario, worker=None, **settings):
     """Runs a scenario with a batcher that has begun with the job 0 and waits at the gate."""
     worker = worker or Worker()
-    settings = {"max_batch": 4, "max_waiting": 8, **settings}
+    settings = {"max_batch": 4, "max_waiting": 8, "timeout": 60, **settings}
 
     async def main():
         batcher = MicroBatcher([worker], **settings)
@@ -82,9 +90,9 @@ def test_sizes_fill_a_batch_and_a_large_job_is_one_by_itself():
         worker.gate.set()
         await asyncio.gather(*tasks)
 
-    worker = run(scenario, max_waiting=20, on_batch=sizes.append)
+    worker = run(scenario, max_waiting=20, on_batch=lambda jobs: sizes.append(len(jobs)))
     assert worker.batches == [[0], [1], [2], [3]]
-    assert sizes == [1, 3, 2, 7]
+    assert sizes == [1, 1, 1, 1]
 
 
 def test_queue_is_bounded():
@@ -163,7 +171,7 @@ def test_idle_workers_share_what_waits():
     first, second = Worker(), Worker()
 
     async def main():
-        batcher = MicroBatcher([first, second], max_batch=8, max_waiting=20)
+        batcher = MicroBatcher([first, second], max_batch=8, max_waiting=20, timeout=60)
         batcher.start()
         tasks = [asyncio.create_task(batcher.submit(i, 1)) for i in range(5)]
         await asyncio.sleep(0.02)
@@ -200,7 +208,7 @@ def test_jobs_that_come_in_one_turn_of_the_loop_go_together():
     worker.gate.set()
 
     async def main():
-        batcher = MicroBatcher([worker], max_batch=8, max_waiting=8)
+        batcher = MicroBatcher([worker], max_batch=8, max_waiting=8, timeout=60)
         batcher.start()
         assert await asyncio.gather(*(batcher.submit(i, 1) for i in range(5))) == [0, 2, 4, 6, 8]
         await batcher.close()
