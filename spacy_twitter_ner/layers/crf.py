@@ -333,7 +333,7 @@ def forward_backward(lattice: Lattice, packing: Packing, possible: Bools2d | Non
     RETURNS (Passes): The forward and backward scores.
     """
     xp = get_array_ops(lattice.emissions).xp
-    emissions = lattice.emissions[packing.left_to_right].astype("float64")
+    emissions = lattice.emissions[packing.left_to_right].astype("float64", copy=False)
     if possible is not None:
         emissions = xp.where(possible[packing.left_to_right], emissions, -xp.inf)
     largest = _largest(xp, emissions)

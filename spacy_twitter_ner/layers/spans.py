@@ -48,7 +48,7 @@ class SpanChart:
     """What the posteriors of a batch's spans are computed from.
 
     passes (Passes): Forward and backward scores, rows in packed order.
-    totals (Floats1d): (N,) the logarithm of the sum over the tags of each row in packed order.
+    totals (Floats1d): (N,) the logarithm of the sum over the tags of each row of the batch.
     places (Ints1d): (N,) the packed place of each row of the batch.
     is_last (Bools1d): (N,) which rows are the last of their sequence.
     inside (Floats2d): (N, types) the scores of I at all rows up to each, added up; those of rows
@@ -83,17 +83,20 @@ def make_chart(
     places[packing.left_to_right] = numpy.arange(len(places))
     is_last = numpy.zeros(len(places), dtype=bool)
     lengths = numpy.asarray(lattice.lengths, dtype="int64")
-    is_last[numpy.cumsum(lengths)[lengths > 0] - 1] = True
+    lengths = lengths[lengths > 0]
+    last_rows = numpy.cumsum(lengths) - 1
+    is_last[last_rows] = True
+    # The sum is the same for all rows of a sequence.
+    totals = log_sum_exp(numpy, passes.alpha[places[last_rows]] + passes.end)[:, 0]
     inside = (passes.emissions[:, 2::2] - passes.norms)[places]
     is_impossible = numpy.isneginf(inside)
     inside[is_impossible] = 0.0
     return SpanChart(
         passes,
-        log_sum_exp(numpy, passes.alpha + passes.beta)[:, 0],
+        numpy.repeat(totals, lengths),
         places,
         is_last,
-        # Differences of sums over a whole batch need more digits than the sums.
-        inside.cumsum(axis=0, dtype="longdouble"),
+        inside.cumsum(axis=0),
         is_impossible.cumsum(axis=0),
         log_sums(lattice, packing, passes)[0],
     )
@@ -175,13 +178,12 @@ def _begun(chart: SpanChart, spans: TypedSpans) -> Floats1d:
     """The logarithm of the forward part: B at the start and I up to the last token, over Z."""
     passes, (starts, ends, types) = chart.passes, spans
     begin, inside = 2 * types + 1, 2 * types + 2
-    rows = chart.places[starts]
     n_inside = ends - starts - 1
-    logs = (chart.inside[ends - 1, types] - chart.inside[starts, types]).astype("float64")
+    logs = chart.inside[ends - 1, types] - chart.inside[starts, types]
     logs += numpy.where(n_inside > 0, passes.transitions[begin, inside], 0.0)
     logs += numpy.maximum(n_inside - 1, 0) * passes.transitions[inside, inside]
     is_possible = chart.n_impossible[ends - 1, types] == chart.n_impossible[starts, types]
-    logs += passes.alpha[rows, begin] - chart.totals[rows]
+    logs += passes.alpha[chart.places[starts], begin] - chart.totals[starts]
     return numpy.where(is_possible, logs, -numpy.inf)
 
 

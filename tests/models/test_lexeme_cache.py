@@ -203,7 +203,7 @@ def test_a_fork_while_the_cache_is_locked():
     with cache._lock:
         process = get_context("fork").Process(target=_look_up_in_fork, args=(cache,))
         process.start()
-        process.join(20)
+        process.join(60)
     assert process.exitcode == 0
 
 
