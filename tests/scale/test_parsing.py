@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.scale.inputs import RawRecord
 from spacy_twitter_ner.scale.parsing import Reject, Tweet, parse
+from spacy_twitter_ner.scale.records import RawRecord
 
 
 def parse_json(data: object, **settings: str) -> list[Tweet | Reject]:
