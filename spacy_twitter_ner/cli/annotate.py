@@ -225,9 +225,9 @@ def _find_unreadable(inputs: list[str], job: "Job", options: dict[str, Any]) -> 
     found = find_unreadable(
         files, options["input_format"], options["options"], job.text_field, job.id_field
     )
-    if len(found) == len(files) and (job.text_field or job.id_field):
-        if all("there is no field" in each.reason for each in found):
-            raise ValueError("\n".join(map(str, found[:_MAX_MESSAGES])))
+    is_misspelt = (job.text_field or job.id_field) and len(found) == len(files)
+    if is_misspelt and all("there is no field" in each.reason for each in found):
+        raise ValueError("\n".join(map(str, found[:_MAX_MESSAGES])))
     return found
 
 

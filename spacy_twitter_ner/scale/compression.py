@@ -203,7 +203,7 @@ def _read_to_damage(
     stream = codec.start()
     position = start
     try:
-        while block := raw.read(min(codec.step, failed - position) or 1):
+        while block := raw.read(max(min(codec.step, failed - position), 1)):
             for data in _feed(stream, block):
                 if len(data) > done:
                     yield data[done:]

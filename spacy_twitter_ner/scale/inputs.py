@@ -204,7 +204,11 @@ def _batches(records: Iterable[RawRecord], size: int) -> Iterator[list[RawRecord
 def _length(record: RawRecord) -> int:
     if isinstance(record.data, bytes):
         return len(record.data)
-    return sum(len(value) for value in record.data.values() if isinstance(value, str | bytes))
+    length = 0
+    for value in record.data.values():
+        if isinstance(value, str | bytes):
+            length += len(value)
+    return length
 
 
 @contextmanager

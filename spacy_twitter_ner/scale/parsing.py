@@ -25,6 +25,8 @@ _TEXT_FIELDS = (
 _PAGE_COUNTS = ("meta", "search_metadata")
 _ID_FIELDS = ("id_str", "id")
 # What a stream of the API v1.1 has between tweets.
+_ADVICE = "; save the file as UTF-8, or annotate it with --encoding"
+_NOTICE = "no tweet but a notice of the stream"
 _NOTICES = ("delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "warning")
 # The text of a retweet starts with the name of who wrote it, and is cut off at its end.
 _RETWEET = re.compile(r"RT @\w+: ")
@@ -71,6 +73,11 @@ class Reject(NamedTuple):
         """Where it is: file:line, or file:line:item for all but the first record of a line."""
         return _place(self.source, self.line, self.item)
 
+    @property
+    def is_notice(self) -> bool:
+        """Whether it isn't a tweet but a notice of a stream."""
+        return self.reason.startswith(_NOTICE)
+
 
 def _place(source: str, line: int, item: int) -> str:
     return f"{source}:{line}" + (f":{item}" if item > 1 else "")
@@ -102,7 +109,7 @@ def parse(
             return
         tweets, others = _split_page(_load(raw.data), text_field)
     except UnicodeDecodeError as error:
-        reason = f"not UTF-8: {error.reason}; name another encoding with --encoding"
+        reason = f"not UTF-8: {error.reason}{_ADVICE}"
         yield Reject(source, raw.line, reason, _excerpt(raw.data), raw.item)
         return
     except ValueError as error:
@@ -175,7 +182,7 @@ def _find_text(fields: Any, text_field: str | None, others: Mapping[str, Any]) -
         if text is not None:
             raise ValueError(f"field {name}: a text is needed, this is {type(text).__name__}")
     if notice := next((name for name in _NOTICES if name in fields), None):
-        raise ValueError(f"no tweet but a notice of the stream: {notice}")
+        raise ValueError(f"{_NOTICE}: {notice}")
     if any(name in fields for name in names):
         raise ValueError("no text: it is null")
     raise ValueError(
@@ -221,9 +228,7 @@ def _refuse_undecodable(text: str) -> None:
     try:
         text.encode("utf8", errors="surrogateescape").decode("utf8")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"not UTF-8: {error.reason}; name another encoding with --encoding"
-        ) from None
+        raise ValueError(f"not UTF-8: {error.reason}{_ADVICE}") from None
     except UnicodeEncodeError:
         return
 

@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.scale import inputs
+from spacy_twitter_ner.scale import inputs, lines
 from spacy_twitter_ner.scale.inputs import (
-    InputError,
-    RawRecord,
     Shard,
     expand,
     find_format,
     input_size,
-    read_lines,
     read_shards,
     resolve_format,
 )
+from spacy_twitter_ner.scale.lines import read_lines
+from spacy_twitter_ner.scale.records import InputError, RawRecord
 
 
 def read(*paths: Path, size: int = 100, input_format: str | None = None) -> list[RawRecord]:
@@ -93,15 +92,15 @@ def test_lines(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda line: not set(line) & set(b"\r\n"))))
-def test_all_lines_are_read(lines: list[bytes]) -> None:
-    data = b"".join(line + b"\n" for line in lines)
+def test_all_lines_are_read(written: list[bytes]) -> None:
+    data = b"".join(line + b"\n" for line in written)
     # But for a byte order mark, which is none of the text's.
-    expected = [line.removeprefix(b"\xef\xbb\xbf") for line in lines[:1]] + lines[1:]
+    expected = [line.removeprefix(b"\xef\xbb\xbf") for line in written[:1]] + written[1:]
     assert [record.data for record in read_lines(io.BytesIO(data))] == expected
 
 
 def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "MAX_LINE", 10)
+    monkeypatch.setattr(lines, "MAX_LINE", 10)
     found = list(read_lines(io.BytesIO(b"a\n" + b"x" * 25 + b"\nb\n" + b"y" * 9 + b"\n")))
     assert [record.data for record in found if not record.error] == [b"a", b"b", b"y" * 9]
     assert found[1].line == 2
@@ -169,8 +168,8 @@ def test_compressed(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_cut_off(tmp_path: Path, suffix: str) -> None:
     """What can be read is, and then a record says what is wrong."""
-    lines = [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(9999)]
-    data = b"\n".join(lines)
+    written = [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(9999)]
+    data = b"\n".join(written)
     if suffix == ".gz":
         packed = gzip.compress(data)
     else:
@@ -178,7 +177,7 @@ def test_cut_off(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.txt{suffix}"
     path.write_bytes(packed[: len(packed) * 2 // 3])
     *found, last = read(path)
-    assert [record.data for record in found] == lines[: len(found)]
+    assert [record.data for record in found] == written[: len(found)]
     assert "cut off" in last.error
 
 
@@ -206,7 +205,7 @@ def test_shards_are_read_one_by_one(tmp_path: Path) -> None:
     """However long the input, no more of it is held."""
     read_so_far = []
 
-    def lines(file: object, name: str) -> Iterator[RawRecord]:
+    def fake_lines(file: object, options: object) -> Iterator[RawRecord]:
         for number in range(1, 10**6):
             read_so_far.append(number)
             yield RawRecord(number, b"")
@@ -214,7 +213,7 @@ def test_shards_are_read_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(inputs.READERS, "text", lines)
+        patch.setitem(inputs.READERS, "text", fake_lines)
         shards = read_shards([str(path)], 10, None)
         next(shards)
         assert len(read_so_far) == 10
