@@ -202,26 +202,32 @@ def _read_to_damage(
     raw.seek(start)
     stream = codec.start()
     position = start
+    found = bytearray()
+    reason = "the file ends here"
     try:
         while block := raw.read(max(min(codec.step, failed - position), 1)):
-            for data in _feed(stream, block):
-                if len(data) > done:
-                    yield data[done:]
+            # The checksum of a block is found to be wrong together with its last byte.
+            for data in _feed(stream, block, 1 if position >= failed else _MAX_OUTPUT):
+                found += data[done:]
                 done = max(done - len(data), 0)
+                if len(found) >= _MAX_OUTPUT:
+                    yield bytes(found)
+                    found.clear()
             position += len(block)
     except codec.errors as error:
-        return position, str(error)
-    return position, "the file ends here"
+        reason = str(error)
+    yield bytes(found)
+    return position, reason
 
 
-def _feed(stream: Any, data: bytes) -> Iterator[bytes]:
+def _feed(stream: Any, data: bytes, max_output: int = _MAX_OUTPUT) -> Iterator[bytes]:
     """Decompress a block into pieces that fit the memory."""
     if not hasattr(stream, "needs_input"):
         yield stream.decompress(data)
         return
-    yield stream.decompress(data, _MAX_OUTPUT)
+    yield stream.decompress(data, max_output)
     while not (stream.needs_input or stream.eof):
-        yield stream.decompress(b"", _MAX_OUTPUT)
+        yield stream.decompress(b"", max_output)
 
 
 class ChunkedFile(io.RawIOBase):

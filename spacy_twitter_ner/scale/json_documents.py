@@ -7,7 +7,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from .compression import take_damage
 from .encodings import UTF8_BOM
@@ -20,6 +20,7 @@ _STRING = r'"(?:[^"\\]|\\.)*"'
 _SPACE = re.compile(r"[\s,]*")
 # Between objects: what opens and closes arrays, and how the files of a Twitter archive start.
 _FILLER = re.compile(r"(?:[\s,;\[\]]|(?:window|var|let|const)\b[\w$.\s]*=)*")
+_NAME = re.compile(r"\s*[\w$.][\w$.\s]*")
 _ASSIGNMENT = re.compile(rb"(?:window|var|let|const)\b[\w$.\s]*=")
 _START = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*"|\[\s*\{|window\.[\w.]+\s*=)')
 _FIRST_KEY = re.compile(r"\{\s*(" + _STRING + r")\s*:")
@@ -91,16 +92,22 @@ class _Document:
         self._index = 0
         # Gaps of the file that haven't been reported.
         self._gaps: list[str] = []
-        # First keys of the objects, by which the next one is found after damage.
+        # First keys of the objects, and the last one, to find the next one after damage.
         self._first_keys: dict[str, None] = {}
+        self._last: dict[str, Any] = {}
         # Arrays that aren't closed.
         self._depth = 0
         self._is_in_page = False
         self._is_damaged = False
+        # Where an object starts that isn't complete yet, and may be the next one.
+        self._open_from = 0
 
     def read(self) -> Iterator[RawRecord]:
         self._read_more()
         self._text = self._text.removeprefix("\ufeff")
+        # The name that an archive is assigned to may not be complete.
+        while _NAME.fullmatch(self._text) and len(self._text) < _OVERLAP and self._read_more():
+            pass
         while True:
             self._skip_filler()
             if self._position == len(self._text):
@@ -118,10 +125,11 @@ class _Document:
             yield self._record("the file is cut off: it ends before its array does")
 
     def _read_more(self) -> bool:
-        """Read a block, and for a long value as much as there is of it. Whether any came."""
+        """Read a block, and for a long value as much as there is of it. Whether there was one."""
         rest = self._text[self._position :]
         wanted = len(rest) if len(rest) > _SHORT else 1
         parts = [rest]
+        is_over = False
         while wanted > 0:
             block = self._file.read1(BLOCK)  # type: ignore[attr-defined]
             if block:
@@ -131,9 +139,10 @@ class _Document:
                 self._gaps.append(damage.reason)
             else:
                 parts.append(self._decoder.decode(b"", final=True))
+                is_over = True
                 break
         self._text, self._position = "".join(parts), 0
-        return len(self._text) > len(rest)
+        return not is_over or len(self._text) > len(rest)
 
     def _report_gaps(self) -> Iterator[RawRecord]:
         while self._gaps:
@@ -164,7 +173,7 @@ class _Document:
         error = ""
         while not error:
             try:
-                _, end = self._scan(self._text, self._position)
+                value, end = self._scan(self._text, self._position)
                 break
             except RecursionError:
                 error = "no JSON: nested too deeply"
@@ -178,6 +187,7 @@ class _Document:
         if not error:
             if key := _FIRST_KEY.match(self._text, self._position):
                 self._first_keys[key.group(1)] = None
+            self._last = value
             yield self._record("", end)
             self._move(end)
         elif not self._is_in_page and (tweets := self._find_tweets()):
@@ -242,11 +252,24 @@ class _Document:
             for match in start.finditer(self._text, position):
                 before = self._text[max(match.start() - _EXCERPT, 0) : match.start()].rstrip()
                 # An object that is a member's value is part of another one.
-                if not before.endswith(":"):
+                if not before.endswith(":") and self._is_alike(match.start()):
                     self._move(match.start())
                     return found
-            self._move(max(self._position, len(self._text) - _OVERLAP))
+            self._move(max(self._position, self._open_from or len(self._text) - _OVERLAP))
+            position = 0 if self._open_from else 1
+            self._open_from = 0
             if not self._read_more():
                 self._move(len(self._text))
                 return found
-            position = 1
+
+    def _is_alike(self, position: int) -> bool:
+        """Whether an object has half the keys of the last one, at least."""
+        try:
+            value, _ = self._scan(self._text, position)
+        except RecursionError:
+            return False
+        except json.JSONDecodeError as error:
+            if self._is_incomplete(error) and len(self._text) - position <= MAX_LINE:
+                self._open_from = self._open_from or position
+            return False
+        return 2 * len(self._last.keys() & value.keys()) >= len(self._last)

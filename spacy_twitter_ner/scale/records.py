@@ -57,7 +57,7 @@ class ReadOptions:
             object.__setattr__(self, "delimiter", name)
         if self.encoding is not None:
             try:
-                b"".decode(self.encoding)
+                b"a".decode(self.encoding, errors="replace")
             except (LookupError, UnicodeError, ValueError):
                 raise InputError(
                     f"--encoding {self.encoding!r}: Python has no such text encoding; give one "

@@ -55,7 +55,7 @@ def zstd_compress(data: bytes) -> bytes:
 COMPRESSIONS: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], io.IOBase]]] = {
     ".gz": (gzip.compress, lambda data: gzip.GzipFile(fileobj=io.BytesIO(data))),
     ".bz2": (bz2.compress, lambda data: bz2.BZ2File(io.BytesIO(data))),
-    ".xz": (lzma.compress, lambda data: lzma.LZMAFile(io.BytesIO(data))),
+    ".xz": (lzma.compress, lambda data: lzma.LZMAFile(io.BytesIO(data))),  # noqa: SIM115
     ".zst": (zstd_compress, zstd_open),
 }
 

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.scale import inputs, lines
+from spacy_twitter_ner.scale import inputs, lines, tables
 from spacy_twitter_ner.scale.inputs import (
     Shard,
     expand,
@@ -21,7 +22,7 @@ from spacy_twitter_ner.scale.inputs import (
     resolve_format,
 )
 from spacy_twitter_ner.scale.lines import read_lines
-from spacy_twitter_ner.scale.records import InputError, RawRecord
+from spacy_twitter_ner.scale.records import InputError, RawRecord, ReadOptions
 
 
 def read(*paths: Path, size: int = 100, input_format: str | None = None) -> list[RawRecord]:
@@ -65,6 +66,10 @@ def test_unknown_protocol() -> None:
         ("a.jsonl.gz", "jsonl"),
         ("s3://x/a.csv.zst", "csv"),
         ("a.parquet", "parquet"),
+        ("TWEETS.TSV.GZ", "csv"),
+        ("a.jsonl.bz2", "jsonl"),
+        ("a.txt.xz", "text"),
+        ("tweets.js", "jsonl"),
         ("a.gz", None),
         ("a", None),
     ],
@@ -140,6 +145,83 @@ def test_tsv(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text("id\ttext\n1\ta, b\n")
     assert read(path) == [RawRecord(2, {"id": "1", "text": "a, b"})]
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"),
+    [("TWEETS.TSV", "\t"), ("a.tab", "\t"), ("a.tsv.gz", "\t"), ("x.tsv.d/a.csv", ",")],
+)
+def test_delimiters_by_name(tmp_path: Path, name: str, delimiter: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    data = f"id{delimiter}text\n1{delimiter}a\n".encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert read(path) == [RawRecord(2, {"id": "1", "text": "a"})]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "expected"),
+    [
+        ("id;text\n1;a, b\n", ReadOptions(delimiter=";"), {"id": "1", "text": "a, b"}),
+        ("id|text\n1|a\n", ReadOptions(delimiter="pipe"), {"id": "1", "text": "a"}),
+        ("id\ttext\n1\ta\n", ReadOptions(delimiter="tab"), {"id": "1", "text": "a"}),
+        ("id\ttext\n1\ta\n", ReadOptions(delimiter="\\t"), {"id": "1", "text": "a"}),
+        # As Excel names it
+        ("sep=;\r\nid;text\r\n1;a\r\n", ReadOptions(), {"id": "1", "text": "a"}),
+        ('"0","1","so"\n', ReadOptions(header=False), {"1": "0", "2": "1", "3": "so"}),
+    ],
+)
+def test_kinds_of_csv(
+    tmp_path: Path, data: str, options: ReadOptions, expected: dict[str, str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(data, newline="")
+    (shard,) = read_shards([str(path)], 10, None, options)
+    assert [record.data for record in shard.records] == [expected]
+
+
+def test_a_long_line_of_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It isn't kept, and costs no other."""
+    monkeypatch.setattr(tables, "MAX_LINE", 1000)
+    monkeypatch.setattr(tables, "BLOCK", 300)
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,text\n1,a\n2,{'b' * 5000}\n3,c\n")
+    first, long, last = read(path)
+    assert (first.line, long.line, last.line) == (2, 3, 4)
+    assert "longer than 1,000 bytes" in long.error
+    assert last.data == {"id": "3", "text": "c"}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.jsonl", "a.json"])
+def test_memory_of_a_long_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    start = '[{"text":"' if name == "a.json" else ""
+    with path.open("w") as file:
+        file.write(start)
+        for _ in range(100):
+            file.write("x" * 2**20)
+    tracemalloc.start()
+    try:
+        records = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) == 1
+    assert peak < 100 * 2**20
+
+
+def test_stdin_that_has_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "hi"}\n')))
+    with pytest.raises(InputError, match="-: it looks like JSON; pass --input-format jsonl"):
+        list(read_shards(["-"], 10, None))
+
+
+def test_scripts_of_an_archive(tmp_path: Path) -> None:
+    """Those without tweets are left out."""
+    for name in ("account.js", "tweets.js", "tweets-part1.js", "like.js"):
+        (tmp_path / name).touch()
+    found = [str(tmp_path / name) for name in ("tweets-part1.js", "tweets.js")]
+    assert expand([str(tmp_path)]) == found
 
 
 def test_parquet(tmp_path: Path) -> None:
