@@ -150,6 +150,14 @@ def resolve_format(name: str, given: str | None) -> str:
     return found
 
 
+def resolve_options(name: str, given: ReadOptions | None) -> ReadOptions:
+    """RETURNS (ReadOptions): The options given, with the delimiter that the file's name tells."""
+    options = given or ReadOptions()
+    if options.delimiter is not None:
+        return options
+    return replace(options, delimiter="\t" if _suffix(name) in _TABS else ",")
+
+
 def input_size(name: str) -> int:
     """RETURNS (int): A file's size in bytes, as it lies there; 0 for standard input."""
     if name == STDIN:
@@ -266,9 +274,7 @@ def read_records(
     RAISES (ImportError): If the format needs a package that isn't installed.
     """
     file_format = resolve_format(name, input_format)
-    options = options or ReadOptions()
-    if options.delimiter is None:
-        options = replace(options, delimiter="\t" if _suffix(name) in _TABS else ",")
+    options = resolve_options(name, options)
     reader = READERS[file_format]
     if file_format == "parquet":
         yield from reader(file, options)

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .compression import CODECS
 from .encodings import find_encoding
-from .inputs import STDIN, open_input, read_records, resolve_format
+from .inputs import STDIN, open_input, read_records, resolve_format, resolve_options
 from .json_documents import looks_like_json
-from .parsing import Reject, Tweet, parse
+from .parsing import Tweet, parse
 from .records import ReadOptions
 
 _HEAD = 2**12
 _CONVERT = "convert it to JSON lines or Parquet"
+_PARQUET = b"PAR1"
 _KINDS = (
-    (b"PAR1", "a Parquet file: pass --input-format parquet"),
+    (_PARQUET, "a Parquet file: pass --input-format parquet"),
     (b"PK\x03\x04", "an Excel workbook or a zip archive: save it as CSV, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
     (b"SQLite format 3", f"an SQLite database: {_CONVERT}"),
@@ -62,73 +62,71 @@ def find_unreadable(
     for name in files:
         if name == STDIN:
             continue
-        first = _first_reject(name, input_format, options, text_field, id_field)
-        if first is not None:
-            with open_input(name) as (file, _):
-                head = file.read(_HEAD)
-            advice = describe(head, resolve_format(name, input_format), options)
-            found.append(Unreadable(name, first.reason, advice))
+        has_text, reason = _try_to_read(name, input_format, options, text_field, id_field)
+        if has_text:
+            continue
+        file_format = resolve_format(name, input_format)
+        with open_input(name) as (file, _):
+            head = file.read(_HEAD)
+        advice = _describe_kind(head, file_format)
+        if not advice and reason:
+            advice = _describe_text(head, file_format, resolve_options(name, options))
+        # An empty file is no error, but a file of another format may seem to be one.
+        if reason or advice:
+            found.append(Unreadable(name, reason or "there is none", advice))
     return found
 
 
-def _first_reject(
+def _try_to_read(
     name: str,
     input_format: str | None,
     options: ReadOptions | None,
     text_field: str | None,
     id_field: str | None,
-) -> Reject | None:
-    """The first reject of a file that has nothing else."""
-    first = None
+) -> tuple[bool, str]:
+    """Whether a file has a text, and why its first reject is one."""
+    reason = ""
     file_format = resolve_format(name, input_format)
     with open_input(name) as (file, _):
         for raw in read_records(file, name, input_format, options):
             for found in parse(raw, name, file_format, text_field, id_field):
                 if isinstance(found, Tweet):
-                    return None
-                first = first or found
-    return first
+                    return True, reason
+                reason = reason or found.reason
+    return False, reason
 
 
-def describe(head: bytes, file_format: str, options: ReadOptions | None = None) -> str:
-    """Say what a file looks like that cannot be read in a format.
-
-    head (bytes): Its first bytes.
-    file_format (str): The format.
-    options (Optional[ReadOptions]): The options.
-    RETURNS (str): What it looks like, and the option that reads it; empty if nobody knows.
-    """
-    options = options or ReadOptions()
+def _describe_kind(head: bytes, file_format: str) -> str:
+    """What a file looks like that has another format than it is read in."""
     for magic, kind in _KINDS:
-        if head.startswith(magic) and (magic != b"PAR1" or file_format != "parquet"):
+        if head.startswith(magic) and (magic != _PARQUET or file_format != "parquet"):
             return f"It looks like {kind}"
-    for codec in CODECS.values():
-        if codec.magic.match(head):
-            return f"It looks like {codec.name} data: decompress it first, or name the file"
     if looks_like_json(head) and file_format != "jsonl":
         return "It looks like JSON: pass --input-format jsonl"
-    encoding = find_encoding(head, options.encoding) or "utf-8"
-    text = head.decode(encoding, errors="replace")
-    if text.lstrip().startswith("<"):
+    if head.lstrip().startswith(b"<"):
         return "It looks like HTML or XML, as of an error while it was fetched"
-    if file_format == "parquet" and "\0" in text:
+    return ""
+
+
+def _describe_text(head: bytes, file_format: str, options: ReadOptions) -> str:
+    """What a file of text looks like, and the option that reads it."""
+    if not head.strip() or (b"\0" in head and file_format == "parquet"):
         return ""
-    if "\ufffd" in text[:-4] and options.encoding is None and file_format != "parquet":
+    text = head.decode(find_encoding(head, options.encoding) or "utf-8", errors="replace")
+    # The last character may be cut off.
+    if "\ufffd" in text[:-1] and options.encoding is None:
         return "It looks like another encoding than UTF-8: pass --encoding, such as cp1252"
-    return _describe_table(text, file_format, options.delimiter)
-
-
-def _describe_table(text: str, file_format: str, given: str | None) -> str:
+    if looks_like_json(text.encode()):
+        return ""
     lines = [line for line in text.splitlines()[:3] if line]
-    found = [char for char in _DELIMITERS if lines and all(char in line for line in lines)]
-    delimiter = max(found, key=lines[0].count, default=None)
-    if delimiter is None:
+    found = [char for char in _DELIMITERS if all(char in line for line in lines)]
+    if not found:
         return "" if file_format == "text" else "It looks like text: pass --input-format text"
-    name = _DELIMITERS[delimiter]
-    option = "" if delimiter == "," else f" --delimiter {name}"
+    name = _DELIMITERS[max(found, key=lines[0].count)]
     if file_format != "csv":
+        option = "" if name == _DELIMITERS[","] else f" --delimiter {name}"
         return f"It looks like a table: pass --input-format csv{option}"
-    if (given or ",") not in lines[0]:
+    if options.delimiter not in found:
         return f"It looks like a table with another delimiter: pass --delimiter {name}"
     return (
         "If its first row is a tweet, pass --no-header; columns are then named by their numbers, "
