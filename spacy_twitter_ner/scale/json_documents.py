@@ -62,8 +62,11 @@ def is_document(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     except json.JSONDecodeError as error:
+        if not rest.lstrip().startswith(b"{"):
+            return True
         # In JSON lines, a damaged line is followed by another object.
-        return error.pos >= len(line.decode("utf8").rstrip()) or not rest.lstrip().startswith(b"{")
+        is_open = error.pos >= len(line.decode("utf8").rstrip())
+        return is_open and line.rstrip().endswith((b"[", b"},", b":"))
     except RecursionError:
         return False
     return False

@@ -219,7 +219,7 @@ def test_formats_of_tweets(tmp_path, name, data, compress):
 def test_json_is_no_text(tmp_path, name, data):
     path = tmp_path / name
     path.write_bytes(gzip.compress(data.encode()) if name.endswith(".gz") else data.encode())
-    with pytest.raises(ValueError, match="looks like JSON, not text: name it .jsonl"):
+    with pytest.raises(ValueError, match="looks like JSON, not text: name it"):
         list(read_tweets([path]))
 
 

@@ -69,6 +69,8 @@ def test_documents(data: str) -> None:
         '{"id": "1", "text": "hi\n' + json.dumps(TWEETS[0]) + "\n",
         '{"id": "1"} x\n' + json.dumps(TWEETS[0]) + "\n",
         "x\n" + json.dumps(TWEETS[0]) + "\n",
+        "{\n" * 12,
+        '{"id": "1",\n' + json.dumps(TWEETS[0]) + "\n",
         "",
         '{"id": "1", "text": "a line that goes on behind what was read',
     ],
