@@ -28,9 +28,10 @@ from threadpoolctl import threadpool_limits
 
 from spacy_twitter_ner.scale.annotating import make_annotator, make_record
 from spacy_twitter_ner.scale.engines import local_cluster, run_dask, run_processes
-from spacy_twitter_ner.scale.inputs import RawRecord, Shard, read_shards
+from spacy_twitter_ner.scale.inputs import Shard, read_shards
 from spacy_twitter_ner.scale.jobs import Job, Outcome
 from spacy_twitter_ner.scale.outputs import json_line
+from spacy_twitter_ner.scale.records import RawRecord
 from spacy_twitter_ner.scale.running import Engine, Workers, annotate_files
 from timing.no_work import count_only
 from timing.tables import Table, print_table, to_markdown, write_block

@@ -17,6 +17,7 @@ from .app import app, errors_as_messages, split_model
 
 if TYPE_CHECKING:
     from ..scale.jobs import Job, Outcome
+    from ..scale.looks import Unreadable
     from ..scale.running import Progress, Totals, Workers
 
 
@@ -47,6 +48,8 @@ class EngineName(str, Enum):
 
 # Those that can be written piece by piece.
 _STREAMED = (OutputFormat.jsonl, OutputFormat.conll)
+# Inputs that cannot be read and are named.
+_MAX_MESSAGES = 20
 
 
 @app.command("annotate")
@@ -56,8 +59,9 @@ def annotate_cli(
         typer.Argument(
             metavar="[MODEL] INPUT...",
             help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
-            "Text files, JSONL (of Twitter's API v1.1 or v2, too), CSV or Parquet; may end in "
-            ".gz or .zst; folders, patterns, addresses as s3://…; - for standard input",
+            "Text files, JSON (lines, arrays, pages of Twitter's API v1.1 or v2, archives), CSV, "
+            "TSV or Parquet; may end in .gz, .bz2, .xz or .zst; folders, patterns, addresses as "
+            "s3://…; - for standard input",
         ),
     ],
     output: Annotated[
@@ -74,6 +78,29 @@ def annotate_cli(
     input_format: Annotated[
         InputFormat | None,
         typer.Option("--input-format", "-i", help="What inputs hold; default: as their names say"),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter",
+            "-d",
+            help="Delimiter of CSV: a character, or tab. Default: a tab for .tsv, else a comma",
+        ),
+    ] = None,
+    no_header: Annotated[
+        bool,
+        typer.Option(
+            "--no-header",
+            help="CSV has no header: columns are named by their numbers, as --text-field 6",
+        ),
+    ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--encoding",
+            help="Encoding of text, JSON and CSV, such as cp1252 or utf-16. Default: UTF-8, or "
+            "UTF-16 if the file starts like that",
+        ),
     ] = None,
     text_field: Annotated[
         str | None,
@@ -133,10 +160,13 @@ def annotate_cli(
     """
     # Imported here because they import spaCy, which takes seconds.
     from ..scale.engines import WorkerError
-    from ..scale.inputs import is_remote
+    from ..scale.inputs import STDIN, is_remote
     from ..scale.jobs import Job
+    from ..scale.looks import Unreadable
+    from ..scale.records import ReadOptions
 
     model, inputs = split_model(arguments)
+    unreadable: list[Unreadable] = []
     job = Job(
         model,
         output,
@@ -156,6 +186,8 @@ def annotate_cli(
     with errors_as_messages(_StderrPrinter()), _ends_on_sigterm():
         if not inputs:
             raise ValueError("give files to annotate, or - for standard input")
+        options["options"] = ReadOptions(delimiter, encoding, header=not no_header)
+        unreadable += _find_unreadable(inputs, job, options)
         try:
             if output is not None:
                 if is_remote(output):
@@ -173,8 +205,30 @@ def annotate_cli(
             raise typer.Exit(1) from None
     if not silent:
         _summarize(totals, output)
+    if not unreadable and STDIN in inputs and totals.rejects and not totals.records:
+        unreadable.append(Unreadable(STDIN, "see the rejects", ""))
+    for each in unreadable[:_MAX_MESSAGES]:
+        print(each, file=sys.stderr)
+    if unreadable:
+        raise typer.Exit(1)
     if strict and totals.rejects:
         raise typer.Exit(2)
+
+
+def _find_unreadable(inputs: list[str], job: "Job", options: dict[str, Any]) -> "list[Unreadable]":
+    """The inputs of which no record can be read. If no record of any has the fields that are named,
+    nothing is done."""
+    from ..scale.inputs import expand
+    from ..scale.looks import find_unreadable
+
+    files = expand(inputs)
+    found = find_unreadable(
+        files, options["input_format"], options["options"], job.text_field, job.id_field
+    )
+    is_misspelt = (job.text_field or job.id_field) and len(found) == len(files)
+    if is_misspelt and all("there is no field" in each.reason for each in found):
+        raise ValueError("\n".join(map(str, found[:_MAX_MESSAGES])))
+    return found
 
 
 class _StderrPrinter(Printer):
@@ -243,14 +297,13 @@ def _live(job: "Job", max_latency: float, rejects: IO[bytes], options: dict[str,
             "a live stream is annotated by one process: --workers, --engine and --scheduler need "
             "--output, or files"
         )
-    input_format = options["input_format"] or "text"
     sizes = {"batch_size": options["shard_size"]} if "shard_size" in options else {}
     return annotate_live(
-        stdin_records(input_format),
+        stdin_records(options["input_format"], options["options"]),
         job,
         sys.stdout.buffer,
         rejects=rejects,
-        input_format=input_format,
+        input_format=options["input_format"] or "text",
         max_latency=max_latency,
         **sizes,
     )

@@ -54,7 +54,8 @@ TweetFiles = Annotated[
     list[Path],
     typer.Argument(
         metavar="TWEETS",
-        help="Text files, or folders of them, one tweet a line, in UTF-8; may end in .gz",
+        help="Text files, one tweet per line, or folders of them; JSON, CSV, TSV or Parquet files; "
+        "may end in .gz, .bz2, .xz or .zst",
     ),
 ]
 

@@ -1,9 +1,8 @@
 """Train word vectors and word clusters on unlabelled tweets."""
 
-import gzip
 import hashlib
 import json
-import zlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -19,6 +18,10 @@ from spacy.strings import StringStore
 from spacy.vectors import Vectors
 from thinc.types import Floats2d
 
+from ..scale.compression import find_codec
+from ..scale.inputs import find_format, open_input, read_records, resolve_format
+from ..scale.parsing import Tweet, parse
+from ..scale.records import InputError, RawRecord
 from .clusters import ClusteredWord, cluster_paths, write_clusters
 from .tokenizing import normal_words
 
@@ -39,6 +42,7 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _DTYPES = ("float16", "float32")
 
 Progress = Callable[[str], None]
+_LINE_END = re.compile(r"[\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,7 @@ def train_lexical(
     """Train vectors and clusters, and write them to a folder: `vectors`, for [initialize] vectors;
     `clusters.tsv`, for [initialize.lookups]; and `meta.json`, which tells how they were made.
 
-    tweets (Sequence[Path]): Files of tweets, or folders of them, one tweet a line, in UTF-8;
-        gzipped if they end in .gz.
+    tweets (Sequence[Path]): Files of tweets, as for `read_tweets`, or folders of them.
     output (Path): The folder. Nothing is written before the training is done.
     settings (Optional[LexicalSettings]): How to train.
     progress (Callable[[str], None]): Told what is being done.
@@ -173,31 +176,51 @@ def tweet_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_tweets(paths: Iterable[Path]) -> Iterator[str]:
-    """Read files of tweets.
+    """Read files of tweets, of the formats that `annotate` reads.
 
-    paths (Iterable[Path]): The files, one tweet a line, in UTF-8; gzipped if they end in .gz.
-    YIELDS (str): Each tweet that is not blank.
-    RAISES (ValueError): If a line is not UTF-8, with file and line, or a file is not gzipped.
+    paths (Iterable[Path]): The files. Their names tell formats and compression; others are text in
+        UTF-8, one tweet per line.
+    YIELDS (str): Each tweet that isn't blank, in one line.
+    RAISES (ValueError): If a record can't be read, with file and line.
     """
     for path in paths:
-        n_read = 0
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with open_input(str(path)) as (file, _):
+            # Whatever its name doesn't tell is text.
+            name = path.name if find_format(path.name) else f"{path.name}.txt"
             try:
-                for line in file:
-                    tweet = line.decode("utf-8").strip()
-                    if tweet:
-                        yield tweet
-                    n_read += 1
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
+                for raw in read_records(file, name, None):
+                    for tweet in _parse(raw, path, resolve_format(name, None)):
+                        # Tweets are kept one per line.
+                        if line := " ".join(_LINE_END.split(tweet)).strip():
+                            yield line
+            except InputError as error:
                 raise ValueError(
-                    f"{path}:{n_read + 1}: not UTF-8: byte {byte:#04x}. Save the file as UTF-8"
+                    f"{path}: it looks like JSON, not text: name it .jsonl to read its texts"
                 ) from error
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise ValueError(
-                    f"{path}:{n_read + 1}: not gzipped, or cut off: {error}. Fetch the file again, "
-                    "or name it without .gz if it is plain text"
-                ) from error
+
+
+def _parse(raw: RawRecord, path: Path, file_format: str) -> Iterator[str]:
+    """The texts of a record, which must have some, but for the notices of a stream."""
+    place = f"{path}:{raw.line}"
+    if raw.error and (codec := find_codec(path.name, b"")):
+        problem = "not gzipped, or cut off" if codec.suffix == ".gz" else "damaged or cut off"
+        raise ValueError(
+            f"{place}: {problem}: {raw.error}. Fetch the file again, or name it without "
+            f"{codec.suffix} if it isn't compressed"
+        )
+    if isinstance(raw.data, bytes):
+        try:
+            raw.data.decode("utf8")
+        except UnicodeDecodeError as error:
+            byte = raw.data[error.start]
+            raise ValueError(
+                f"{place}: not UTF-8: byte {byte:#04x}. Save the file as UTF-8"
+            ) from error
+    for found in parse(raw, str(path), file_format):
+        if isinstance(found, Tweet):
+            yield found.text
+        elif not found.is_notice:
+            raise ValueError(f"{found.place}: {found.reason}")
 
 
 def train_word2vec(words: Path, settings: LexicalSettings, progress: Progress) -> Trained:

@@ -1,16 +1,21 @@
-"""Files of tweets → shards: runs of records as they are read, each with the place it stands at."""
+"""Find input files, and read their records shard by shard."""
 
-import csv
-import gzip
 import io
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
+
+from .compression import CODECS, ChunkedFile, Damage, decompress, find_codec
+from .encodings import find_encoding, transcode
+from .json_documents import is_document, looks_like_json, read_document
+from .lines import read_json_lines, read_lines
+from .parquet import read_parquet
+from .records import BLOCK, InputError, RawRecord, ReadOptions
+from .tables import read_table
 
 STDIN = "-"
 FORMATS = ("text", "jsonl", "csv", "parquet")
@@ -20,36 +25,18 @@ _SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
+    ".js": "jsonl",
     ".csv": "csv",
     ".tsv": "csv",
+    ".tab": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_COMPRESSED = (".gz", ".zst")
-# A line that is longer is no tweet, and must not fill the memory.
-MAX_LINE = 2**24
+_TABS = (".tsv", ".tab")
 # However long the records are, those of a shard fill no more memory than this, in bytes.
 MAX_SHARD = 2**24
-_ROWS = 4096
-_BLOCK = 2**17
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-class InputError(ValueError):
-    """An input that cannot be read at all."""
-
-
-class RawRecord(NamedTuple):
-    """A record as it stands in a file.
-
-    line (int): Its line, from 1; the row of a Parquet file.
-    data (bytes | dict[str, Any]): The line; the fields of a row.
-    error (str): Why it cannot be read, if so.
-    """
-
-    line: int
-    data: "bytes | dict[str, Any]"
-    error: str = ""
+# No format needs more bytes to be recognized.
+_HEAD = 2**12
 
 
 @dataclass(frozen=True)
@@ -116,7 +103,10 @@ def _expand_one(name: str) -> list[str]:
 
 
 def _is_readable(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and find_format(path.name) is not None
+    if not path.is_file() or path.name.startswith(".") or find_format(path.name) is None:
+        return False
+    # Of the scripts in a Twitter archive, only a few have tweets.
+    return _suffix(path.name) != ".js" or path.name.lower().startswith("tweet")
 
 
 def is_remote(name: str) -> bool:
@@ -139,10 +129,13 @@ def filesystem_of(name: str) -> tuple[Any, str]:
 
 def find_format(name: str) -> str | None:
     """RETURNS (Optional[str]): A file's format by its name; None if that does not tell."""
-    path = Path(name)
-    if path.suffix in _COMPRESSED:
-        path = path.with_suffix("")
-    return _SUFFIXES.get(path.suffix.lower())
+    return _SUFFIXES.get(_suffix(name))
+
+
+def _suffix(name: str) -> str:
+    """The suffix of a file's name in lower case, without that of its compression."""
+    path = Path(name.lower())
+    return path.with_suffix("").suffix if path.suffix in CODECS else path.suffix
 
 
 def resolve_format(name: str, given: str | None) -> str:
@@ -157,6 +150,14 @@ def resolve_format(name: str, given: str | None) -> str:
     return found
 
 
+def resolve_options(name: str, given: ReadOptions | None) -> ReadOptions:
+    """RETURNS (ReadOptions): The options given, with the delimiter that the file's name tells."""
+    options = given or ReadOptions()
+    if options.delimiter is not None:
+        return options
+    return replace(options, delimiter="\t" if _suffix(name) in _TABS else ",")
+
+
 def input_size(name: str) -> int:
     """RETURNS (int): A file's size in bytes, as it lies there; 0 for standard input."""
     if name == STDIN:
@@ -167,22 +168,28 @@ def input_size(name: str) -> int:
     return Path(name).stat().st_size
 
 
-def read_shards(files: Sequence[str], size: int, input_format: str | None) -> Iterator[Shard]:
+def read_shards(
+    files: Sequence[str],
+    size: int,
+    input_format: str | None,
+    options: ReadOptions | None = None,
+) -> Iterator[Shard]:
     """Read files shard by shard. What a shard holds depends on the files and the size alone.
 
     files (Sequence[str]): The files.
     size (int): How many records a shard has; the last one of each file has the rest, and one of
         very long records has as many as make `MAX_SHARD` bytes.
     input_format (Optional[str]): Their format; told by their names if not given.
+    options (Optional[ReadOptions]): How to read them.
     YIELDS (Shard): The shards.
-    RAISES (InputError): If a file's format is not known or needs what is not installed.
+    RAISES (InputError): If a file's format isn't known.
+    RAISES (ImportError): If a file's format needs a package that isn't installed.
     """
     number = done = 0
     for name in files:
         file_format = resolve_format(name, input_format)
-        with _open(name) as (file, position):
-            records = READERS[file_format](file, name)
-            for batch in _batches(records, size):
+        with open_input(name) as (file, position):
+            for batch in _batches(read_records(file, name, input_format, options), size):
                 yield Shard(number, name, file_format, batch, done + position())
                 number += 1
         done += input_size(name)
@@ -205,12 +212,22 @@ def _batches(records: Iterable[RawRecord], size: int) -> Iterator[list[RawRecord
 def _length(record: RawRecord) -> int:
     if isinstance(record.data, bytes):
         return len(record.data)
-    return sum(len(value) for value in record.data.values() if isinstance(value, str | bytes))
+    length = 0
+    for value in record.data.values():
+        if isinstance(value, str | bytes):
+            length += len(value)
+    return length
 
 
 @contextmanager
-def _open(name: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
-    """A file's bytes, decompressed, and how many of those that lie on the disk have been read."""
+def open_input(name: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
+    """Open a file. Its first bytes, or else its name, tell how it is compressed.
+
+    name (str): The file.
+    YIELDS (tuple[IO[bytes], Callable[[], int]]): Its bytes, decompressed; a function that returns
+        how many of its bytes have been read as they are stored.
+    RAISES (ImportError): If its compression needs a package that isn't installed.
+    """
     if name == STDIN:
         yield sys.stdin.buffer, lambda: 0
         return
@@ -218,152 +235,100 @@ def _open(name: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
         filesystem, path = filesystem_of(name)
         raw: IO[bytes] = filesystem.open(path, "rb")
     else:
-        raw = open(name, "rb")  # noqa: SIM115 (closed below)
+        raw = open(name, "rb", buffering=BLOCK)  # noqa: SIM115 (closed below)
     with raw:
-        yield _decompress(raw, name), raw.tell
-
-
-def _decompress(raw: IO[bytes], name: str) -> IO[bytes]:
-    if name.endswith(".gz"):
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw))
-    if name.endswith(".zst"):
-        try:
-            import zstandard
-        except ImportError as error:
-            raise ImportError(
-                f"{name}: .zst needs zstandard; pip install 'spacy-twitter-ner[scale]'"
-            ) from error
-        return io.BufferedReader(_ZstdReader(raw, zstandard))
-    return raw
-
-
-class _ZstdReader(io.RawIOBase):
-    """Decompresses frames one after another, and knows a file that is cut off, as GzipFile does."""
-
-    def __init__(self, raw: IO[bytes], zstandard: Any):
-        self._raw = raw
-        # Dumps that are packed with long windows need up to two gigabytes.
-        decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
-        self._start_frame = decompressor.decompressobj
-        self._frame: Any = None
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            packed = self._frame.unused_data if self._frame and self._frame.eof else b""
-            if self._frame and self._frame.eof:
-                self._frame = None
-            packed = packed or self._raw.read(_BLOCK)
-            if not packed:
-                if self._frame:
-                    raise EOFError("it ends before its last frame does")
-                return 0
-            self._frame = self._frame or self._start_frame()
-            self._ready = self._frame.decompress(packed)
-        n = min(len(buffer), len(self._ready))
-        buffer[:n], self._ready = self._ready[:n], self._ready[n:]
-        return n
-
-
-def _damages() -> tuple[type[Exception], ...]:
-    """What a compressed file that is damaged or cut off raises."""
-    damages: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
-    if zstandard := sys.modules.get("zstandard"):
-        damages += (zstandard.ZstdError,)
-    return damages
-
-
-def read_lines(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
-    """Read lines, without their ends. A file that is cut off or damaged ends in a record that says
-    so; what comes before it is read.
-
-    file (IO[bytes]): The file.
-    YIELDS (RawRecord): The lines.
-    """
-    number = 0
-    while True:
-        number += 1
-        try:
-            line = file.readline(MAX_LINE)
-        except _damages() as error:
-            yield RawRecord(number, b"", f"the file is damaged or cut off here: {error}")
+        codec = find_codec(name, raw.read(_HEAD))
+        raw.seek(0)
+        if codec is None:
+            yield raw, raw.tell
             return
-        if not line:
-            return
-        if number == 1:
-            line = line.removeprefix(_BYTE_ORDER_MARK)
-        if len(line) == MAX_LINE and not line.endswith(b"\n"):
-            yield RawRecord(number, line[:200], f"the line is longer than {MAX_LINE:,} bytes")
-            while line and not line.endswith(b"\n"):
-                line = file.readline(MAX_LINE)
-            continue
-        yield RawRecord(number, line.rstrip(b"\r\n"))
+        if codec.suffix == ".zst":
+            _require_zstandard(name)
+        yield _buffered(decompress(raw, codec)), raw.tell
 
 
-def read_json_lines(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
-    """Read the lines that are not blank: streams of tweets have blank ones to keep alive."""
-    return (record for record in read_lines(file) if record.error or record.data.strip())  # type: ignore[union-attr]
-
-
-def read_csv(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
-    """Read the rows of a table with a header; its delimiter is a tab if its name says .tsv."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+def _require_zstandard(name: str) -> None:
     try:
-        yield from _read_rows(csv.reader(text, delimiter="\t" if ".tsv" in name else ","))
-    finally:
-        # Whoever opened the file closes it.
-        text.detach()
-
-
-def _read_rows(rows: Any) -> Iterator[RawRecord]:
-    header: list[str] | None = None
-    while True:
-        line = rows.line_num + 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield RawRecord(line, b"", f"no row of a table: {error}")
-            continue
-        except _damages() as error:
-            yield RawRecord(line, b"", f"the file is damaged or cut off here: {error}")
-            return
-        if header is None:
-            header = row
-        elif len(row) == len(header):
-            yield RawRecord(line, dict(zip(header, row, strict=True)))
-        elif row:
-            fields = dict(zip(header, row, strict=False))
-            error_text = f"{len(row)} fields where the header has {len(header)}"
-            yield RawRecord(line, fields, error_text)
-
-
-def read_parquet(file: IO[bytes], name: str = "") -> Iterator[RawRecord]:
-    """Read the rows of a Parquet file."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
+        import zstandard  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"{name}: Parquet needs pyarrow; pip install 'spacy-twitter-ner[scale]'"
+            f"{name}: .zst needs zstandard; pip install 'spacy-twitter-ner[scale]'"
         ) from error
-    number = 0
+
+
+def _buffered(chunks: Iterator[bytes | Damage]) -> io.BufferedReader:
+    return io.BufferedReader(ChunkedFile(chunks), BLOCK)
+
+
+def read_records(
+    file: IO[bytes], name: str, input_format: str | None, options: ReadOptions | None = None
+) -> Iterator[RawRecord]:
+    """Read the records of a file.
+
+    file (IO[bytes]): The file, decompressed.
+    name (str): Its name.
+    input_format (Optional[str]): Its format, one of `FORMATS`; told by its name if not given.
+    options (Optional[ReadOptions]): How to read it.
+    YIELDS (RawRecord): The records.
+    RAISES (InputError): If the file's format isn't known; if it is text by its name, but has JSON.
+    RAISES (ImportError): If the format needs a package that isn't installed.
+    """
+    file_format = resolve_format(name, input_format)
+    options = resolve_options(name, options)
+    reader = READERS[file_format]
+    if file_format == "parquet":
+        yield from reader(file, options)
+        return
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
     try:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=_ROWS):
-            for row in batch.to_pylist():
-                number += 1
-                yield RawRecord(number, row)
-    except pyarrow.ArrowException as error:
-        yield RawRecord(number + 1, b"", f"the file cannot be read on from here: {error}")
+        head = buffered.peek(_HEAD)
+        if input_format is None and file_format == "text" and looks_like_json(head):
+            raise InputError(
+                f"{name}: it looks like JSON; pass --input-format jsonl, or --input-format text if "
+                "its lines are tweets as they are"
+            )
+        encoding = find_encoding(head, options.encoding)
+        if encoding is None:
+            yield from reader(buffered, options)
+        else:
+            records = reader(_buffered(transcode(buffered, encoding)), options)
+            yield from _refuse_undecodable(records, encoding)
+    finally:
+        if buffered is not file:
+            # Whoever opened the file closes it.
+            buffered.detach()
 
 
-READERS: dict[str, Callable[[IO[bytes], str], Iterator[RawRecord]]] = {
-    "text": read_lines,
-    "jsonl": read_json_lines,
-    "csv": read_csv,
-    "parquet": read_parquet,
+def _refuse_undecodable(records: Iterable[RawRecord], encoding: str) -> Iterator[RawRecord]:
+    for record in records:
+        if not record.error and not _is_decoded(record.data):
+            record = record._replace(error=f"not {encoding}: it has bytes that are no character")
+        yield record
+
+
+def _is_decoded(data: bytes | dict[str, Any]) -> bool:
+    try:
+        if isinstance(data, bytes):
+            data.decode("utf8")
+        else:
+            "".join(data.values()).encode("utf8")
+    except UnicodeError:
+        return False
+    return True
+
+
+def _read_json(file: Any, options: ReadOptions) -> Iterator[RawRecord]:
+    return read_document(file) if is_document(file.peek(BLOCK)) else read_json_lines(file)
+
+
+def _read_table(file: IO[bytes], options: ReadOptions) -> Iterator[RawRecord]:
+    return read_table(file, options.delimiter or ",", has_header=options.header)
+
+
+Reader = Callable[[Any, ReadOptions], Iterator[RawRecord]]
+READERS: dict[str, Reader] = {
+    "text": lambda file, options: read_lines(file),
+    "jsonl": _read_json,
+    "csv": _read_table,
+    "parquet": lambda file, options: read_parquet(file),
 }

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from typing import Any, NamedTuple
 
 from spacy.tokens import Doc, DocBin
@@ -41,11 +42,27 @@ def to_json(tweet: Tweet, record: Record, layout: Layout) -> dict[str, Any]:
 def json_line(record: dict[str, Any]) -> bytes:
     """RETURNS (bytes): A record in a line. A lone surrogate, which JSON may hold and UTF-8 may
     not, is written as its escape."""
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = _dump(record, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode("utf8") + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(record, separators=(",", ":"), default=str).encode() + b"\n"
+        return _dump(record, separators=(",", ":")).encode() + b"\n"
+
+
+def _dump(data: Any, **settings: Any) -> str:
+    """JSON, which has no NaN and no infinity: fields that are such become null."""
+    try:
+        return json.dumps(data, default=str, allow_nan=False, **settings)
+    except ValueError:
+        return json.dumps(_without_nan(data), default=str, allow_nan=False, **settings)
+
+
+def _without_nan(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _without_nan(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_nan(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 class Encoder:
@@ -101,7 +118,7 @@ class ParquetEncoder(Encoder):
     def add(self, tweet: Tweet, doc: Doc) -> None:
         row = self._record(tweet, doc)
         if self.layout.with_fields:
-            row["fields"] = json.dumps(row["fields"], default=str)
+            row["fields"] = _dump(row["fields"])
         self._rows.append(row)
 
     def to_bytes(self) -> bytes:
@@ -143,7 +160,7 @@ class DocBinEncoder(Encoder):
     def add(self, tweet: Tweet, doc: Doc) -> None:
         doc.user_data["id"] = tweet.id
         if self.layout.with_fields:
-            doc.user_data["fields"] = json.dumps(tweet.fields, default=str)
+            doc.user_data["fields"] = _dump(tweet.fields)
         self._docbin.add(doc)
 
     def to_bytes(self) -> bytes:

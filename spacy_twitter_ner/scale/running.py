@@ -13,7 +13,7 @@ from queue import Empty, Queue
 from typing import IO, Literal
 
 from .engines import run_dask, run_here, run_processes
-from .inputs import READERS, STDIN, RawRecord, Shard, expand, read_shards, resolve_format
+from .inputs import STDIN, Shard, expand, read_records, read_shards, resolve_format
 from .jobs import (
     PART_NAME,
     REJECTS_FOLDER,
@@ -31,6 +31,7 @@ from .manifest import (
     hold_folder,
     open_manifest,
 )
+from .records import RawRecord, ReadOptions
 
 REJECTS = "rejects.jsonl"
 Engine = Literal["local", "dask"]
@@ -94,6 +95,7 @@ def annotate_files(
     *,
     shard_size: int = 10_000,
     input_format: str | None = None,
+    options: ReadOptions | None = None,
     workers: Workers | None = None,
     on_outcome: Progress | None = None,
 ) -> Totals:
@@ -103,6 +105,7 @@ def annotate_files(
     job (Job): What to do; its output_dir is the folder.
     shard_size (int): Records of a shard, which is a file of output.
     input_format (Optional[str]): Format of the files; told by their names if not given.
+    options (Optional[ReadOptions]): How to read them.
     workers (Optional[Workers]): Who does it.
     on_outcome (Optional[Callable[[Outcome], None]]): Called with what came of each shard.
     RETURNS (Totals): What was done, by earlier runs too.
@@ -116,13 +119,14 @@ def annotate_files(
         resolve_format(name, input_format)
     folder = Path(job.output_dir)
     settings = {**job.settings, "shard_size": shard_size, "input_format": input_format}
+    settings |= (options or ReadOptions()).settings
     model = describe_model(job.model)
     with hold_folder(folder):
         manifest = open_manifest(folder, model, settings, describe_inputs(files))
         if manifest.complete:
             _remove_gathered(folder)
             return _totals_of_complete(folder)
-        shards = read_shards(files, shard_size, input_format)
+        shards = read_shards(files, shard_size, input_format, options)
         return _annotate_rest(shards, job, manifest, workers or Workers(), on_outcome)
 
 
@@ -192,19 +196,20 @@ def annotate_to_stream(
     rejects: IO[bytes],
     shard_size: int = 1_000,
     input_format: str | None = None,
+    options: ReadOptions | None = None,
     workers: Workers | None = None,
     on_outcome: Progress | None = None,
 ) -> Totals:
     """Annotate files to a stream, in order.
 
-    inputs, shard_size, input_format, workers, on_outcome: As of `annotate_files`.
+    inputs, shard_size, input_format, options, workers, on_outcome: As of `annotate_files`.
     job (Job): What to do; its output_format is "jsonl" or "conll".
     output (IO[bytes]): The stream.
     rejects (IO[bytes]): Where records without text are told of, as JSON lines.
     RETURNS (Totals): What was done.
     """
     totals = Totals()
-    shards = read_shards(expand(inputs), shard_size, input_format)
+    shards = read_shards(expand(inputs), shard_size, input_format, options)
     for outcome in (workers or Workers(1)).run(shards, job):
         _emit(outcome, output, rejects, totals)
         if on_outcome is not None:
@@ -291,6 +296,8 @@ def _collect(queue: "Queue[_Arrival]", size: int, seconds: float) -> Iterator[li
             return
 
 
-def stdin_records(input_format: str) -> Iterator[RawRecord]:
+def stdin_records(
+    input_format: str | None = None, options: ReadOptions | None = None
+) -> Iterator[RawRecord]:
     """YIELDS (RawRecord): The records of standard input."""
-    return READERS[input_format](sys.stdin.buffer, STDIN)
+    return read_records(sys.stdin.buffer, STDIN, input_format, options)

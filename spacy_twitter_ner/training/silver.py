@@ -47,8 +47,7 @@ def write_silver(
     """Annotate files of tweets and write them in spaCy's binary training format.
 
     models (Sequence[str | Path]): Names or folders of trained pipelines.
-    tweets (Iterable[Path]): Files of tweets, or folders of them, one tweet a line, in UTF-8;
-        gzipped if they end in .gz.
+    tweets (Iterable[Path]): Files of tweets, as for `read_tweets`, or folders of them.
     output (Path): The file to write.
     limit (int): How many tweets to annotate, from the first; 0 for all.
     min_words (int): Tweets of fewer words are left out.

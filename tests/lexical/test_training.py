@@ -1,5 +1,8 @@
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import re
 import sys
 from itertools import pairwise
@@ -190,6 +193,44 @@ def test_blank_lines_are_no_tweets(tmp_path):
     path = tmp_path / "tweets.txt"
     path.write_text("one\n\n  \ntwo\u2028three\r\nfour", encoding="utf-8")
     assert list(read_tweets([path, path])) == ["one", "two\u2028three", "four"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl", '{"text": "hi Mia"}\n{"delete": {}}\n{"text": "so\\ntired"}\n'),
+        ("a.json", '[{"text": "hi Mia"}, {"text": "so\\r\\ntired"}]'),
+        ("a.csv", 'id,text\n1,hi Mia\n2,"so\ntired"\n'),
+        ("a.TSV", "id\ttext\n1\thi Mia\n2\tso tired\n"),
+        ("a.dat", "hi Mia\nso tired\n"),
+        ("a.txt", "\ufeffhi Mia\nso tired\n"),
+    ],
+)
+@pytest.mark.parametrize("compress", [None, bz2, lzma])
+def test_formats_of_tweets(tmp_path, name, data, compress):
+    suffix = {None: "", bz2: ".bz2", lzma: ".xz"}[compress]
+    path = tmp_path / f"{name}{suffix}"
+    path.write_bytes(compress.compress(data.encode()) if compress else data.encode())
+    assert list(read_tweets([path])) == ["hi Mia", "so tired"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.dat", "a.txt.gz"])
+@pytest.mark.parametrize("data", ['{"text": "hi Mia"}\n', '[\n {"text": "hi Mia"}\n]'])
+def test_json_is_no_text(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data.encode()) if name.endswith(".gz") else data.encode())
+    with pytest.raises(ValueError, match="looks like JSON, not text: name it"):
+        list(read_tweets([path]))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.jsonl", '{"text": "hi"}\n{"no": 1}\n'), ("a.csv", 'text,id\n"hi\nx,1\n')]
+)
+def test_records_that_cannot_be_read(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_text(data)
+    with pytest.raises(ValueError, match=re.escape(f"{path}:2: ")):
+        list(read_tweets([path]))
 
 
 def test_lines_that_are_not_utf8(tmp_path):

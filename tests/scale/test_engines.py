@@ -7,8 +7,9 @@ import pytest
 
 from spacy_twitter_ner.scale import engines
 from spacy_twitter_ner.scale.engines import WorkerError, run_dask, run_here, run_processes
-from spacy_twitter_ner.scale.inputs import RawRecord, Shard, read_shards
+from spacy_twitter_ner.scale.inputs import Shard, read_shards
 from spacy_twitter_ner.scale.jobs import Job, Outcome, remove_unfinished
+from spacy_twitter_ner.scale.records import RawRecord
 from spacy_twitter_ner.scale.running import Workers, annotate_files
 
 from .util import count_only, describe_worker, die_always, die_once, leave_trace, read_folder

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,18 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.scale import inputs
+from spacy_twitter_ner.scale import inputs, lines, tables
 from spacy_twitter_ner.scale.inputs import (
-    InputError,
-    RawRecord,
     Shard,
     expand,
     find_format,
     input_size,
-    read_lines,
     read_shards,
     resolve_format,
 )
+from spacy_twitter_ner.scale.lines import read_lines
+from spacy_twitter_ner.scale.records import InputError, RawRecord, ReadOptions
 
 
 def read(*paths: Path, size: int = 100, input_format: str | None = None) -> list[RawRecord]:
@@ -66,6 +66,10 @@ def test_unknown_protocol() -> None:
         ("a.jsonl.gz", "jsonl"),
         ("s3://x/a.csv.zst", "csv"),
         ("a.parquet", "parquet"),
+        ("TWEETS.TSV.GZ", "csv"),
+        ("a.jsonl.bz2", "jsonl"),
+        ("a.txt.xz", "text"),
+        ("tweets.js", "jsonl"),
         ("a.gz", None),
         ("a", None),
     ],
@@ -93,15 +97,15 @@ def test_lines(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda line: not set(line) & set(b"\r\n"))))
-def test_all_lines_are_read(lines: list[bytes]) -> None:
-    data = b"".join(line + b"\n" for line in lines)
+def test_all_lines_are_read(written: list[bytes]) -> None:
+    data = b"".join(line + b"\n" for line in written)
     # But for a byte order mark, which is none of the text's.
-    expected = [line.removeprefix(b"\xef\xbb\xbf") for line in lines[:1]] + lines[1:]
+    expected = [line.removeprefix(b"\xef\xbb\xbf") for line in written[:1]] + written[1:]
     assert [record.data for record in read_lines(io.BytesIO(data))] == expected
 
 
 def test_a_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "MAX_LINE", 10)
+    monkeypatch.setattr(lines, "MAX_LINE", 10)
     found = list(read_lines(io.BytesIO(b"a\n" + b"x" * 25 + b"\nb\n" + b"y" * 9 + b"\n")))
     assert [record.data for record in found if not record.error] == [b"a", b"b", b"y" * 9]
     assert found[1].line == 2
@@ -143,6 +147,83 @@ def test_tsv(tmp_path: Path) -> None:
     assert read(path) == [RawRecord(2, {"id": "1", "text": "a, b"})]
 
 
+@pytest.mark.parametrize(
+    ("name", "delimiter"),
+    [("TWEETS.TSV", "\t"), ("a.tab", "\t"), ("a.tsv.gz", "\t"), ("x.tsv.d/a.csv", ",")],
+)
+def test_delimiters_by_name(tmp_path: Path, name: str, delimiter: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    data = f"id{delimiter}text\n1{delimiter}a\n".encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert read(path) == [RawRecord(2, {"id": "1", "text": "a"})]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "expected"),
+    [
+        ("id;text\n1;a, b\n", ReadOptions(delimiter=";"), {"id": "1", "text": "a, b"}),
+        ("id|text\n1|a\n", ReadOptions(delimiter="pipe"), {"id": "1", "text": "a"}),
+        ("id\ttext\n1\ta\n", ReadOptions(delimiter="tab"), {"id": "1", "text": "a"}),
+        ("id\ttext\n1\ta\n", ReadOptions(delimiter="\\t"), {"id": "1", "text": "a"}),
+        # As Excel names it
+        ("sep=;\r\nid;text\r\n1;a\r\n", ReadOptions(), {"id": "1", "text": "a"}),
+        ('"0","1","so"\n', ReadOptions(header=False), {"1": "0", "2": "1", "3": "so"}),
+    ],
+)
+def test_kinds_of_csv(
+    tmp_path: Path, data: str, options: ReadOptions, expected: dict[str, str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(data, newline="")
+    (shard,) = read_shards([str(path)], 10, None, options)
+    assert [record.data for record in shard.records] == [expected]
+
+
+def test_a_long_line_of_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It isn't kept, and costs no other."""
+    monkeypatch.setattr(tables, "MAX_LINE", 1000)
+    monkeypatch.setattr(tables, "BLOCK", 300)
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,text\n1,a\n2,{'b' * 5000}\n3,c\n")
+    first, long, last = read(path)
+    assert (first.line, long.line, last.line) == (2, 3, 4)
+    assert "longer than 1,000 bytes" in long.error
+    assert last.data == {"id": "3", "text": "c"}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.jsonl", "a.json"])
+def test_memory_of_a_long_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    start = '[{"text":"' if name == "a.json" else ""
+    with path.open("w") as file:
+        file.write(start)
+        for _ in range(100):
+            file.write("x" * 2**20)
+    tracemalloc.start()
+    try:
+        records = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) == 1
+    assert peak < 100 * 2**20
+
+
+def test_stdin_that_has_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "hi"}\n')))
+    with pytest.raises(InputError, match="-: it looks like JSON; pass --input-format jsonl"):
+        list(read_shards(["-"], 10, None))
+
+
+def test_scripts_of_an_archive(tmp_path: Path) -> None:
+    """Those without tweets are left out."""
+    for name in ("account.js", "tweets.js", "tweets-part1.js", "like.js"):
+        (tmp_path / name).touch()
+    found = [str(tmp_path / name) for name in ("tweets-part1.js", "tweets.js")]
+    assert expand([str(tmp_path)]) == found
+
+
 def test_parquet(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -169,8 +250,8 @@ def test_compressed(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_cut_off(tmp_path: Path, suffix: str) -> None:
     """What can be read is, and then a record says what is wrong."""
-    lines = [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(9999)]
-    data = b"\n".join(lines)
+    written = [hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(9999)]
+    data = b"\n".join(written)
     if suffix == ".gz":
         packed = gzip.compress(data)
     else:
@@ -178,7 +259,7 @@ def test_cut_off(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.txt{suffix}"
     path.write_bytes(packed[: len(packed) * 2 // 3])
     *found, last = read(path)
-    assert [record.data for record in found] == lines[: len(found)]
+    assert [record.data for record in found] == written[: len(found)]
     assert "cut off" in last.error
 
 
@@ -206,7 +287,7 @@ def test_shards_are_read_one_by_one(tmp_path: Path) -> None:
     """However long the input, no more of it is held."""
     read_so_far = []
 
-    def lines(file: object, name: str) -> Iterator[RawRecord]:
+    def fake_lines(file: object, options: object) -> Iterator[RawRecord]:
         for number in range(1, 10**6):
             read_so_far.append(number)
             yield RawRecord(number, b"")
@@ -214,7 +295,7 @@ def test_shards_are_read_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(inputs.READERS, "text", lines)
+        patch.setitem(inputs.READERS, "text", fake_lines)
         shards = read_shards([str(path)], 10, None)
         next(shards)
         assert len(read_so_far) == 10

@@ -9,8 +9,9 @@ from spacy.tokens import DocBin
 
 from spacy_twitter_ner.corpus.reading import read_tag_file
 from spacy_twitter_ner.scale import jobs
-from spacy_twitter_ner.scale.inputs import RawRecord, Shard
+from spacy_twitter_ner.scale.inputs import Shard
 from spacy_twitter_ner.scale.jobs import Job, annotate_shard, write_whole
+from spacy_twitter_ner.scale.records import RawRecord
 
 RECORDS = [
     RawRecord(1, b'{"id": 1, "text": "saw Drake in Chicago lol", "user": {"n": 2}}'),

@@ -1,11 +1,12 @@
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.scale.inputs import RawRecord
 from spacy_twitter_ner.scale.parsing import Reject, Tweet, parse
+from spacy_twitter_ner.scale.records import RawRecord
 
 
 def parse_json(data: object, **settings: str) -> list[Tweet | Reject]:
@@ -47,6 +48,119 @@ def test_text() -> None:
 def test_twitter(record: dict, expected: tuple[str, str]) -> None:
     found = parse_one(record)
     assert (found.id, found.text) == expected
+
+
+LONG = "so tired of this rain in Oslo that I could cry"
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        # Long tweets, of API v2 and of its browser
+        ({"text": "so…", "note_tweet": {"text": LONG}}, LONG),
+        ({"text": "so…", "note_tweet": {"note_tweet_results": {"result": {"text": LONG}}}}, LONG),
+        # Retweets of API v1.1: cut off, whole, of a tweet that is long itself
+        ({"text": "RT @mia: so tir…", "retweeted_status": {"full_text": LONG}}, f"RT @mia: {LONG}"),
+        (
+            {
+                "text": "RT @mia: so tir…",
+                "retweeted_status": {"text": "so…", "extended_tweet": {"full_text": LONG}},
+            },
+            f"RT @mia: {LONG}",
+        ),
+        ({"text": "RT @mia: so", "retweeted_status": {"text": "so"}}, "RT @mia: so"),
+        # Of API v2: the original is among the page's tweets, or in its place
+        (
+            {
+                "data": {
+                    "text": "RT @mia: so tir…",
+                    "referenced_tweets": [{"type": "retweeted", "id": "7"}],
+                },
+                "includes": {"tweets": [{"id": "7", "text": "so…", "note_tweet": {"text": LONG}}]},
+            },
+            f"RT @mia: {LONG}",
+        ),
+        (
+            {
+                "text": "RT @mia: so tir…",
+                "referenced_tweets": [{"type": "retweeted", "id": "7", "text": LONG}],
+            },
+            f"RT @mia: {LONG}",
+        ),
+        # The original isn't there, or is quoted only
+        ({"text": "RT @mia: so…", "referenced_tweets": [{"type": "retweeted"}]}, "RT @mia: so…"),
+        ({"text": "RT @mia: so…", "retweeted_status": None}, "RT @mia: so…"),
+        (
+            {"text": "hm…", "referenced_tweets": [{"type": "quoted", "text": LONG}]},
+            "hm…",
+        ),
+        # An archive
+        ({"tweet": {"full_text": LONG, "id_str": "3"}}, LONG),
+    ],
+)
+def test_whole_texts(record: dict, expected: str) -> None:
+    assert parse_one(record).text == expected
+
+
+def test_a_named_field_is_taken_as_it_is() -> None:
+    record = {"text": "RT @mia: so…", "retweeted_status": {"full_text": LONG}, "data": [{}]}
+    assert parse_one(record, text_field="text").text == "RT @mia: so…"
+
+
+@pytest.mark.parametrize("field", ["data", "statuses", "tweets", "results"])
+@pytest.mark.parametrize("bad", [{"id": "2"}, {"text": 5}, {"text": None}, 7, None, {}])
+def test_a_tweet_without_text_costs_no_other(field: str, bad: object) -> None:
+    page = {field: [{"id": "1", "text": "a"}, bad, {"id": "3", "text": "b"}]}
+    first, reject, last = parse_json(page)
+    assert (first.id, last.id) == ("1", "3")  # type: ignore[union-attr]
+    assert isinstance(reject, Reject)
+    assert reject.place == "a.jsonl:3:2"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (123.0, "123"),
+        (float(2**53 - 1), str(2**53 - 1)),
+        (Decimal("1234567890123456789"), "1234567890123456789"),
+        (float("nan"), "a:3"),
+        (None, "a:3"),
+        ("", "a:3"),
+        (0, "0"),
+    ],
+)
+def test_ids(given: object, expected: str) -> None:
+    for id_field in (None, "id"):
+        (found,) = parse(RawRecord(3, {"id": given, "text": "b"}), "a", "parquet", None, id_field)
+        assert isinstance(found, Tweet)
+        assert found.id == expected
+
+
+@pytest.mark.parametrize("given", [1e17, 2.0**53, 0.5, float("inf"), -1e300, Decimal("0.5")])
+def test_ids_that_lost_digits(given: object) -> None:
+    (found,) = parse(RawRecord(3, {"id": given, "text": "b"}), "a", "parquet")
+    assert isinstance(found, Reject)
+    assert "cannot hold all digits" in found.reason
+    assert "--id-field" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"id_field": "tweet_id"}, "no id: there is no field tweet_id; the record has id, text"),
+        ({"id_field": "user.id"}, "no id: there is no field user.id"),
+        ({"id_field": "text.id"}, "no id: there is no field text.id"),
+        ({"text_field": "txt"}, "no text: there is no field txt; the record has id, text"),
+    ],
+)
+def test_misspelt_fields(settings: dict, expected: str) -> None:
+    found = reason({"id": 1, "text": "a"}, **settings)
+    assert expected in found
+    assert f"--{next(iter(settings)).replace('_', '-')}" in found
+
+
+def test_an_id_that_is_none() -> None:
+    assert "an id is needed" in reason({"id": {"$oid": "1"}, "text": "a"}, id_field="id")
 
 
 def test_an_id_can_be_written() -> None:

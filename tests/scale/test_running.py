@@ -10,9 +10,9 @@ import pytest
 
 from spacy_twitter_ner.scale import running
 from spacy_twitter_ner.scale.annotating import annotate_batch
-from spacy_twitter_ner.scale.inputs import InputError, RawRecord
 from spacy_twitter_ner.scale.jobs import Job
 from spacy_twitter_ner.scale.manifest import Manifest, ManifestError, describe_model
+from spacy_twitter_ner.scale.records import InputError, RawRecord
 from spacy_twitter_ner.scale.running import (
     Workers,
     annotate_files,
