@@ -7,32 +7,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Literal
 
+
 from .engines import run_dask, run_here, run_processes
 from .inputs import READERS, STDIN, RawRecord, Shard, expand, read_shards, resolve_format
 from .jobs import (
+    MANIFEST,
     PART_NAME,
+    REJECTS,
     REJECTS_FOLDER,
     Job,
     Outcome,
     annotate_shard,
+    name_in_errors,
     reject_line,
+    rejects_part,
     remove_unfinished,
+    write_whole,
 )
-from .manifest import (
-    MANIFEST,
-    Manifest,
-    describe_inputs,
-    describe_model,
-    hold_folder,
-    open_manifest,
-)
+from .manifest import Manifest, describe_input, describe_model, hold_folder, open_manifest
 
-REJECTS = "rejects.jsonl"
 Engine = Literal["local", "dask"]
 
 
@@ -106,8 +104,9 @@ def annotate_files(
     workers (Optional[Workers]): Who does it.
     on_outcome (Optional[Callable[[Outcome], None]]): Called with what came of each shard.
     RETURNS (Totals): What was done, by earlier runs too.
-    RAISES (ValueError): If inputs cannot be read, or the folder has the output of something else.
-    RAISES (OSError): If the pipeline or a file cannot be found, or output not be written.
+    RAISES (ValueError): If inputs cannot be read, if the folder has the output of something else,
+        or if the pipeline or an input changes during the run.
+    RAISES (OSError): If the pipeline or a file cannot be found, or output cannot be written.
     """
     if job.output_dir is None:
         raise ValueError("annotate_files needs an output folder")
@@ -117,8 +116,10 @@ def annotate_files(
     folder = Path(job.output_dir)
     settings = {**job.settings, "shard_size": shard_size, "input_format": input_format}
     model = describe_model(job.model)
+    job = replace(job, model_hash=model["hash"])
     with hold_folder(folder):
-        manifest = open_manifest(folder, model, settings, describe_inputs(files))
+        described = list(map(describe_input, files))
+        manifest = open_manifest(folder, model, settings, described)
         if manifest.complete:
             _remove_gathered(folder)
             return _totals_of_complete(folder)
@@ -135,8 +136,8 @@ def _annotate_rest(
 ) -> Totals:
     """Annotate the shards that the manifest does not know."""
     folder = manifest.path
-    # Somebody may have removed some.
-    for number in [n for n in manifest.finished if not _part(folder, n, job).exists()]:
+    # Files may have been removed, or not have reached the disk before a power failure.
+    for number in [n for n in manifest.finished if not _is_there(n, manifest, job)]:
         del manifest.finished[number]
     totals = Totals(shards=len(manifest.finished), **manifest.counts())
     totals.skipped = totals.records
@@ -148,14 +149,18 @@ def _annotate_rest(
             on_outcome(outcome)
     remove_unfinished(folder)
     # Whenever the process dies, the rejects are either in their parts or in one file.
-    _gather_rejects(folder)
+    _gather_rejects(manifest)
     manifest.close()
     _remove_gathered(folder)
     return totals
 
 
-def _part(folder: Path, number: int, job: Job) -> Path:
-    return folder / PART_NAME.format(number, job.output_format)
+def _is_there(number: int, manifest: Manifest, job: Job) -> bool:
+    """Whether the files of a finished shard exist."""
+    folder = manifest.path
+    if manifest.finished[number]["rejects"] and not rejects_part(folder, number).exists():
+        return False
+    return (folder / PART_NAME.format(number, job.output_format)).exists()
 
 
 def _totals_of_complete(folder: Path) -> Totals:
@@ -164,18 +169,12 @@ def _totals_of_complete(folder: Path) -> Totals:
     return Totals(**counts, skipped=data["records"])
 
 
-def _gather_rejects(folder: Path) -> None:
-    """Put the rejects of all shards into one file."""
-    parts = folder / REJECTS_FOLDER
-    if not parts.exists():
-        return
-    unfinished = folder / f".{REJECTS}"
-    with unfinished.open("wb") as file:
-        for part in sorted(parts.glob("part-*")):
-            file.write(part.read_bytes())
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(folder / REJECTS)
+def _gather_rejects(manifest: Manifest) -> None:
+    """Write the rejects of all shards to one file."""
+    numbers = [n for n, counts in sorted(manifest.finished.items()) if counts["rejects"]]
+    if numbers:
+        parts = (rejects_part(manifest.path, number) for number in numbers)
+        write_whole(manifest.path / REJECTS, (part.read_bytes() for part in parts))
 
 
 def _remove_gathered(folder: Path) -> None:
@@ -202,8 +201,11 @@ def annotate_to_stream(
     output (IO[bytes]): The stream.
     rejects (IO[bytes]): Where records without text are told of, as JSON lines.
     RETURNS (Totals): What was done.
+    RAISES (ValueError): If inputs cannot be read, or if the pipeline changes during the run.
+    RAISES (OSError): If the pipeline or a file cannot be found, or output cannot be written.
     """
     totals = Totals()
+    job = replace(job, model_hash=describe_model(job.model)["hash"])
     shards = read_shards(expand(inputs), shard_size, input_format)
     for outcome in (workers or Workers(1)).run(shards, job):
         _emit(outcome, output, rejects, totals)
@@ -213,11 +215,12 @@ def annotate_to_stream(
 
 
 def _emit(outcome: Outcome, output: IO[bytes], rejects: IO[bytes], totals: Totals) -> None:
-    for reject in outcome.rejected:
-        rejects.write(reject_line(reject))
-    rejects.flush()
-    output.write(outcome.output)
-    output.flush()
+    with name_in_errors(getattr(rejects, "name", "rejects")):
+        rejects.writelines(map(reject_line, outcome.rejected))
+        rejects.flush()
+    with name_in_errors(getattr(output, "name", "output")):
+        output.write(outcome.output)
+        output.flush()
     totals.add(outcome)
 
 
@@ -292,5 +295,19 @@ def _collect(queue: "Queue[_Arrival]", size: int, seconds: float) -> Iterator[li
 
 
 def stdin_records(input_format: str) -> Iterator[RawRecord]:
-    """YIELDS (RawRecord): The records of standard input."""
-    return READERS[input_format](sys.stdin.buffer, STDIN)
+    """Read the records of standard input.
+
+    input_format (str): Their format.
+    YIELDS (RawRecord): The records.
+    """
+    return READERS[input_format](_open_stdin(), STDIN)
+
+
+def _open_stdin() -> IO[bytes]:
+    """Open standard input once more. When the interpreter exits it closes `sys.stdin`, and aborts
+    if a thread is still waiting for input there."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (OSError, ValueError):
+        # Replaced by an object in memory, which nobody has to wait for.
+        return sys.stdin.buffer
