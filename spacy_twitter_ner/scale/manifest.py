@@ -77,11 +77,8 @@ class Manifest:
             file.flush()
             os.fsync(file.fileno())
 
-    def close(self) -> None:
-        """Record that all shards are finished.
-
-        RAISES (ManifestError): If an input changed during the run.
-        """
+    def check_inputs(self) -> None:
+        """RAISES (ManifestError): If an input changed since the run started."""
         changed = [each.name for each in self.inputs if not each.is_unchanged()]
         if changed:
             raise ManifestError(
@@ -89,6 +86,13 @@ class Manifest:
                 "the old and of the new contents. It is not marked as complete. Remove it, or give "
                 "another folder, and run the command again when the file no longer changes"
             )
+
+    def close(self) -> None:
+        """Record that all shards are finished.
+
+        RAISES (ManifestError): If an input changed during the run.
+        """
+        self.check_inputs()
         self.complete = True
         self.save()
         (self.path / JOURNAL).unlink(missing_ok=True)

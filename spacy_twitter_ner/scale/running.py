@@ -12,7 +12,6 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Literal
 
-
 from .engines import run_dask, run_here, run_processes
 from .inputs import READERS, STDIN, RawRecord, Shard, expand, read_shards, resolve_format
 from .jobs import (
@@ -142,11 +141,16 @@ def _annotate_rest(
     totals = Totals(shards=len(manifest.finished), **manifest.counts())
     totals.skipped = totals.records
     todo = (shard for shard in shards if shard.number not in manifest.finished)
-    for outcome in workers.run(todo, job):
-        manifest.finish(outcome)
-        totals.add(outcome)
-        if on_outcome is not None:
-            on_outcome(outcome)
+    try:
+        for outcome in workers.run(todo, job):
+            manifest.finish(outcome)
+            totals.add(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+    except OSError:
+        # An input that was removed or replaced is the better explanation.
+        manifest.check_inputs()
+        raise
     remove_unfinished(folder)
     # Whenever the process dies, the rejects are either in their parts or in one file.
     _gather_rejects(manifest)
