@@ -1,6 +1,8 @@
 """A run that is killed at any moment is completed by the same command, and its output is the same,
 byte for byte, as that of a run that nothing interrupts."""
 
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -199,3 +201,34 @@ def test_the_files_of_others_are_left_alone(job: Job, tweets: str, name: str) ->
     with pytest.raises(ManifestError, match="is not empty and has no manifest"):
         annotate(tweets, job)
     assert (folder / name).read_bytes() == b"mine"
+
+
+KILL = """
+import os, signal, sys
+sync, left = os.fsync, [{n}]
+def kill(handle):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(handle)
+os.fsync = kill
+from spacy_twitter_ner.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("n", [1, 3, 4])
+def test_a_process_that_is_killed(
+    tweets: str, job: Job, whole: tuple[dict[str, bytes], int], n: int
+) -> None:
+    """With SIGKILL, while it writes the first manifest, a shard, or the journal."""
+    options = ["--output", str(job.output_dir), "--shard-size", "2", "--workers", "1"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILL.format(n=n), "annotate", job.model, tweets, *options],
+        check=False,
+        timeout=120,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(Path(str(job.output_dir)).glob("**/.*"))) == (n < 4)
+    annotate(tweets, job)
+    assert read_folder(Path(str(job.output_dir))) == whole[0]
