@@ -40,36 +40,29 @@ def to_json(tweet: Tweet, record: Record, layout: Layout) -> dict[str, Any]:
 
 
 def json_line(record: dict[str, Any]) -> bytes:
-    """Encode a record as a line of JSON.
-
-    record (dict[str, Any]): The record. Values that JSON doesn't have become strings; NaN and
-        infinity become null.
-    RETURNS (bytes): The line, in UTF-8. A record with a lone surrogate, which UTF-8 doesn't have,
-        is written in ASCII with escapes.
-    """
-    text = to_json_text(record, ensure_ascii=False, separators=(",", ":"))
+    """RETURNS (bytes): A record in a line. A lone surrogate, which JSON may hold and UTF-8 may
+    not, is written as its escape."""
+    text = _dump(record, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode("utf8") + b"\n"
     except UnicodeEncodeError:
-        return to_json_text(record, separators=(",", ":")).encode() + b"\n"
+        return _dump(record, separators=(",", ":")).encode() + b"\n"
 
 
-def to_json_text(value: Any, **options: Any) -> str:
-    """RETURNS (str): JSON that any parser accepts: NaN and infinity are null."""
+def _dump(data: Any, **settings: Any) -> str:
+    """JSON, which has no NaN and no infinity: fields that are such become null."""
     try:
-        return json.dumps(value, default=str, allow_nan=False, **options)
+        return json.dumps(data, default=str, allow_nan=False, **settings)
     except ValueError:
-        return json.dumps(_without_nan(value), default=str, allow_nan=False, **options)
+        return json.dumps(_without_nan(data), default=str, allow_nan=False, **settings)
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(key): _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return list(map(_without_nan, value))
-    return value
+def _without_nan(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _without_nan(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_nan(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 class Encoder:
@@ -125,7 +118,7 @@ class ParquetEncoder(Encoder):
     def add(self, tweet: Tweet, doc: Doc) -> None:
         row = self._record(tweet, doc)
         if self.layout.with_fields:
-            row["fields"] = to_json_text(row["fields"])
+            row["fields"] = _dump(row["fields"])
         self._rows.append(row)
 
     def to_bytes(self) -> bytes:
@@ -167,7 +160,7 @@ class DocBinEncoder(Encoder):
     def add(self, tweet: Tweet, doc: Doc) -> None:
         doc.user_data["id"] = tweet.id
         if self.layout.with_fields:
-            doc.user_data["fields"] = to_json_text(tweet.fields)
+            doc.user_data["fields"] = _dump(tweet.fields)
         self._docbin.add(doc)
 
     def to_bytes(self) -> bytes:

@@ -209,9 +209,12 @@ def annotate_to_stream(
     RAISES (OSError): If the pipeline or a file cannot be found, or output cannot be written.
     """
     totals = Totals()
-    job = replace(job, model_hash=describe_model(job.model)["hash"])
+    workers = workers or Workers(1)
+    if workers != Workers(1):
+        # A worker that replaces another one must not load other files.
+        job = replace(job, model_hash=describe_model(job.model)["hash"])
     shards = read_shards(expand(inputs), shard_size, input_format)
-    for outcome in (workers or Workers(1)).run(shards, job):
+    for outcome in workers.run(shards, job):
         _emit(outcome, output, rejects, totals)
         if on_outcome is not None:
             on_outcome(outcome)

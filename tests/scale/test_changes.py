@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_twitter_ner.scale import annotating
 from spacy_twitter_ner.scale.annotating import load_annotator
 from spacy_twitter_ner.scale.jobs import Job, Outcome
 from spacy_twitter_ner.scale.manifest import ManifestError, describe_input, describe_model
@@ -190,12 +189,12 @@ def test_a_pipeline_is_loaded_as_it_was(
     else:
         load = spacy.load
 
-        def load_and_change(name: str) -> object:
+        def load_and_change(name: str | Path) -> object:
             nlp = load(name)
             change(ruler)
             return nlp
 
-        monkeypatch.setattr(annotating.spacy, "load", load_and_change)
+        monkeypatch.setattr(spacy, "load", load_and_change)
     with pytest.raises(ValueError, match="the pipeline's files changed during the run"):
         load_annotator(str(ruler), before)
 
