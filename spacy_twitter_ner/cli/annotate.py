@@ -3,9 +3,10 @@
 import os
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from wasabi import Printer
 
-from .app import app, errors_as_messages, split_model
+from .app import app, describe_error, errors_as_messages, split_model
 
 if TYPE_CHECKING:
     from ..scale.jobs import Job, Outcome
@@ -46,13 +47,42 @@ class EngineName(str, Enum):
     dask = "dask"
 
 
+_CONTINUE = "Finished shards are kept: run the same command again to continue"
 # Those that can be written piece by piece.
 _STREAMED = (OutputFormat.jsonl, OutputFormat.conll)
 # Inputs that cannot be read and are named.
 _MAX_MESSAGES = 20
 
 
+@contextmanager
+def _stops_on_signals() -> Iterator[None]:
+    """Make Ctrl-C, SIGTERM and a closed terminal end the command in the same way: workers are
+    stopped, temporary files are removed, and the exit code is 128 plus the signal's number. A
+    second signal ends the process at once. Signals that the caller ignores, as nohup does, stay
+    ignored."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    handled = [number for number in numbers if before[number] not in (signal.SIG_IGN, None)]
+
+    def stop(number: int, frame: object) -> None:
+        for each in handled:
+            signal.signal(each, signal.SIG_DFL)
+        # Not an Exception, which would become a reject of the text that is being annotated.
+        raise SystemExit(128 + number)
+
+    for number in handled:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in handled:
+            if signal.getsignal(number) is stop:
+                signal.signal(number, before[number])
+
+
 @app.command("annotate")
+@_stops_on_signals()
 def annotate_cli(
     arguments: Annotated[
         list[str],
@@ -160,7 +190,7 @@ def annotate_cli(
     """
     # Imported here because they import spaCy, which takes seconds.
     from ..scale.engines import WorkerError
-    from ..scale.inputs import STDIN, is_remote
+    from ..scale.inputs import STDIN, expand, is_remote
     from ..scale.jobs import Job
     from ..scale.looks import Unreadable
     from ..scale.records import ReadOptions
@@ -183,28 +213,38 @@ def annotate_cli(
     if shard_size is not None:
         options["shard_size"] = shard_size
     # Standard output is for records.
-    with errors_as_messages(_StderrPrinter()), _ends_on_sigterm():
+    with errors_as_messages(_StderrPrinter()):
         if not inputs:
             raise ValueError("give files to annotate, or - for standard input")
+        if STDIN in inputs and sys.stdin is None:
+            raise ValueError("standard input is closed")
         options["options"] = ReadOptions(delimiter, encoding, header=not no_header)
-        unreadable += _find_unreadable(inputs, job, options)
         try:
+            # What is read is settled before any output is opened, which may be in the same folder.
+            files = expand(inputs)
+            _check_outputs(files, output, rejects)
+            unreadable += _find_unreadable(files, job, options)
             if output is not None:
                 if is_remote(output):
                     raise ValueError(f"--output {output}: a folder is needed, no address")
-                totals = _to_folder(inputs, job, rejects, options, silent)
+                totals = _to_folder(files, job, rejects, options, silent)
             elif output_format not in _STREAMED:
                 raise ValueError(f"--format {output_format.value} needs --output, a folder")
             else:
-                totals = _to_stdout(inputs, job, max_latency, rejects, options, silent)
+                totals = _to_stdout(files, job, max_latency, rejects, options, silent)
+            if not silent:
+                _summarize(totals, output)
         except WorkerError as error:
             raise ValueError(str(error)) from None
-        except BrokenPipeError:
-            # Whoever read the output has had enough. Nothing is to be flushed to it any more.
-            sys.stdout = None
-            raise typer.Exit(1) from None
-    if not silent:
-        _summarize(totals, output)
+        except OSError as error:
+            _drop_output(error)
+            raise ValueError(describe_error(error) + _advise(error, output)) from None
+        except SystemExit as error:
+            # The terminal may be gone.
+            with suppress(OSError):
+                if output is not None:
+                    typer.echo(f"Stopped by a signal. {_CONTINUE}", err=True)
+            raise error
     if not unreadable and STDIN in inputs and totals.rejects and not totals.records:
         unreadable.append(Unreadable(STDIN, "see the rejects", ""))
     for each in unreadable[:_MAX_MESSAGES]:
@@ -215,13 +255,11 @@ def annotate_cli(
         raise typer.Exit(2)
 
 
-def _find_unreadable(inputs: list[str], job: "Job", options: dict[str, Any]) -> "list[Unreadable]":
+def _find_unreadable(files: list[str], job: "Job", options: dict[str, Any]) -> "list[Unreadable]":
     """The inputs of which no record can be read. If no record of any has the fields that are named,
     nothing is done."""
-    from ..scale.inputs import expand
     from ..scale.looks import find_unreadable
 
-    files = expand(inputs)
     found = find_unreadable(
         files, options["input_format"], options["options"], job.text_field, job.id_field
     )
@@ -229,6 +267,69 @@ def _find_unreadable(inputs: list[str], job: "Job", options: dict[str, Any]) -> 
     if is_misspelt and all("there is no field" in each.reason for each in found):
         raise ValueError("\n".join(map(str, found[:_MAX_MESSAGES])))
     return found
+
+
+def _check_outputs(files: list[str], output: str | None, rejects: Path | None) -> None:
+    """Check, before any work is done, that output can be written and that it overwrites no input.
+
+    files (list[str]): The inputs.
+    output (Optional[str]): The folder of output.
+    rejects (Optional[Path]): The file of rejects.
+    RAISES (ValueError): If output would go to an input, or rejects into the folder of output.
+    RAISES (OSError): If the file of rejects cannot be written.
+    """
+    if output is None:
+        if sys.stdout is None:
+            raise ValueError("standard output is closed; give --output, a folder")
+        if written := next((name for name in files if _is_stdout(name)), None):
+            raise ValueError(f"{written} is standard output, too: its records would be read again")
+    if rejects is None:
+        return
+    target = rejects.resolve()
+    if any(Path(name).resolve() == target for name in files):
+        raise ValueError(f"--rejects {rejects} is one of the inputs, and would be overwritten")
+    if output is not None and Path(output).resolve() in target.parents:
+        raise ValueError(f"--rejects {rejects}: give a file outside of the folder {output}")
+    if not rejects.parent.is_dir():
+        raise ValueError(f"--rejects {rejects}: there is no folder {rejects.parent}")
+    if rejects.is_dir():
+        raise ValueError(f"--rejects {rejects} is a folder: give a file")
+    if not rejects.exists():
+        rejects.open("xb").close()
+        rejects.unlink()
+    elif rejects.is_file():
+        rejects.open("ab").close()
+
+
+def _is_stdout(name: str) -> bool:
+    """Whether a file is what standard output is redirected to."""
+    try:
+        status = os.fstat(sys.stdout.fileno())
+        other = os.stat(sys.stdin.fileno() if name == "-" else name)
+        return stat.S_ISREG(status.st_mode) and os.path.samestat(status, other)
+    except (OSError, ValueError):
+        return False
+
+
+def _drop_output(error: OSError) -> None:
+    """Drop what is left to write to standard output if that is what failed: the interpreter would
+    try to write it when it exits, and fail again.
+
+    error (OSError): The error.
+    RAISES (typer.Exit): If the reader of a pipe is gone, which is how `| head` ends a command.
+    """
+    is_closed = isinstance(error, BrokenPipeError)
+    if is_closed or error.filename == getattr(getattr(sys.stdout, "buffer", None), "name", ""):
+        sys.stdout = None
+    if is_closed:
+        raise typer.Exit(1) from None
+
+
+def _advise(error: OSError, output: str | None) -> str:
+    """RETURNS (str): What can be done if the folder of output cannot be written to."""
+    if output is None or Path(output) not in Path(str(error.filename)).parents:
+        return ""
+    return f". {_CONTINUE}"
 
 
 class _StderrPrinter(Printer):
@@ -263,7 +364,9 @@ def _to_folder(
         totals = annotate_files(inputs, job, on_outcome=on_outcome, **options)
     if rejects is not None:
         found = Path(str(job.output_dir)) / REJECTS
-        shutil.copyfile(found if found.exists() else os.devnull, rejects)
+        # Not copyfile, which refuses a pipe.
+        with open(found if found.exists() else os.devnull, "rb") as file, rejects.open("wb") as bad:
+            shutil.copyfileobj(file, bad)
     return totals
 
 
@@ -276,12 +379,17 @@ def _to_stdout(
     silent: bool,
 ) -> "Totals":
     from ..scale.inputs import STDIN
+    from ..scale.jobs import name_in_errors
     from ..scale.running import annotate_to_stream
 
     with ExitStack() as stack:
-        bad: IO[bytes] = sys.stderr.buffer
         if rejects is not None:
-            bad = stack.enter_context(rejects.open("wb"))
+            stack.enter_context(name_in_errors(rejects))
+            bad: IO[bytes] = stack.enter_context(rejects.open("wb"))
+        elif sys.stderr is not None:
+            bad = sys.stderr.buffer
+        else:
+            bad = stack.enter_context(open(os.devnull, "wb"))
         if inputs == [STDIN]:
             return _live(job, max_latency, bad, options)
         on_outcome = stack.enter_context(_progress(inputs, silent))
@@ -321,7 +429,7 @@ def _progress(inputs: list[str], silent: bool) -> Iterator["Progress"]:
     layout = "{percentage:3.0f}% |{bar}| {desc} [{elapsed}<{remaining}]"
     with tqdm(
         total=total or None,
-        disable=silent or not sys.stderr.isatty(),
+        disable=silent or sys.stderr is None or not sys.stderr.isatty(),
         bar_format=layout if total else "{desc} [{elapsed}]",
     ) as bar:
 
@@ -336,23 +444,8 @@ def _progress(inputs: list[str], silent: bool) -> Iterator["Progress"]:
         yield on_outcome
 
 
-@contextmanager
-def _ends_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: workers are stopped, unfinished files removed."""
-
-    def stop(number: int, frame: object) -> None:
-        # No Exception, which would be taken for one of the text that is being annotated.
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _summarize(totals: "Totals", output: str | None) -> None:
     skipped = f" ({totals.skipped:,} by an earlier run)" if totals.skipped else ""
     where = f"{output}: " if output is not None else ""
     text = f"{where}{totals.records:,} tweets{skipped}, {totals.entities:,} entities"
-    print(f"{text}, {totals.rejects:,} rejects", file=sys.stderr)
+    typer.echo(f"{text}, {totals.rejects:,} rejects", err=True)

@@ -104,7 +104,14 @@ def errors_as_messages(msg: Printer, hint: str = "") -> Iterator[None]:
         fail(msg, f"Found {count_of(error.problems, 'problem')}", lines)
     # An ImportError is that of a library of an extra, and names it.
     except (ImportError, OSError, ValueError) as error:
-        fail(msg, str(error))
+        fail(msg, describe_error(error))
+
+
+def describe_error(error: Exception) -> str:
+    """RETURNS (str): An error's message; of those of the system, the file and what is wrong."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def split_model(arguments: Sequence[str], n_others: int | None = None) -> tuple[str, list[str]]:

@@ -1,11 +1,15 @@
 """Texts → records: the one plain function behind all ways to annotate."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from spacy.util import get_model_meta, is_package
 
 from ..loading import load_pipeline
 from ..pipeline.bilstm_ner import TwitterBiLSTMNER
@@ -15,6 +19,11 @@ from ..pipeline.scores import find_score
 SPANS_KEY = "twitter_ner_confidence"
 # A tenth of a thousandth is more than calibration can promise, and no rounding error shows.
 CONFIDENCE_DIGITS = 4
+_BLOCK = 2**20
+
+
+class ModelChangedError(ValueError):
+    """The files of a pipeline are not those that the run started with."""
 
 
 class Entity(TypedDict):
@@ -65,14 +74,59 @@ class Annotator(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def load_annotator(model: str) -> Annotator:
-    """Load a pipeline, once in a process, and let it tell how sure it is.
+def load_annotator(model: str, expected_hash: str | None = None) -> Annotator:
+    """Load a pipeline once per process, with confidences turned on.
 
     model (str): Its folder or package.
+    expected_hash (Optional[str]): Hash of its files when the run started, from `describe_model`.
     RETURNS (Annotator): The pipeline.
-    RAISES (OSError): If it isn't a pipeline.
+    RAISES (OSError): If there is no such pipeline.
+    RAISES (ModelChangedError): If its files have another hash by now.
     """
-    return make_annotator(load_pipeline(model))
+    annotator = make_annotator(load_pipeline(model))
+    # Hashed after loading, so that a change while the files are being read is found as well.
+    if expected_hash is not None and describe_model(model)["hash"] != expected_hash:
+        raise ModelChangedError(
+            f"{model}: the pipeline's files changed during the run. The run stopped; shards that "
+            "are finished were annotated by the pipeline it started with. Restore that pipeline "
+            "and run the same command again, or start over with another output"
+        )
+    return annotator
+
+
+def describe_model(model: str) -> dict[str, str]:
+    """Identify a pipeline by its files.
+
+    model (str): Its folder or package.
+    RETURNS (dict[str, str]): Name, version, and a hash of all its files.
+    RAISES (OSError): If there is no such pipeline.
+    """
+    path = _model_path(model)
+    meta = get_model_meta(path)
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+            hash_file(digest, file)
+    name = f"{meta['lang']}_{meta['name']}"
+    return {"name": name, "version": meta["version"], "hash": digest.hexdigest()}
+
+
+def _model_path(model: str) -> Path:
+    if is_package(model):
+        folder = Path(str(import_module(model).__file__)).parent
+        meta = get_model_meta(folder)
+        return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    if not Path(model).exists():
+        raise OSError(f"{model}: neither a folder nor an installed package of a pipeline")
+    return Path(model)
+
+
+def hash_file(digest: "hashlib.blake2b", path: Path) -> None:
+    """Add the contents of a file to a hash, without reading it into memory at once."""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
 
 
 def make_annotator(nlp: Language) -> Annotator:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from .compression import CODECS, ChunkedFile, Damage, decompress, find_codec
 from .encodings import find_encoding, transcode
@@ -107,6 +107,12 @@ def _is_readable(path: Path) -> bool:
         return False
     # Of the scripts in a Twitter archive, only a few have tweets.
     return _suffix(path.name) != ".js" or path.name.lower().startswith("tweet")
+
+
+def can_be_reread(name: str) -> bool:
+    """RETURNS (bool): Whether reading an input leaves it as it is, unlike standard input or a named
+    pipe."""
+    return is_remote(name) or Path(name).is_file()
 
 
 def is_remote(name: str) -> bool:
@@ -237,14 +243,18 @@ def open_input(name: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     else:
         raw = open(name, "rb", buffering=BLOCK)  # noqa: SIM115 (closed below)
     with raw:
-        codec = find_codec(name, raw.read(_HEAD))
-        raw.seek(0)
+        if raw.seekable():
+            head, position = raw.read(_HEAD), raw.tell
+            raw.seek(0)
+        else:  # a named pipe
+            head, position = cast(io.BufferedReader, raw).peek(_HEAD), lambda: 0
+        codec = find_codec(name, head)
         if codec is None:
-            yield raw, raw.tell
+            yield raw, position
             return
         if codec.suffix == ".zst":
             _require_zstandard(name)
-        yield _buffered(decompress(raw, codec)), raw.tell
+        yield _buffered(decompress(raw, codec)), position
 
 
 def _require_zstandard(name: str) -> None:

@@ -1,9 +1,10 @@
-"""A shard's way: parse, annotate, encode, write."""
+"""Process a shard: parse, annotate, encode, write."""
 
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,12 @@ from .inputs import Shard
 from .outputs import ENCODERS, Layout
 from .parsing import EXCERPT, Reject, Tweet, parse
 
-PART_NAME = "part-{:06d}.{}"
+# Files of an output folder.
+MANIFEST = "manifest.json"
+JOURNAL = "finished.jsonl"
+REJECTS = "rejects.jsonl"
 REJECTS_FOLDER = "rejects"
+PART_NAME = "part-{:06d}.{}"
 # Docs that are in memory at once.
 _BATCH = 2048
 
@@ -32,6 +37,8 @@ class Job:
     id_field (Optional[str]): Where they have their id.
     with_text (bool): Whether output has the text.
     with_fields (bool): Whether output has the input's fields.
+    model_hash (Optional[str]): Hash of the pipeline's files when the run started. Each process
+        compares it with that of the pipeline it loads.
     """
 
     model: str
@@ -41,6 +48,7 @@ class Job:
     id_field: str | None = None
     with_text: bool = True
     with_fields: bool = False
+    model_hash: str | None = None
 
     @property
     def layout(self) -> Layout:
@@ -51,7 +59,8 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What decides the output, besides model and inputs."""
         named = asdict(self)
-        return {name: named[name] for name in named if name not in ("model", "output_dir")}
+        others = ("model", "output_dir", "model_hash")
+        return {name: named[name] for name in named if name not in others}
 
 
 class Outcome(NamedTuple):
@@ -82,20 +91,22 @@ def annotate_shard(shard: Shard, job: Job) -> Outcome:
     job (Job): What to do.
     RETURNS (Outcome): What came of it.
     RAISES (OSError): If the pipeline cannot be loaded or the output not be written.
+    RAISES (ModelChangedError): If the pipeline's files changed since the run started.
     """
     found = [
         each
         for raw in shard.records
         for each in parse(raw, shard.source, shard.format, job.text_field, job.id_field)
     ]
-    output, counts, rejected = _annotate(found, load_annotator(job.model), job)
+    output, counts, rejected = _annotate(found, load_annotator(job.model, job.model_hash), job)
     outcome = Outcome(shard.number, *counts, len(rejected), shard.position)
     if job.output_dir is None:
         return outcome._replace(output=output, rejected=rejected)
     folder = Path(job.output_dir)
     if rejected:
-        lines = b"".join(map(reject_line, rejected))
-        write_whole(folder / REJECTS_FOLDER / PART_NAME.format(shard.number, "jsonl"), lines)
+        rejects = rejects_part(folder, shard.number)
+        rejects.parent.mkdir(exist_ok=True)
+        write_whole(rejects, map(reject_line, rejected))
     write_whole(folder / PART_NAME.format(shard.number, job.output_format), output)
     return outcome
 
@@ -157,32 +168,50 @@ def reject_line(reject: Reject) -> bytes:
     return json.dumps(record).encode() + b"\n"
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside its place, to the disk, and then into it.
+def rejects_part(folder: Path, number: int) -> Path:
+    """RETURNS (Path): Where a shard's rejects are until all shards are finished."""
+    return folder / REJECTS_FOLDER / PART_NAME.format(number, "jsonl")
 
-    path (Path): The file.
-    data (bytes): What to write.
-    RAISES (OSError): If it cannot be written; nothing is left then.
+
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file completely or not at all: to a temporary file, which is synced to the disk and
+    renamed.
+
+    path (Path): The file. Its folder must exist.
+    data (Union[bytes, Iterable[bytes]]): The contents, whole or in pieces.
+    RAISES (OSError): If it cannot be written. Nothing is left behind then.
     """
-    path.parent.mkdir(exist_ok=True)
-    # Another process may be at the same shard, if a scheduler thinks that this one is lost.
+    # Another process may be writing the same shard, if a scheduler has given this one up for lost.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        with name_in_errors(path):
+            with unfinished.open("wb") as file:
+                file.writelines((data,) if isinstance(data, bytes) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
 
 
+@contextmanager
+def name_in_errors(name: Path | str) -> Iterator[None]:
+    """Name a file in the system's errors: those of a full disk name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.filename2 = str(name), None
+        raise
+
+
 def remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed have left of the files they wrote.
+    """Remove the temporary files of processes that were killed.
 
     folder (Path): The folder of output.
     """
-    for unfinished in folder.glob(".part-*"):
-        unfinished.unlink(missing_ok=True)
+    for name in ("part-*", MANIFEST, JOURNAL, REJECTS):
+        for unfinished in (*folder.glob(f".{name}.*"), *folder.glob(f"{REJECTS_FOLDER}/.{name}.*")):
+            unfinished.unlink(missing_ok=True)

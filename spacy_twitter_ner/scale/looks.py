@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .encodings import find_encoding
-from .inputs import STDIN, open_input, read_records, resolve_format, resolve_options
+from .inputs import can_be_reread, open_input, read_records, resolve_format, resolve_options
 from .json_documents import looks_like_json
 from .parsing import Tweet, parse
 from .records import ReadOptions
@@ -52,7 +52,7 @@ def find_unreadable(
 ) -> list[Unreadable]:
     """Find the files that have records, but none with a text. A file is read up to the first text.
 
-    files (Sequence[str]): The files; standard input is left out.
+    files (Sequence[str]): The files. Standard input and pipes are left out.
     input_format, options: As for `read_shards`.
     text_field, id_field: As for `parse`.
     RETURNS (list[Unreadable]): Those files.
@@ -60,7 +60,7 @@ def find_unreadable(
     """
     found = []
     for name in files:
-        if name == STDIN:
+        if not can_be_reread(name):
             continue
         has_text, reason = _try_to_read(name, input_format, options, text_field, id_field)
         if has_text:

@@ -1,31 +1,26 @@
-"""What was annotated with what, and how far: a folder of output is continued, never mixed."""
+"""Output manifest: makes runs resumable and refuses to mix outputs."""
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import spacy
-from spacy.util import is_package
-
+from .annotating import describe_model as describe_model
+from .annotating import hash_file
 from .inputs import STDIN, filesystem_of, is_remote
-from .jobs import Outcome, remove_unfinished, write_whole
+from .jobs import JOURNAL, MANIFEST, Outcome, name_in_errors, remove_unfinished, write_whole
 
-MANIFEST = "manifest.json"
-JOURNAL = "finished.jsonl"
 FORMAT = 1
-_BLOCK = 2**20
 _COUNTS = ("records", "entities", "rejects")
 
 
 class ManifestError(ValueError):
-    """A folder holds the output of something else."""
+    """A folder of output cannot be used, or its inputs changed."""
 
 
 @dataclass
@@ -35,7 +30,7 @@ class Manifest:
     path (Path): The folder.
     model (dict[str, str]): Name, version and hash of the pipeline.
     settings (dict[str, Any]): What else decides the output.
-    inputs (list[dict[str, Any]]): Name, size, time of the last change and hash of each file.
+    inputs (Sequence[InputFile]): The inputs as they were when the run started.
     finished (dict[int, dict[str, int]]): Counts of each finished shard.
     complete (bool): Whether all shards are.
     """
@@ -43,7 +38,7 @@ class Manifest:
     path: Path
     model: dict[str, str]
     settings: dict[str, Any]
-    inputs: list[dict[str, Any]]
+    inputs: "Sequence[InputFile]"
     finished: dict[int, dict[str, int]] = field(default_factory=dict)
     complete: bool = False
 
@@ -53,7 +48,7 @@ class Manifest:
             "format": FORMAT,
             "model": self.model,
             "settings": self.settings,
-            "inputs": self.inputs,
+            "inputs": [each.to_dict() for each in self.inputs],
             "complete": self.complete,
         }
         if self.complete:
@@ -67,67 +62,102 @@ class Manifest:
         return {name: sum(shard[name] for shard in shards) for name in _COUNTS}
 
     def save(self) -> None:
-        """Write manifest.json, whole or not at all."""
+        """Write manifest.json, completely or not at all."""
         text = json.dumps(self.to_dict(), indent=2) + "\n"
         write_whole(self.path / MANIFEST, text.encode())
 
     def finish(self, outcome: Outcome) -> None:
-        """Record that a shard is finished: a line in a journal, so that it costs the same for the
-        last of a million shards."""
+        """Record that a shard is finished. One line in a journal, so that the cost does not grow
+        with the number of shards."""
         counts = {name: getattr(outcome, name) for name in _COUNTS}
         self.finished[outcome.number] = counts
-        with (self.path / JOURNAL).open("a", encoding="utf8") as file:
+        journal = self.path / JOURNAL
+        with name_in_errors(journal), journal.open("a", encoding="utf8") as file:
             file.write(json.dumps({"shard": outcome.number, **counts}) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
+    def check_inputs(self) -> None:
+        """RAISES (ManifestError): If an input changed since the run started."""
+        changed = [each.name for each in self.inputs if not each.is_unchanged()]
+        if changed:
+            raise ManifestError(
+                f"{', '.join(changed)}: changed during the run, so {self.path} may hold tweets of "
+                "the old and of the new contents. It is not marked as complete. Remove it, or give "
+                "another folder, and run the command again when the file no longer changes"
+            )
+
     def close(self) -> None:
-        """Record that all shards are finished."""
+        """Record that all shards are finished.
+
+        RAISES (ManifestError): If an input changed during the run.
+        """
+        self.check_inputs()
         self.complete = True
         self.save()
         (self.path / JOURNAL).unlink(missing_ok=True)
 
 
 def open_manifest(
-    path: Path, model: dict[str, str], settings: dict[str, Any], inputs: list[dict[str, Any]]
+    path: Path, model: dict[str, str], settings: dict[str, Any], inputs: "Sequence[InputFile]"
 ) -> Manifest:
-    """Begin a folder of output, or find out how far it is.
+    """Start a folder of output, or find out which shards are finished. Leftovers of runs that were
+    killed are removed.
 
-    path (Path): The folder; made if it is not there.
-    model (dict[str, str]): As `describe_model` tells.
-    settings (dict[str, Any]): What else decides the output.
-    inputs (list[dict[str, Any]]): As `describe_inputs` tells.
+    path (Path): The folder; created if it doesn't exist.
+    model (dict[str, str]): The pipeline, from `describe_model`.
+    settings (dict[str, Any]): What else determines the output.
+    inputs (Sequence[InputFile]): The inputs, from `describe_input`.
     RETURNS (Manifest): The manifest.
     RAISES (ManifestError): If the folder has the output of another model, other settings or other
-        inputs, or files that are no output.
+        inputs, or files that are not output.
     """
     manifest = Manifest(path, model, settings, inputs)
-    file = path / MANIFEST
-    if not file.exists():
-        if path.exists() and any(path.iterdir()):
+    journal = path / JOURNAL
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / MANIFEST).exists():
+        # A run that was killed while it wrote its first manifest has left nothing but a part of it.
+        others = set(path.iterdir()) - set(path.glob(f".{MANIFEST}.*"))
+        if others:
             raise ManifestError(
                 f"{path} is not empty and has no {MANIFEST}: give another folder, or empty it"
             )
-        path.mkdir(parents=True, exist_ok=True)
-        manifest.save()
-        return manifest
-    _compare(manifest.to_dict(), _read(file), path)
-    manifest.complete = bool(_read(file)["complete"])
-    if any(entry["name"] == STDIN for entry in inputs) and not manifest.complete:
-        raise ManifestError(f"{path}: standard input cannot be continued; give another folder")
-    manifest.finished = dict(_read_journal(path / JOURNAL))
+    else:
+        stored = _read(path / MANIFEST)
+        # Before the first shard is written there is nothing to mix.
+        if any(path.glob("part-*")):
+            _compare(manifest.to_dict(), stored, path)
+            streams = [each.name for each in inputs if each.is_stream]
+            if streams:
+                raise ManifestError(
+                    f"{path} has output of an earlier run, which cannot be continued from a stream "
+                    f"({', '.join(streams)}): give another folder"
+                )
+            manifest.complete = bool(stored["complete"])
+            manifest.finished = dict(_read_journal(journal))
     remove_unfinished(path)
+    if manifest.complete:
+        journal.unlink(missing_ok=True)
+    else:
+        manifest.save()
+        # If the folder cannot be written to, this fails before the first shard is annotated.
+        journal.touch()
     return manifest
 
 
 @contextmanager
 def hold_folder(path: Path) -> Iterator[None]:
-    """Keep other runs from writing to a folder meanwhile. Where the system or the file system
-    knows no locks, nothing is kept from it.
+    """Keep other runs from writing to a folder at the same time. On systems and file systems
+    without locks, this does nothing.
 
-    path (Path): The folder; made if it is not there.
-    RAISES (ManifestError): If another run writes to it.
+    path (Path): The folder; created if it doesn't exist.
+    RAISES (ManifestError): If it isn't a folder, or if another run is writing to it.
     """
+    if os.path.lexists(path) and not path.is_dir():
+        raise ManifestError(
+            f"{path} is a file, and output of many shards needs a folder: give another name, or "
+            "write to standard output"
+        )
     try:
         import fcntl
     except ImportError:
@@ -136,7 +166,7 @@ def hold_folder(path: Path) -> Iterator[None]:
     path.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDONLY)
     try:
-        # It ends with the process, however that ends.
+        # The lock ends with the process, however that ends.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
@@ -194,68 +224,86 @@ def _read_journal(path: Path) -> Iterator[tuple[int, dict[str, int]]]:
         # The machine went down in the middle of a line, and so before the shard counted.
         write_whole(path, whole + b"\n" if whole else b"")
     for line in whole.splitlines():
-        entry = json.loads(line)
-        yield entry.pop("shard"), entry
+        # A shard whose line is damaged is annotated again.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            entry = json.loads(line)
+            yield entry["shard"], {name: int(entry[name]) for name in _COUNTS}
 
 
-def describe_model(model: str) -> dict[str, str]:
-    """Tell a pipeline from all others.
+@dataclass(frozen=True)
+class InputFile:
+    """An input as it was when the run started.
 
-    model (str): Its folder or package.
-    RETURNS (dict[str, str]): Its name, its version, and a hash of its files.
-    RAISES (OSError): If there is none.
+    name (str): Path or address; "-" for standard input.
+    size (Optional[int]): Size in bytes, if known.
+    mtime (Optional[float]): Time of the last change, if local.
+    hash (Optional[str]): Hash of the contents, or the checksum of the remote file system; None for
+        a stream, which can be read only once.
+    stamp (tuple[int, ...]): What changes whenever a local file is written to or replaced.
     """
-    path = _model_path(model)
-    meta = spacy.util.get_model_meta(path)
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
-            _update(digest, file)
-    name = f"{meta['lang']}_{meta['name']}"
-    return {"name": name, "version": meta["version"], "hash": digest.hexdigest()}
+
+    name: str
+    size: int | None = None
+    mtime: float | None = None
+    hash: str | None = None
+    stamp: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The entry in manifest.json."""
+        return {"name": self.name, "size": self.size, "mtime": self.mtime, "hash": self.hash}
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read only once."""
+        return self.hash is None
+
+    def is_unchanged(self) -> bool:
+        """Check whether the file still has the same contents. A local file is only read if it was
+        touched.
+
+        RETURNS (bool): Whether it has; always true for streams.
+        """
+        if self.is_stream:
+            return True
+        try:
+            if self.stamp and _stamp(Path(self.name)) == self.stamp:
+                return True
+            now = describe_input(self.name)
+        except OSError:
+            return False
+        return (now.size, now.hash) == (self.size, self.hash)
 
 
-def _model_path(model: str) -> Path:
-    if not is_package(model) and not Path(model).exists():
-        raise OSError(f"{model}: neither a folder nor an installed package of a pipeline")
-    if is_package(model):
-        module: ModuleType = import_module(model)
-        folder = Path(str(module.__file__)).parent
-        meta = spacy.util.get_model_meta(folder)
-        return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
-    return Path(model)
+def describe_input(name: str) -> InputFile:
+    """Identify an input by its contents.
 
-
-def describe_inputs(files: Sequence[str]) -> list[dict[str, Any]]:
-    """Tell input files from all others.
-
-    files (Sequence[str]): The files.
-    RETURNS (list[dict[str, Any]]): Name, size in bytes, time of the last change and hash of each;
-        of a file elsewhere the hash is what its file system has instead.
+    name (str): Path or address; "-" for standard input.
+    RETURNS (InputFile): The input as it is now.
     """
-    return [_describe_input(name) for name in files]
-
-
-def _describe_input(name: str) -> dict[str, Any]:
     if name == STDIN:
-        return {"name": name, "size": None, "mtime": None, "hash": None}
+        return InputFile(name)
     if is_remote(name):
-        filesystem, path = filesystem_of(name)
-        size, checksum = filesystem.size(path), str(filesystem.checksum(path))
-        return {"name": name, "size": size, "mtime": None, "hash": checksum}
+        filesystem, remote_path = filesystem_of(name)
+        filesystem.invalidate_cache()
+        checksum = str(filesystem.checksum(remote_path))
+        return InputFile(name, filesystem.size(remote_path), hash=checksum)
+    path = Path(name)
+    if not path.is_file():
+        # A pipe, say of <(zcat ...): to hash it would be to use it up.
+        return InputFile(name)
+    # Taken first, so that a change while the file is being hashed is found as well.
+    stamp, mtime = _stamp(path), path.stat().st_mtime
     digest = hashlib.blake2b(digest_size=16)
-    _update(digest, Path(name))
-    status = Path(name).stat()
-    return {
-        "name": name,
-        "size": status.st_size,
-        "mtime": status.st_mtime,
-        "hash": digest.hexdigest(),
-    }
+    hash_file(digest, path)
+    return InputFile(name, path.stat().st_size, mtime, digest.hexdigest(), stamp)
 
 
-def _update(digest: "hashlib.blake2b", path: Path) -> None:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+def _stamp(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )

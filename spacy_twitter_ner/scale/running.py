@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Literal
@@ -15,25 +15,22 @@ from typing import IO, Literal
 from .engines import run_dask, run_here, run_processes
 from .inputs import STDIN, Shard, expand, read_records, read_shards, resolve_format
 from .jobs import (
+    MANIFEST,
     PART_NAME,
+    REJECTS,
     REJECTS_FOLDER,
     Job,
     Outcome,
     annotate_shard,
+    name_in_errors,
     reject_line,
+    rejects_part,
     remove_unfinished,
+    write_whole,
 )
-from .manifest import (
-    MANIFEST,
-    Manifest,
-    describe_inputs,
-    describe_model,
-    hold_folder,
-    open_manifest,
-)
+from .manifest import Manifest, describe_input, describe_model, hold_folder, open_manifest
 from .records import RawRecord, ReadOptions
 
-REJECTS = "rejects.jsonl"
 Engine = Literal["local", "dask"]
 
 
@@ -109,8 +106,9 @@ def annotate_files(
     workers (Optional[Workers]): Who does it.
     on_outcome (Optional[Callable[[Outcome], None]]): Called with what came of each shard.
     RETURNS (Totals): What was done, by earlier runs too.
-    RAISES (ValueError): If inputs cannot be read, or the folder has the output of something else.
-    RAISES (OSError): If the pipeline or a file cannot be found, or output not be written.
+    RAISES (ValueError): If inputs cannot be read, if the folder has the output of something else,
+        or if the pipeline or an input changes during the run.
+    RAISES (OSError): If the pipeline or a file cannot be found, or output cannot be written.
     """
     if job.output_dir is None:
         raise ValueError("annotate_files needs an output folder")
@@ -121,8 +119,10 @@ def annotate_files(
     settings = {**job.settings, "shard_size": shard_size, "input_format": input_format}
     settings |= (options or ReadOptions()).settings
     model = describe_model(job.model)
+    job = replace(job, model_hash=model["hash"])
     with hold_folder(folder):
-        manifest = open_manifest(folder, model, settings, describe_inputs(files))
+        described = list(map(describe_input, files))
+        manifest = open_manifest(folder, model, settings, described)
         if manifest.complete:
             _remove_gathered(folder)
             return _totals_of_complete(folder)
@@ -139,27 +139,36 @@ def _annotate_rest(
 ) -> Totals:
     """Annotate the shards that the manifest does not know."""
     folder = manifest.path
-    # Somebody may have removed some.
-    for number in [n for n in manifest.finished if not _part(folder, n, job).exists()]:
+    # Files may have been removed, or not have reached the disk before a power failure.
+    for number in [n for n in manifest.finished if not _is_there(n, manifest, job)]:
         del manifest.finished[number]
     totals = Totals(shards=len(manifest.finished), **manifest.counts())
     totals.skipped = totals.records
     todo = (shard for shard in shards if shard.number not in manifest.finished)
-    for outcome in workers.run(todo, job):
-        manifest.finish(outcome)
-        totals.add(outcome)
-        if on_outcome is not None:
-            on_outcome(outcome)
+    try:
+        for outcome in workers.run(todo, job):
+            manifest.finish(outcome)
+            totals.add(outcome)
+            if on_outcome is not None:
+                on_outcome(outcome)
+    except OSError:
+        # An input that was removed or replaced is the better explanation.
+        manifest.check_inputs()
+        raise
     remove_unfinished(folder)
     # Whenever the process dies, the rejects are either in their parts or in one file.
-    _gather_rejects(folder)
+    _gather_rejects(manifest)
     manifest.close()
     _remove_gathered(folder)
     return totals
 
 
-def _part(folder: Path, number: int, job: Job) -> Path:
-    return folder / PART_NAME.format(number, job.output_format)
+def _is_there(number: int, manifest: Manifest, job: Job) -> bool:
+    """Whether the files of a finished shard exist."""
+    folder = manifest.path
+    if manifest.finished[number]["rejects"] and not rejects_part(folder, number).exists():
+        return False
+    return (folder / PART_NAME.format(number, job.output_format)).exists()
 
 
 def _totals_of_complete(folder: Path) -> Totals:
@@ -168,18 +177,12 @@ def _totals_of_complete(folder: Path) -> Totals:
     return Totals(**counts, skipped=data["records"])
 
 
-def _gather_rejects(folder: Path) -> None:
-    """Put the rejects of all shards into one file."""
-    parts = folder / REJECTS_FOLDER
-    if not parts.exists():
-        return
-    unfinished = folder / f".{REJECTS}"
-    with unfinished.open("wb") as file:
-        for part in sorted(parts.glob("part-*")):
-            file.write(part.read_bytes())
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(folder / REJECTS)
+def _gather_rejects(manifest: Manifest) -> None:
+    """Write the rejects of all shards to one file."""
+    numbers = [n for n, counts in sorted(manifest.finished.items()) if counts["rejects"]]
+    if numbers:
+        parts = (rejects_part(manifest.path, number) for number in numbers)
+        write_whole(manifest.path / REJECTS, (part.read_bytes() for part in parts))
 
 
 def _remove_gathered(folder: Path) -> None:
@@ -207,10 +210,16 @@ def annotate_to_stream(
     output (IO[bytes]): The stream.
     rejects (IO[bytes]): Where records without text are told of, as JSON lines.
     RETURNS (Totals): What was done.
+    RAISES (ValueError): If inputs cannot be read, or if the pipeline changes during the run.
+    RAISES (OSError): If the pipeline or a file cannot be found, or output cannot be written.
     """
     totals = Totals()
+    workers = workers or Workers(1)
+    if workers != Workers(1):
+        # A worker that replaces another one must not load other files.
+        job = replace(job, model_hash=describe_model(job.model)["hash"])
     shards = read_shards(expand(inputs), shard_size, input_format, options)
-    for outcome in (workers or Workers(1)).run(shards, job):
+    for outcome in workers.run(shards, job):
         _emit(outcome, output, rejects, totals)
         if on_outcome is not None:
             on_outcome(outcome)
@@ -218,11 +227,12 @@ def annotate_to_stream(
 
 
 def _emit(outcome: Outcome, output: IO[bytes], rejects: IO[bytes], totals: Totals) -> None:
-    for reject in outcome.rejected:
-        rejects.write(reject_line(reject))
-    rejects.flush()
-    output.write(outcome.output)
-    output.flush()
+    with name_in_errors(getattr(rejects, "name", "rejects")):
+        rejects.writelines(map(reject_line, outcome.rejected))
+        rejects.flush()
+    with name_in_errors(getattr(output, "name", "output")):
+        output.write(outcome.output)
+        output.flush()
     totals.add(outcome)
 
 
@@ -299,5 +309,20 @@ def _collect(queue: "Queue[_Arrival]", size: int, seconds: float) -> Iterator[li
 def stdin_records(
     input_format: str | None = None, options: ReadOptions | None = None
 ) -> Iterator[RawRecord]:
-    """YIELDS (RawRecord): The records of standard input."""
-    return read_records(sys.stdin.buffer, STDIN, input_format, options)
+    """Read the records of standard input.
+
+    input_format (Optional[str]): Their format. Detected if not given.
+    options (Optional[ReadOptions]): How they are written.
+    YIELDS (RawRecord): The records.
+    """
+    return read_records(_open_stdin(), STDIN, input_format, options)
+
+
+def _open_stdin() -> IO[bytes]:
+    """Open standard input once more. When the interpreter exits it closes `sys.stdin`, and aborts
+    if a thread is still waiting for input there."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except (OSError, ValueError):
+        # Replaced by an object in memory, which nobody has to wait for.
+        return sys.stdin.buffer

@@ -1,6 +1,7 @@
 import io
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,44 @@ def test_files_are_written_whole_or_not_at_all(
         write_whole(path, b"second")
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
     assert path.read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"text": "a", "n": NaN}', {"text": "a", "n": None}),
+        (b'{"text": "a", "n": [Infinity, -Infinity, 1e999, 1.5]}', [None, None, None, 1.5]),
+        (b'{"text": "a", "n": {"b": {"c": [[NaN], 7]}}}', {"b": {"c": [[None], 7]}}),
+        (b'{"text": "a", "n": NaN, "m": "\\ud800"}', {"text": "a", "n": None, "m": "\ud800"}),
+    ],
+)
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet", "spacy"])
+def test_fields_are_valid_json(
+    streamed: Job, line: bytes, expected: object, output_format: str
+) -> None:
+    """JSON has neither NaN nor infinity, which Python reads and writes: they become null."""
+    shard = Shard(0, "a", "jsonl", [RawRecord(1, line)])
+    job = replace(streamed, with_fields=True, output_format=output_format)
+    output = annotate_shard(shard, job).output
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    if output_format == "jsonl":
+        fields = json.loads(output, parse_constant=refuse)["fields"]
+    elif output_format == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        (row,) = parquet.read_table(io.BytesIO(output)).to_pylist()
+        fields = json.loads(row["fields"], parse_constant=refuse)
+    else:
+        (doc,) = DocBin().from_bytes(output).get_docs(spacy.blank("xx").vocab)
+        fields = json.loads(doc.user_data["fields"], parse_constant=refuse)
+    assert fields == expected or fields["n"] == expected
+
+
+def test_rows_of_a_table_with_nan(streamed: Job) -> None:
+    """Those of Parquet files are not JSON to begin with."""
+    row = {"text": "a", "n": float("nan"), "when": date(2024, 5, 1), "many": {1: float("inf")}}
+    shard = Shard(0, "a", "parquet", [RawRecord(1, row)])
+    record = json.loads(annotate_shard(shard, replace(streamed, with_fields=True)).output)
+    assert record["fields"] == {"text": "a", "n": None, "when": "2024-05-01", "many": {"1": None}}
