@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -172,14 +173,16 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
           (?P<EMAIL> {_EMAIL} )
         | (?P<URL> {_URL} )
         | (?P<EMOJI> (?P<_emoji> {_EMOJI} ) (?P=_emoji)* )
-        | (?P<EMOTICON> {_EMOTICON} )
+        | (?P<EMOTICON> (?=[][()<>:;=8xXD\\¯^*@.•◕¬ಠ-]) (?:{_EMOTICON}) )
         | (?P<CLITIC> {clitic} )
         | (?P<HTML> {_HTML} )
-        | (?P<MENTION> {_MENTION} )
-        | (?P<HASHTAG> {_HASHTAG} )
-        | (?P<CASHTAG> (?<![\w$.]) {_CASHTAG} )
-        # Written like a URL and so on, but Twitter doesn't link it: http://t, #1, f!@kn
-        | (?P<UNLINKED> {_SCHEME}(?:{_URL_REST})? | [@＠\#＃](?!{_SCHEME}){_W}+ | {_CASHTAG} )
+        | (?=[@＠\#＃$hHfF]) (?:
+            (?P<MENTION> {_MENTION} )
+          | (?P<HASHTAG> {_HASHTAG} )
+          | (?P<CASHTAG> (?<![\w$.]) {_CASHTAG} )
+          # Written like a URL and so on, but Twitter doesn't link it: http://t, #1, f!@kn
+          | (?P<UNLINKED> {_SCHEME}(?:{_URL_REST})? | [@＠\#＃](?!{_SCHEME}){_W}+ | {_CASHTAG} )
+          )
         | (?P<ABBREVIATION> {_ABBREVIATION} )
         | (?P<RETWEET> (?<!{_W}) (?i:rt|mt|ht|via|cc) (?=[@＠]) )                 # RT@user
         | (?P<WITH> (?<!{_W}) [wW]/ (?:o(?!{_W})|(?![A-Z](?!{_W}))) )             # w/ w/o, not W/L
@@ -358,19 +361,18 @@ class TweetTokenizer:
         """Return the tokens of a chunk, and the indices of the periods after abbreviations."""
         if chunk.isspace():
             return (chunk,), ()
-        tokens = tuple(match.group() for match in self._find_tokens(chunk))
-        periods = ()
-        period = 0
-        for _ in range(tokens[1:].count(".")):
-            period = tokens.index(".", period + 1)
-            if _is_abbreviation(tokens[period - 1]):
-                periods += (period,)
+        tokens = tuple([match[0] for match in self._find_tokens(chunk)])
+        periods: tuple[int, ...] = ()
+        if "." in chunk and "://" not in chunk:
+            for i, token in enumerate(tokens[1:], start=1):
+                if token == "." and _is_abbreviation(tokens[i - 1]):
+                    periods += (i,)
         return tokens, periods
 
-    def _find_tokens(self, chunk: str) -> Iterator[re.Match[str]]:
-        is_plain = "/" not in chunk and chunk.isascii()
-        for part in [chunk] if is_plain else _GLUED.split(chunk):
-            yield from self._rules.finditer(part)
+    def _find_tokens(self, chunk: str) -> Iterable[re.Match[str]]:
+        if "/" not in chunk and chunk.isascii():  # nothing is glued
+            return self._rules.finditer(chunk)
+        return chain.from_iterable(map(self._rules.finditer, _GLUED.split(chunk)))
 
 
 def _is_abbreviation(word: str) -> bool:
