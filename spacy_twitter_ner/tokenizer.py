@@ -29,8 +29,8 @@ MAX_CACHED_LENGTH = 50
 # Punctuation between an abbreviation and the next word, that word included.
 MAX_MARKED = 4
 
-# The period after one of these doesn't end a sentence. Capitalized ones are also common words.
-_ABBREVIATIONS_TEXT = """
+# Abbreviations whose period doesn't end a sentence. Those in title case are words in lower case.
+_ABBREVIATION_LIST = """
     adm atty brig capt cdr cmdr col cpl cpt det dr gen gov hon insp lt maj messrs mlle mme mr mrs ms
     msgr ofc ph pres prof pvt rep rev sen sgt st ste supt
     assn assoc bros co corp dept esq inc intl jr llc ltd mfg natl phd plc sr univ
@@ -38,7 +38,7 @@ _ABBREVIATIONS_TEXT = """
     jan feb apr jun jul aug sep sept oct nov dec tue tues thu thur thurs fri Mar Mon Wed Sat Sun
     al approx apt cf eds eg etc feat ie viz vol vols v vs
 """
-_ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
+_ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
 # Only before a number.
 _NUMBERED = {"art", "ch", "fig", "no", "nos", "nr", "p", "pp", "sec"}
 
@@ -62,9 +62,8 @@ _APOSTROPHE = r"(?:['’ʼ`´]|&(?:apos|\#0?39);)"
 # Repeats are bounded wherever a rule can fail at many positions of a text. Otherwise some texts
 # would take quadratic time.
 
-_EMAIL = r"""
-    (?<![\w@.+-]) [A-Za-z0-9] [\w.+-]{0,63} @ (?:[A-Za-z0-9-]{1,63}\.){1,5} [A-Za-z]{2,24} (?!\w)
-"""
+_AT_HOST = r"@ (?:[A-Za-z0-9-]{1,63}\.){1,5} [A-Za-z]{2,24} (?!\w)"
+_EMAIL = rf"(?<![\w@.+-]) [A-Za-z0-9] [\w.+-]{{0,63}} {_AT_HOST}"
 
 # Punctuation only before more of the URL; brackets in pairs. A quotation mark written as an HTML
 # entity is not part of the URL.
@@ -87,14 +86,13 @@ _DOMAIN = r"(?:[A-Za-z0-9À-ɏ][A-Za-z0-9À-ɏ\u0300-\u036F-]{0,62}\.){1,5}"
 # Without a scheme: a top-level domain that isn't a word, or any short one before a path.
 _URL = rf"""
     (?<![\#＃@＠$]) {_SCHEME} (?: {_SHORT_URL} | {_HOST} (?:(?=[/?\#]|:\d){_URL_REST})? )
-    | (?i:www\.) (?=\w) {_URL_REST} | {_PICTURE} [A-Za-z0-9]+
+    | (?i:www\.) (?=[{_LATIN}]) {_URL_REST} | {_PICTURE} [A-Za-z0-9]+
     | (?<![{_LATIN}_@＠$\#＃.-]) (?: {_SHORT_URL} | {_DOMAIN} (?:
         (?i:(?:com|net|org|edu|gov|info|biz)(?:\.[a-z]{{2}})?|(?:co|ac)\.[a-z]{{2}}|co|tv)
         (?![{_LATIN}_@-]|\.[{_LATIN}_]) (?:(?=/|[?\#]\w|:\d){_URL_REST})?
       | [A-Za-z]{{2,3}} (?=/[\w@\#?~$%-]) {_URL_REST} ) )
 """
-# A URL or a keycap that lacks the space before it.
-# (The first lookahead saves time.)
+# A URL or a keycap that lacks the space before it. The first lookahead saves time.
 _GLUED = re.compile(
     rf"""
     (?=[hHfFpP_0-9]) (?:
@@ -163,7 +161,7 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
         clitic = rf"(?i:n{_APOSTROPHE}t|{_APOSTROPHE}(?:s|m|re|ve|ll|d))(?!{_W})"
         # As few letters as leave a clitic, or else all.
         part = f"(?:{_W}+?(?={clitic})|{_W}+)"
-    part = rf"(?!{_SCHEME}|{_PICTURE}\w|(?i:www\.)\w){part}"
+    part = rf"(?!{_SCHEME}|{_PICTURE}[A-Za-z0-9]|(?i:www\.)[{_LATIN}]){part}"
     word = rf"""
         {part} (?:(?!{clitic}){_JOINT}{part})*
         (?:(?<=\d)(?:%|°[CcFf]?|(?!\$){CURRENCY})|\++(?!\+|{_W}))?
@@ -180,8 +178,9 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
             (?P<MENTION> {_MENTION} )
           | (?P<HASHTAG> {_HASHTAG} )
           | (?P<CASHTAG> (?<![\w$.]) {_CASHTAG} )
-          # Written like a URL and so on, but Twitter doesn't link it: http://t, #1, f!@kn
-          | (?P<UNLINKED> {_SCHEME}(?:{_URL_REST})? | [@＠\#＃](?!{_SCHEME}){_W}+ | {_CASHTAG} )
+          # Written like a URL and so on, but Twitter doesn't link it: http://t, #1, @me@x.social
+          | (?P<UNLINKED> {_SCHEME} (?:{_URL_REST})?
+              | [@＠\#＃] (?!{_SCHEME}) {_W}+ (?:{_AT_HOST})? | {_CASHTAG} )
           )
         | (?P<ABBREVIATION> {_ABBREVIATION} )
         | (?P<RETWEET> (?<!{_W}) (?i:rt|mt|ht|via|cc) (?=[@＠]) )                 # RT@user
@@ -364,8 +363,8 @@ class TweetTokenizer:
         tokens = tuple([match[0] for match in self._find_tokens(chunk)])
         periods: tuple[int, ...] = ()
         if "." in chunk and "://" not in chunk:
-            for i, token in enumerate(tokens[1:], start=1):
-                if token == "." and _is_abbreviation(tokens[i - 1]):
+            for i, word in enumerate(tokens[1:], start=1):
+                if word == "." and _is_abbreviation(tokens[i - 1]):
                     periods += (i,)
         return tokens, periods
 
