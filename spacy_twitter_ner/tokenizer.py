@@ -8,9 +8,10 @@ occur again and again, so their tokens are kept.
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ _MARKS = "".join(
 )
 _W = rf"[\w{_MARKS}\u0F0B\u0F0C\u05F3\u05F4\u309B\u309C\u3003]"
 _LETTER = r"[^\W\d_]"
-# Letters that URLs contain: Latin, Cyrillic, and accents that are characters of their own.
-_LATIN = r"A-Za-z0-9À-ɏЀ-ӿ\u0300-\u036F"
+# Letters that URLs contain: Latin and Cyrillic.
+_LATIN = r"A-Za-z0-9À-ɏЀ-ӿ"
 _CJK = r"[\u1100-\u11FF\u3040-\u30FF\u3130-\u318F\u3400-\u9FFF\uAC00-\uD7AF\uFF66-\uFFDC]"
 _APOSTROPHE = r"(?:['’ʼ`´]|&(?:apos|\#0?39);)"
 
@@ -77,12 +78,12 @@ _SHORT_URL = rf"""
     (?i:t\.co|pic\.twitter\.com) (?![{_LATIN}_@-]|\.[{_LATIN}])
     (?:/[A-Za-z0-9]*(?:(?=\?\w){_URL_REST})?)?
 """
+_HOST_CHAR = rf"(?:{_W}|[\u2600-\u27BF-])"
 _HOST = rf"""
-    (?:(?![_-])[\w\u2600-\u27BF-]{{1,63}}(?<![_-])\.){{0,7}}
-    (?:(?!-)(?:[^\W_]|[\u2600-\u27BF-]){{1,63}}(?<!-)\.)
-    (?: (?i:xn--[a-z0-9-]{{1,59}}|[a-z]{{2,24}}) (?![{_LATIN}_]) | (?![{_LATIN}]){_LETTER}{{2,24}} )
+    (?:(?![_-]){_HOST_CHAR}{{1,63}}(?<![_-])\.){{0,7}} (?!-)(?:(?!_){_HOST_CHAR}){{1,63}}(?<!-)\.
+    (?: (?i:xn--[a-z0-9-]{{1,59}}|[a-z]{{2,24}}) (?![{_LATIN}_]) | (?:(?![{_LATIN}_]){_W}){{2,24}} )
 """
-_DOMAIN = r"(?:[A-Za-z0-9À-ɏ][A-Za-z0-9À-ɏ\u0300-\u036F-]{0,62}\.){1,5}"
+_DOMAIN = r"(?:[A-Za-z0-9À-ɏ][A-Za-z0-9À-ɏ-]{0,62}\.){1,5}"
 # Without a scheme: a top-level domain that isn't a word, or any short one before a path.
 _URL = rf"""
     (?<![\#＃@＠$]) {_SCHEME} (?: {_SHORT_URL} | {_HOST} (?:(?=[/?\#]|:\d){_URL_REST})? )
@@ -147,7 +148,7 @@ _INVISIBLE = r"[\u00AD\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE0E\uFE0F\
 _TAG_CHAR = rf"(?:{_W}|[{_INNER}])"
 # As on Twitter: user names are ASCII, and hashtags contain a letter.
 _MENTION = r"""
-    (?<![0-9_!\#＃$%&*@＠]) [@＠] [A-Za-z0-9_]+ (?![A-Za-z0-9_À-ɏ\u0300-\u036F@＠]|://)
+    (?<![0-9_!\#＃$%&*@＠]) [@＠] [A-Za-z0-9_]+ (?![A-Za-z0-9_À-ɏ@＠]|://)
 """
 _HASHTAG = rf"(?<!{_W})(?<!&) [\#＃] (?!{_SCHEME}) (?=[\d_{_MARKS}{_INNER}]*{_LETTER}) {_TAG_CHAR}+"
 _CASHTAG = rf"{CASHTAG} (?!_?[^\W_]|://)"
@@ -285,9 +286,13 @@ class TweetTokenizer:
         text (str): The text.
         RETURNS (list[tuple[str, str]]): The rule's name and the token, in order.
         """
-        chunks = text.split()
-        matches = [match for chunk in chunks for match in self._find_tokens(chunk)]
-        return [(str(match.lastgroup), match.group()) for match in matches]
+        explained = []
+        for chunk in text.split():
+            matches = list(self._find_tokens(chunk))
+            tokens = _align([match[0] for match in matches], chunk)
+            rules = [str(match.lastgroup) for match in matches]
+            explained += [pair for pair in zip(rules, tokens, strict=True) if pair[1]]
+        return explained
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score the tokens of the predicted docs against those of the reference docs.
@@ -360,18 +365,37 @@ class TweetTokenizer:
         """Return the tokens of a chunk, and the indices of the periods after abbreviations."""
         if chunk.isspace():
             return (chunk,), ()
-        tokens = tuple([match[0] for match in self._find_tokens(chunk)])
+        tokens = [match[0] for match in self._find_tokens(chunk)]
+        if not chunk.isascii():
+            tokens = [token for token in _align(tokens, chunk) if token]
         periods: tuple[int, ...] = ()
         if "." in chunk and "://" not in chunk:
-            for i, word in enumerate(tokens[1:], start=1):
-                if word == "." and _is_abbreviation(tokens[i - 1]):
+            for i in range(1, len(tokens)):
+                if tokens[i] == "." and _is_abbreviation(tokens[i - 1]):
                     periods += (i,)
-        return tokens, periods
+        return tuple(tokens), periods
 
     def _find_tokens(self, chunk: str) -> Iterable[re.Match[str]]:
-        if "/" not in chunk and chunk.isascii():  # nothing is glued
+        """Match the rules on the composed form (NFC) of a chunk."""
+        if chunk.isascii() and "/" not in chunk:  # nothing is glued
             return self._rules.finditer(chunk)
-        return chain.from_iterable(map(self._rules.finditer, _GLUED.split(chunk)))
+        parts = _GLUED.split(unicodedata.normalize("NFC", chunk))
+        return chain.from_iterable(map(self._rules.finditer, parts))
+
+
+def _align(tokens: list[str], text: str) -> list[str]:
+    """Return the parts of a text that correspond to the tokens of its composed form. A part is
+    empty if the tokens split what is one character in the text."""
+    if unicodedata.is_normalized("NFC", text):
+        return tokens
+    ends = list(accumulate(len(unicodedata.normalize("NFD", char)) for char in text))
+    parts, start, offset = [], 0, 0
+    for token in tokens:
+        offset += len(unicodedata.normalize("NFD", token))
+        end = bisect_left(ends, offset) + 1
+        parts.append(text[start:end])
+        start = end
+    return parts
 
 
 def _is_abbreviation(word: str) -> bool:

@@ -13,6 +13,7 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from spacy_twitter_ner.corpus.converting import convert
+from spacy_twitter_ner.normalization import token_kind
 from spacy_twitter_ner.tokenizer import CACHE_SIZE, MAX_CACHED_LENGTH, TweetTokenizer
 
 from .tweets import TEXTS
@@ -23,8 +24,8 @@ CONFIG = {"nlp": {"tokenizer": {"@tokenizers": NAME}}}
 
 UNITS = """
 ! a a. ' ([ :( a@b. http://a( www. &a -= n't 😂 e\u0301 <t~t )://" "(_) 1, $a ^. 😂\u200d a- @ #
-a/ a&amp; http://a. http://a- http://a_ https://é. @a@ @a@a. #1 #_ #1· $a: $1: 8p. 1- a· _http:// 中a.
-1\ufe0f a1\u20e3 St. J. No. a-h @_ (ಠ pic.twitter.com/ www.
+a/ a&amp; http://a. http://a- http://a_ https://é. @a@ @a@a. #1 #_ #1· $a: $1: 8p. 1- a· _http://
+中a. 1\ufe0f a1\u20e3 St. J. No. a-h @_ (ಠ pic.twitter.com/ www.
 """
 
 
@@ -274,6 +275,40 @@ def test_canonically_equivalent_texts_have_the_same_tokens(tokenizer, text):
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     tokens = words(tokenizer(decomposed))
     assert [unicodedata.normalize("NFC", token) for token in tokens] == words(tokenizer(composed))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0958\u0958. \u0958@kim",  # never composed: one character here, two in NFC
+        "\U0001d15e\U0001d15e #\U0001d15e",
+        "e\u0323\u0302\u0301. x\u0301\u0323@kim \u0344",
+        "\u212a. \u037e \u1fef",
+        "e\u0301\ud83d https://t.co/e\u0301",
+    ],
+)
+def test_texts_that_are_not_composed(tokenizer, text):
+    doc = tokenizer(text)
+    assert doc.text == text.replace("\ud83d", "\ufffd")
+    assert all(len(token) for token in doc)
+    assert [token.replace("\ud83d", "\ufffd") for _, token in tokenizer.explain(text)] == words(doc)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("₩5,000", "number"),
+        ("5₺", "number"),
+        ("8p.m.", "number"),
+        ("$VOW:GR", "cashtag"),
+        ("$6758:JP", "cashtag"),
+        ("#col·lecció", "hashtag"),
+        ("HTTPS://x.org", "url"),
+    ],
+)
+def test_tokens_have_the_kind_of_their_rule(tokenizer, text, kind):
+    assert words(tokenizer(text)) == [text]
+    assert token_kind(text) == kind
 
 
 @pytest.mark.parametrize(
