@@ -27,12 +27,22 @@ _ELONGATION = re.compile(r"(\D)\1{2,}")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+\Z")
 # As on Twitter, a hashtag has a letter: "#1" is a number.
 _HASHTAG = re.compile(r"[#＃]\w*[^\W\d_]")
-_CASHTAG = re.compile(r"\$[a-z]{1,6}(?:[._][a-z]{1,2})?\Z", re.I)
+# A ticker symbol, with a suffix or an exchange: $BRK.B, $VOW:GR, $6758:JP.
+CASHTAG = (
+    r"\$(?:[A-Za-z]{1,6}(?:[._][A-Za-z]{1,2}|-[A-Z]{1,2}|:(?:[A-Z]{2,4}|[0-9]{4,6}))?"
+    r"|[0-9]{1,6}:[A-Z]{2,4})"
+)
+_CASHTAG = re.compile(rf"{CASHTAG}\Z")
+# Unicode's currency signs.
+CURRENCY = (
+    r"[$\u00A2-\u00A5\u058F\u060B\u09F2\u09F3\u09FB\u0AF1\u0BF9\u0E3F\u17DB\u20A0-\u20CF\uA838\uFDFC"
+    r"\uFE69\uFF04\uFFE0\uFFE1\uFFE5\uFFE6]"
+)
 _NUMERIC_REFERENCE = re.compile(r"&#(?:\d+|x[\da-f]+);?\Z", re.I)
 _NUMBER = re.compile(
-    r"""[#№+±~<>−-]? [$£€¥₹]?
+    rf"""[#№+±~<>−-]? {CURRENCY}?
     (?: \d+ (?: [.,:/×x−–-] \d+ )* | [.,] \d+ )
-    (?: [%‰°¢$£€¥₹+] | °[CF] | ['’]?s | st | nd | rd | th | k | m | b | mm | mn | bn
+    (?: [%‰°+] | {CURRENCY} | °[CF] | ['’]?s | st | nd | rd | th | k | m | b | mm | mn | bn
       | [ap]m | [ap]\.m\.? | x )? \Z""",
     re.I | re.X,
 )

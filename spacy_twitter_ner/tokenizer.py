@@ -20,48 +20,87 @@ from spacy.training import Example, validate_examples
 from spacy.util import from_bytes, to_bytes
 from spacy.vocab import Vocab
 
-from .normalization import KEYCAP, PICTOGRAPH, fold_letters, split_alike
+from .normalization import CASHTAG, CURRENCY, KEYCAP, PICTOGRAPH, fold_letters, split_alike
 
 CACHE_SIZE = 20_000
 # Longer chunks are URLs for the most part, which do not occur again.
 MAX_CACHED_LENGTH = 50
+# Punctuation between an abbreviation and the next word, that word included.
+MAX_MARKED = 4
+
+# Abbreviations whose period doesn't end a sentence. Those in title case are words in lower case.
+_ABBREVIATION_LIST = """
+    adm atty brig capt cdr cmdr col cpl cpt det dr gen gov hon insp lt maj messrs mlle mme mr mrs ms
+    msgr ofc ph pres prof pvt rep rev sen sgt st ste supt
+    assn assoc bros co corp dept esq inc intl jr llc ltd mfg natl phd plc sr univ
+    ave bldg blvd ft hwy mt mtn mts pkwy pt rd
+    jan feb apr jun jul aug sep sept oct nov dec tue tues thu thur thurs fri Mar Mon Wed Sat Sun
+    al approx apt cf eds eg etc feat ie viz vol vols v vs
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
+# Only before a number.
+_NUMBERED = {"art", "ch", "fig", "no", "nos", "nr", "p", "pp", "sec"}
 
 # A space after a token belongs to the token, as always in spaCy; other white space is a token.
 _CHUNK = re.compile(r"(\S+|\s+)( ?)")
 _SURROGATE = re.compile(r"[\uD800-\uDFFF]")
-# Where a URL begins that lacks the space before it.
-_GLUED_URL = re.compile(r"(?<=\w)(?=https?://|pic\.twitter\.com/)")
 
-# Python's \w leaves out vowel signs and other marks, at which words of many languages, and words
-# with accents that are characters of their own, would be cut.
+# Python's \w excludes vowel signs and other marks, which would split words in many languages and
+# words with decomposed accents. The rest are letters to Twitter: Tibetan tshegs, Hebrew geresh and
+# gershayim, kana voicing marks, the ditto mark.
 _MARKS = "".join(
-    char for char in map(chr, range(0x300, 0xAC00)) if unicodedata.category(char) in ("Mn", "Mc")
+    char for char in map(chr, range(0x300, 0xFE00)) if unicodedata.category(char) in ("Mn", "Mc")
 )
-_W = rf"[\w{_MARKS}]"
+_W = rf"[\w{_MARKS}\u0F0B\u0F0C\u05F3\u05F4\u309B\u309C\u3003]"
 _LETTER = r"[^\W\d_]"
+# Letters that URLs contain: Latin and Cyrillic.
+_LATIN = r"A-Za-z0-9À-ɏЀ-ӿ"
+_CJK = r"[\u1100-\u11FF\u3040-\u30FF\u3130-\u318F\u3400-\u9FFF\uAC00-\uD7AF\uFF66-\uFFDC]"
 _APOSTROPHE = r"(?:['’ʼ`´]|&(?:apos|\#0?39);)"
-_CURRENCY = r"[$£€¥₹]"
 
-# What may be tried in vain at many places of a text repeats itself a bounded number of times:
-# otherwise there would be texts that take quadratic time.
+# Repeats are bounded wherever a rule can fail at many positions of a text. Otherwise some texts
+# would take quadratic time.
 
-_EMAIL = r"""
-    (?<![\w@.+-]) [A-Za-z0-9] [\w.+-]{0,63} @ (?:[A-Za-z0-9-]{1,63}\.){1,5} [A-Za-z]{2,24} (?!\w)
-"""
+_AT_HOST = r"@ (?:[A-Za-z0-9-]{1,63}\.){1,5} [A-Za-z]{2,24} (?!\w)"
+_EMAIL = rf"(?<![\w@.+-]) [A-Za-z0-9] [\w.+-]{{0,63}} {_AT_HOST}"
 
-# Latin and Cyrillic letters, as on Twitter; punctuation only before more of the URL; brackets in
-# pairs. A quotation mark written as an HTML entity is no part of it.
-_URL_CHAR = r"(?:[A-Za-z0-9À-ɏЀ-ӿ_/%=~\#+$@-]|&(?!(?:quot|apos|[lg]t|\#0?39);))"
-_URL_MARK = r"[.,:;!?'*]"
+# Punctuation only before more of the URL; brackets in pairs. A quotation mark written as an HTML
+# entity is not part of the URL.
+_URL_CHAR = rf"(?:[{_LATIN}_/%=~\#+$@-]|&(?!(?:quot|apos|[lg]t|\#0?39);))"
+_URL_MARK = r"[.,:;!?'*|]"
 _URL_REST = rf"(?:{_URL_MARK}*(?:{_URL_CHAR}|\((?:{_URL_CHAR}|{_URL_MARK})*\)))+"
-# Without a scheme: a top-level domain that is no word, or any short one before a path.
-_URL = rf"""
-    (?:https?://|ftp://|www\.(?=\w)) {_URL_REST}
-    | (?<![\w@.-]) (?:[A-Za-z0-9][A-Za-z0-9-]{{0,62}}\.){{1,5}} (?:
-        (?i:(?:com|net|org|edu|gov|info|biz)(?:\.[a-z]{{2}})?|(?:co|ac)\.[a-z]{{2}})
-        (?![\w-]|\.\w) (?:(?=[/?\#]\w|:\d){_URL_REST}|/)?
-      | [A-Za-z]{{2,3}} (?=/\w) {_URL_REST} )
+_SCHEME = r"(?i:https?|ftp)://"
+_PICTURE = r"(?i:pic\.twitter\.com/)"
+# The codes of Twitter's own links are letters and digits.
+_SHORT_URL = rf"""
+    (?i:t\.co|pic\.twitter\.com) (?![{_LATIN}_@-]|\.[{_LATIN}])
+    (?:/[A-Za-z0-9]*(?:(?=\?\w){_URL_REST})?)?
 """
+_HOST_CHAR = rf"(?:{_W}|[\u2600-\u27BF-])"
+_HOST = rf"""
+    (?:(?![_-]){_HOST_CHAR}{{1,63}}(?<![_-])\.){{0,7}} (?!-)(?:(?!_){_HOST_CHAR}){{1,63}}(?<!-)\.
+    (?: (?i:xn--[a-z0-9-]{{1,59}}|[a-z]{{2,24}}) (?![{_LATIN}_]) | (?:(?![{_LATIN}_]){_W}){{2,24}} )
+"""
+_DOMAIN = r"(?:[A-Za-z0-9À-ɏ][A-Za-z0-9À-ɏ-]{0,62}\.){1,5}"
+# Without a scheme: a top-level domain that isn't a word, or any short one before a path.
+_URL = rf"""
+    (?<![\#＃@＠$]) {_SCHEME} (?: {_SHORT_URL} | {_HOST} (?:(?=[/?\#]|:\d){_URL_REST})? )
+    | (?i:www\.) (?=[{_LATIN}]) {_URL_REST} | {_PICTURE} [A-Za-z0-9]+
+    | (?<![{_LATIN}_@＠$\#＃.-]) (?: {_SHORT_URL} | {_DOMAIN} (?:
+        (?i:(?:com|net|org|edu|gov|info|biz)(?:\.[a-z]{{2}})?|(?:co|ac)\.[a-z]{{2}}|co|tv)
+        (?![{_LATIN}_@-]|\.[{_LATIN}_]) (?:(?=/|[?\#]\w|:\d){_URL_REST})?
+      | [A-Za-z]{{2,3}} (?=/[\w@\#?~$%-]) {_URL_REST} ) )
+"""
+# A URL or a keycap that lacks the space before it. The first lookahead saves time.
+_GLUED = re.compile(
+    rf"""
+    (?=[hHfFpP_0-9]) (?:
+        (?={_SCHEME}) (?<={_W}|[,;|-]) | (?=_{{1,5}}{_SCHEME}) (?<=[^\W_])
+      | (?={_PICTURE}) (?<=[^/]) | (?={KEYCAP}) (?<={_W}) )
+    | (?<={_CJK}) (?={_DOMAIN}[A-Za-z]{{2}})
+    """,
+    re.VERBOSE,
+)
 
 _EXTENDERS = r"[\uFE0E\uFE0F\U0001F3FB-\U0001F3FF\U000E0020-\U000E007F]*"
 _EMOJI = rf"""
@@ -76,52 +115,76 @@ _EMOTICON = rf"""
     | (?<!{_W}) [8xX] - [)(dD] (?!{_W})                             # 8-) x-D
     | [(\[]{{1,3}} [o*^~-]? ['’]? [:;=] (?!{_W})                    # (:
     | (?<!{_W}) D -? '? : (?![\w/])                                 # D:
-    | </?3+ (?!{_W}) | \\[oO]/ | ¯\\*_*\(ツ\)_*/¯                    # <3 \o/
+    | </?3+ (?!{_W}) | \\[oOmM]/ | ¯\\*_*\(ツ\)_*/¯                  # <3 \o/ \m/
     | \^ [_.o-]{{0,3}} \^+ | > [_.-]{{1,3}} [<>] | < _{{1,3}} <     # ^_^ >.<
-    | [-;=*.•◕ಠ] _{{1,5}} [-;=*.•◕ಠ] | -\.- | \*[-_^.]{{1,2}}\*     # -_- ;_;
-    | \( [-^>;*oOTuU=.'] [_.oO-]{{1,3}} [-^<;*oOTuU=.'] \)          # (^-^)
+    | [-;=*.•◕¬ಠ] _{{1,5}} [-;=*.•◕¬ಠ] | @ _{{1,5}} @ (?!{_W})      # -_- ;_; @_@
+    | -\.- | \*[-_^.]{{1,2}}\*
+    | \( [-^<>;*@oOTuUxX=.'•◕¬ಠ] [_.oO‿益-]{{1,3}} [-^<>;*@oOTuUxX=.'•◕¬ಠ] \)   # (^-^) (ಠ_ಠ)
 """
 
+# No ellipsis begins at this period.
+_PERIOD = r"\.(?!\.{1,2}(?!\.))"
 # U.S. and p.m, but p.m... is p.m and an ellipsis.
-_ABBREVIATION = rf"(?<!{_W}) {_LETTER}(?:\.{_LETTER})+ (?:\.(?!\.{{1,2}}(?!\.)))? (?!{_W})"
+_ABBREVIATION = rf"(?<!{_W}) {_LETTER}(?:\.{_LETTER})+ (?:{_PERIOD})? (?!{_W})"
+# 8p.m. and 8:30a.m.-5p.m.
+_HOURS = r"\d[\d:.-]{0,10}"
+_TIME = rf"""
+    (?=\d) (?<!{_W}) {_HOURS} (?:(?i:[ap]\.?m)\.?[–-]{_HOURS})? (?i:[ap]\.m) (?:{_PERIOD})? (?!{_W})
+"""
 _HTML = r"&(?:[A-Za-z]{2,8}\d{0,2}|\#\d{2,7}|\#[xX][\dA-Fa-f]{2,6});"
+# Invisible joiners, the middle dots of Catalan and of katakana, Hebrew maqaf, wave dashes.
+_INNER = r"\u200C\u200D\u00B7\u05BE\u30A0\u30FB\u301C\uFF5E"
 # What joins the parts of a word or of a number: wi-fi, and/or, R&B, d@mn, 7:30, 1,000.5. In
 # so-_- it does not.
 _JOINT = rf"""
     (?: [‐‑/+$] | -(?!_{{1,5}}-) | \*{{1,4}} | {_APOSTROPHE} | &(?:amp;|(?![\w\#]{{1,9}};))
       | (?<=[A-Za-z])@(?=[A-Za-z]) | (?<=\d)(?:[.:]|,(?=\d{{3}}(?!\d)))(?=\d)
-      | [\u00AD\u200C\u200D\u2060] )
+      | [\u00AD\u2060{_INNER}] )
 """
 _INVISIBLE = r"[\u00AD\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE0E\uFE0F\uFEFF]"
 
+_TAG_CHAR = rf"(?:{_W}|[{_INNER}])"
+# As on Twitter: user names are ASCII, and hashtags contain a letter.
+_MENTION = r"""
+    (?<![0-9_!\#＃$%&*@＠]) [@＠] [A-Za-z0-9_]+ (?![A-Za-z0-9_À-ɏ@＠]|://)
+"""
+_HASHTAG = rf"(?<!{_W})(?<!&) [\#＃] (?!{_SCHEME}) (?=[\d_{_MARKS}{_INNER}]*{_LETTER}) {_TAG_CHAR}+"
+_CASHTAG = rf"{CASHTAG} (?!_?[^\W_]|://)"
+
 
 def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
-    """Compile the rules; which of them made a token is told by the name of its group."""
+    """Compile the rules. The name of a group is the name of the rule."""
     clitic = rf"{_APOSTROPHE}(?i:s)(?!{_W})"
     part = f"{_W}+"
     if split_contractions:
         clitic = rf"(?i:n{_APOSTROPHE}t|{_APOSTROPHE}(?:s|m|re|ve|ll|d))(?!{_W})"
         # As few letters as leave a clitic, or else all.
         part = f"(?:{_W}+?(?={clitic})|{_W}+)"
+    part = rf"(?!{_SCHEME}|{_PICTURE}[A-Za-z0-9]|(?i:www\.)[{_LATIN}]){part}"
     word = rf"""
         {part} (?:(?!{clitic}){_JOINT}{part})*
-        (?:(?<=\d)(?:%|°[CcFf]?|[€£¢])|\++(?!{_W}))?
+        (?:(?<=\d)(?:%|°[CcFf]?|(?!\$){CURRENCY})|\++(?!\+|{_W}))?
     """
     return re.compile(
         rf"""
           (?P<EMAIL> {_EMAIL} )
         | (?P<URL> {_URL} )
         | (?P<EMOJI> (?P<_emoji> {_EMOJI} ) (?P=_emoji)* )
-        | (?P<EMOTICON> {_EMOTICON} )
+        | (?P<EMOTICON> (?=[][()<>:;=8xXD\\¯^*@.•◕¬ಠ-]) (?:{_EMOTICON}) )
         | (?P<CLITIC> {clitic} )
         | (?P<HTML> {_HTML} )
-        | (?P<MENTION> [@＠] {_W}+ )
-        | (?P<HASHTAG> [\#＃] {_W}+ )
-        | (?P<CASHTAG> \$ [A-Za-z]{{1,6}} (?:[._][A-Za-z]{{1,2}})? (?!{_W}) )
+        | (?=[@＠\#＃$hHfF]) (?:
+            (?P<MENTION> {_MENTION} )
+          | (?P<HASHTAG> {_HASHTAG} )
+          | (?P<CASHTAG> (?<![\w$.]) {_CASHTAG} )
+          # Written like a URL and so on, but Twitter doesn't link it: http://t, #1, @me@x.social
+          | (?P<UNLINKED> {_SCHEME} (?:{_URL_REST})?
+              | [@＠\#＃] (?!{_SCHEME}) {_W}+ (?:{_AT_HOST})? | {_CASHTAG} )
+          )
         | (?P<ABBREVIATION> {_ABBREVIATION} )
-        | (?P<RETWEET> (?<!{_W}) (?:RT|MT|HT|via|cc) (?=@) )                      # RT@user
+        | (?P<RETWEET> (?<!{_W}) (?i:rt|mt|ht|via|cc) (?=[@＠]) )                 # RT@user
         | (?P<WITH> (?<!{_W}) [wW]/ (?:o(?!{_W})|(?![A-Z](?!{_W}))) )             # w/ w/o, not W/L
-        | (?P<NUMBER> (?:(?<!{_W})[+−-]?{_CURRENCY}?\.?)? (?=\d) {word} )
+        | (?P<NUMBER> {_TIME} | (?:(?<!{_W})[+−-]?{CURRENCY}?\.?)? (?=\d) {word} )
         | (?P<WORD> \$?(?={_W}) {word} )
         | (?P<ARROW> -{{1,5}}> | <-{{1,5}} | ={{1,5}}> )
         | (?P<INVISIBLE> {_INVISIBLE}+ )
@@ -177,26 +240,33 @@ class TweetTokenizer:
         return make, (self.vocab,)
 
     def __call__(self, text: str) -> Doc:
-        """Tokenize a text.
+        """Tokenize a text. The token after an abbreviation's period is marked as not starting a
+        sentence, so that sentence splitters keep "St. Louis" together.
 
         text (str): The text.
         RETURNS (Doc): Its tokens.
         """
         words: list[str] = []
         spaces: list[bool] = []
+        periods: list[int] = []
         for chunk, space in _CHUNK.findall(text):
             if chunk.isalnum() and chunk.isascii():
                 words.append(chunk)  # a token by any of the rules
             else:
                 is_short = len(chunk) <= MAX_CACHED_LENGTH
-                tokens = self._split_cached(chunk) if is_short else self._split(chunk)
+                tokens, found = self._split_cached(chunk) if is_short else self._split(chunk)
+                if found:
+                    periods += [len(words) + i for i in found]
                 words += tokens
                 spaces += [False] * (len(tokens) - 1)
             spaces.append(space != "")
         try:
-            return Doc(self.vocab, words=words, spaces=spaces)
+            doc = Doc(self.vocab, words=words, spaces=spaces)
         except UnicodeEncodeError:
             return self(_SURROGATE.sub("\ufffd", text))
+        for period in periods:
+            _continue_sentence(doc, words, period)
+        return doc
 
     def pipe(self, texts: Iterable[str], batch_size: int = 1000) -> Iterator[Doc]:
         """Tokenize a stream of texts.
@@ -283,16 +353,50 @@ class TweetTokenizer:
         except ValueError as error:
             raise ValueError(f"the tokenizer cannot be loaded from {path}: {error}") from error
 
-    def _split(self, chunk: str) -> tuple[str, ...]:
+    def _split(self, chunk: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Return the tokens of a chunk, and the indices of the periods after abbreviations."""
         if chunk.isspace():
-            return (chunk,)
-        return tuple(token for _, token in self._find_tokens(chunk))
+            return (chunk,), ()
+        tokens = tuple(token for _, token in self._find_tokens(chunk))
+        periods: tuple[int, ...] = ()
+        if "." in chunk and "://" not in chunk:
+            for i in range(1, len(tokens)):
+                if tokens[i] == "." and _is_abbreviation(fold_letters(tokens[i - 1])):
+                    periods += (i,)
+        return tokens, periods
 
     def _find_tokens(self, chunk: str) -> list[tuple[str, str]]:
         """Find each token's rule and text. The rules read plain letters, so that equivalent
         spellings are split alike."""
-        parts = _GLUED_URL.split(fold_letters(chunk))
+        if chunk.isascii() and "/" not in chunk:  # nothing is glued
+            return [(str(match.lastgroup), match[0]) for match in self._rules.finditer(chunk)]
+        parts = _GLUED.split(fold_letters(chunk))
         matches = [match for part in parts for match in self._rules.finditer(part)]
-        tokens = split_alike(chunk, [match.group() for match in matches])
+        tokens = split_alike(chunk, [match[0] for match in matches])
         rules = [str(match.lastgroup) for match in matches]
         return [(rule, token) for rule, token in zip(rules, tokens, strict=True) if token]
+
+
+def _is_abbreviation(word: str) -> bool:
+    form = word.lower()
+    return (
+        word in _ABBREVIATIONS
+        or form in _ABBREVIATIONS
+        or form in _NUMBERED
+        or (len(word) == 1 and word.isupper() and word != "I")  # J. Cole
+    )
+
+
+def _continue_sentence(doc: Doc, words: list[str], period: int) -> None:
+    """Mark the tokens after an abbreviation's period as not starting a sentence: the next word and
+    the punctuation before it."""
+    following = words[period + 1 : period + 1 + MAX_MARKED]
+    if not following or (
+        fold_letters(words[period - 1]).lower() in _NUMBERED
+        and not fold_letters(following[0])[0].isdigit()
+    ):
+        return
+    for i, word in enumerate(following, start=period + 1):
+        doc[i].is_sent_start = False
+        if any(map(str.isalnum, word)):
+            break

@@ -13,6 +13,7 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from spacy_twitter_ner.corpus.converting import convert
+from spacy_twitter_ner.normalization import token_kind
 from spacy_twitter_ner.tokenizer import CACHE_SIZE, MAX_CACHED_LENGTH, TweetTokenizer
 
 from .tweets import TEXTS
@@ -23,7 +24,8 @@ CONFIG = {"nlp": {"tokenizer": {"@tokenizers": NAME}}}
 
 UNITS = """
 ! a a. ' ([ :( a@b. http://a( www. &a -= n't 😂 e\u0301 <t~t )://" "(_) 1, $a ^. 😂\u200d a- @ #
-a/ a&amp;
+a/ a&amp; http://a. http://a- http://a_ https://é. @a@ @a@a. #1 #_ #1· $a: $1: 8p. 1- a· _http://
+中a. 1\ufe0f a1\u20e3 St. J. No. a-h @_ (ಠ pic.twitter.com/ www.
 """
 
 
@@ -99,6 +101,214 @@ def test_tokens(tokenizer, text, expected):
     doc = tokenizer(text)
     assert words(doc) == expected.split(" ")
     assert doc.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # names of Twitter's own
+        ("@kim님 @kimさん の@kimに", "@kim 님 @kim さん の @kim に"),
+        ("@Zoë @Zoe\u0308 @me@x.social @ann@bob", "@Zoë @Zoe\u0308 @me@x.social @ann @bob"),
+        ("rt@kim Rt@kim VIA@kim rt:@kim art@kim", "rt @kim Rt @kim VIA @kim rt : @kim art@kim"),
+        ("$VOW:GR, $6758:JP $ABC-A $Buy:now", "$VOW:GR , $6758:JP $ABC-A $Buy : now"),
+        ("#col·lecció #メ〜テレ #ク～ク #מ״כ #וכו׳", "#col·lecció #メ〜テレ #ク～ク #מ״כ #וכו׳"),
+        ("#می\u200cخواهم #ශ්\u200dරී #བོད་ #い゛", "#می\u200cخواهم #ශ්\u200dරී #བོད་ #い゛"),
+        (
+            "paral·lel ボブ・ディラン צ׳ק עַל־יְדֵי 10～20",
+            "paral·lel ボブ・ディラン צ׳ק עַל־יְדֵי 10～20",
+        ),
+        # URLs
+        (
+            "Drake-https://t.co/x Drake&amp;http://t.co/x",
+            "Drake - https://t.co/x Drake &amp; http://t.co/x",
+        ),
+        ("Drake/http://x.org Drake’HTTPS://x.org", "Drake / http://x.org Drake ’ HTTPS://x.org"),
+        ("Drake_http://x.org Drake++http://x.org", "Drake _ http://x.org Drake ++ http://x.org"),
+        (
+            "Zoe\u0308https://x.org Drake·https://x.org",
+            "Zoe\u0308 https://x.org Drake · https://x.org",
+        ),
+        (
+            "#Drake-https://t.co/x @kim+https://t.co/x",
+            "#Drake - https://t.co/x @kim + https://t.co/x",
+        ),
+        (
+            "Ali.pic.twitter.com/x Ali-pic.twitter.com/x",
+            "Ali . pic.twitter.com/x Ali - pic.twitter.com/x",
+        ),
+        ("Ali/www.x.org x.org/a,http://x.org/b", "Ali / www.x.org x.org/a , http://x.org/b"),
+        ("web.archive.org/web/http://x.org", "web.archive.org/web/http://x.org"),
+        (
+            "Https://t.co/x HTTP://x.org FTP://x.org WWW.x.org",
+            "Https://t.co/x HTTP://x.org FTP://x.org WWW.x.org",
+        ),
+        (
+            "x.com/@kim x.com/#a x.com/?a x.com/~a x.com/$a",
+            "x.com/@kim x.com/#a x.com/?a x.com/~a x.com/$a",
+        ),
+        (
+            "x.com/%20 bit.ly/-a bit.ly/@a x.com/. x.com/!",
+            "x.com/%20 bit.ly/-a bit.ly/@a x.com/ . x.com/ !",
+        ),
+        (
+            "http://t.co/Ab1's t.co/Ab1- http://t.co/Ab1+c",
+            "http://t.co/Ab1 's t.co/Ab1 - http://t.co/Ab1 + c",
+        ),
+        (
+            "pic.twitter.com/Ab1’s http://t.co/Ab1?amp=1.",
+            "pic.twitter.com/Ab1 ’s http://t.co/Ab1?amp=1 .",
+        ),
+        (
+            "http://x.org-oops http://☂.net/a http://例え.テスト/",
+            "http://x.org - oops http://☂.net/a http://例え.テスト/",
+        ),
+        ("今日x.com明日t.co/Ab1도 ESPAÑA.com", "今日 x.com 明日 t.co/Ab1 도 ESPAÑA.com"),
+        ("http://x.org/cafe\u0301 ESPAN\u0303A.com", "http://x.org/cafe\u0301 ESPAN\u0303A.com"),
+        ("http://t… http:// http://localhost:80/x", "http://t … http:// http://localhost:80/x"),
+        (
+            "#http://x.org @http://x.org $http://x.org",
+            "# http://x.org @ http://x.org $ http://x.org",
+        ),
+        # emoji and emoticons
+        ("Ali1️⃣ @kim2️⃣ #a3️⃣ http://t.co/x4️⃣", "Ali 1️⃣ @kim 2️⃣ #a 3️⃣ http://t.co/x 4️⃣"),
+        ("Ali#️⃣ Ali*️⃣ Ali5\u20e3 1️⃣1️⃣", "Ali #️⃣ Ali *️⃣ Ali 5\u20e3 1️⃣1️⃣"),
+        ("\\m/ \\M/ @_@ @__@ (@_@) (ಠ_ಠ) (◕‿◕) ¬_¬", "\\m/ \\M/ @_@ @__@ (@_@) (ಠ_ಠ) (◕‿◕) ¬_¬"),
+        # numbers
+        ("8p.m. 7:30P.M. 8-10a.m., 8a.m.-5p.m.", "8p.m. 7:30P.M. 8-10a.m. , 8a.m.-5p.m."),
+        ("8p.m 8p.m... 8p.m.EST", "8p.m 8p.m ... 8p.m . EST"),
+        ("₩5,000 ₽100 ₿2 ฿30 ￥400 -₺5 5₺ 5¢", "₩5,000 ₽100 ₿2 ฿30 ￥400 -₺5 5₺ 5¢"),
+    ],
+)
+def test_twitters_own_rules(tokenizer, splitting, text, expected):
+    for tokenize in (tokenizer, splitting):
+        doc = tokenize(text)
+        assert words(doc) == expected.split(" ")
+        assert doc.text == text
+
+
+@pytest.mark.parametrize(
+    "joint", [*"-‐‑–—_/+|,;:.!?&=~*'’\"“”()[]<>…·•・^%$#@°", "&amp;", "--", "++"]
+)
+@pytest.mark.parametrize("url", ["https://t.co/Ab1", "HTTP://x.org/a"])
+def test_url_after_a_joint(tokenizer, joint, url):
+    tokens = words(tokenizer(f"saw Drake{joint}{url}"))
+    assert tokens[:2] == ["saw", "Drake"]
+    assert tokens[-1] == url
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Twitter links these ...
+        ("hi @kim, .@ann", {"MENTION": ["@kim", "@ann"]}),
+        ("RT@kim rt:@ann", {"MENTION": ["@kim", "@ann"]}),
+        ("#a #1st (#b)", {"HASHTAG": ["#a", "#1st", "#b"]}),
+        ("$A $VOW:GR $A_", {"CASHTAG": ["$A", "$VOW:GR", "$A"]}),
+        ("http://x.org tv: nhl.tv", {"URL": ["http://x.org", "nhl.tv"]}),
+        # ... and not these
+        ("d!@mn d#@mn @Zoë @me@x.social", {"UNLINKED": ["@mn", "@mn", "@Zoë", "@me@x.social"]}),
+        ("#1 #_ #1_2 a#b", {"UNLINKED": ["#1", "#_", "#1_2", "#b"]}),
+        ("A$A.$B $B$C", {"UNLINKED": ["$B", "$C"], "CASHTAG": ["$B"]}),
+        (
+            "http://t http://-x.org http://x_y.org",
+            {"UNLINKED": ["http://t", "http://-x.org", "http://x_y.org"]},
+        ),
+        ("http://x.o_g @http://x.org", {"UNLINKED": ["http://x.o_g", "http://x.org"]}),
+        ("end.So it.so x.jp a.tar.bz2", {}),
+    ],
+)
+def test_what_twitter_links(tokenizer, text, expected):
+    found: dict[str, list[str]] = {}
+    for rule, token in tokenizer.explain(text):
+        if rule in ("MENTION", "HASHTAG", "CASHTAG", "URL", "UNLINKED"):
+            found.setdefault(rule, []).append(token)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "moving to St. Louis and Ft. Worth tomorrow",
+        "saw Dr. Who, mr. bean and Prof. X with Gov. Christie",
+        "J. Cole and Samuel L. Jackson, Mr. T too",
+        "at Apple Inc. in Cupertino, Ford Motor Co. and Warner Bros. Records",
+        "Ali vs. Frazier, Mayweather v. Pacquiao",
+        "No. 5 and no. 10 are out, see Vol. 2",
+        "Robert Downey Jr. is here, so is Kim Sr. Park",
+        "on Sat. Nov. 5 in L.A. tonight",
+        "a Ph.D. from MIT",
+        "No.1 in St.Louis with Dr.Dre and J.Cole",
+        '(St. Louis) and Dr. "Bones" McCoy',
+        "see St.\nLouis",
+    ],
+)
+def test_abbreviations_do_not_end_sentences(text):
+    nlp = spacy.blank("en", config=CONFIG)
+    nlp.add_pipe("sentencizer")
+    assert [sent.text for sent in nlp(text).sents] == [text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "She said no. He left",
+        "So do I. You too",
+        "out in the sun. Then home",
+        "moved to Boston. Louis stayed",
+        "u. R u ok",
+        "It is St . Louis said",
+    ],
+)
+def test_sentences_end(text):
+    nlp = spacy.blank("en", config=CONFIG)
+    nlp.add_pipe("sentencizer")
+    assert len(list(nlp(text).sents)) == 2
+
+
+def test_sentences_are_only_marked_after_abbreviations(tokenizer):
+    assert not tokenizer("Hi. You there. @kim: St").has_annotation("SENT_START")
+
+
+@given(text=TEXTS)
+@settings(deadline=None, max_examples=300)
+def test_canonically_equivalent_texts_have_the_same_tokens(tokenizer, text):
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    tokens = words(tokenizer(decomposed))
+    assert [unicodedata.normalize("NFC", token) for token in tokens] == words(tokenizer(composed))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0958\u0958. \u0958@kim",  # never composed: one character here, two in NFC
+        "\U0001d15e\U0001d15e #\U0001d15e",
+        "e\u0323\u0302\u0301. x\u0301\u0323@kim \u0344",
+        "\u212a. \u037e \u1fef",
+        "e\u0301\ud83d https://t.co/e\u0301",
+    ],
+)
+def test_texts_that_are_not_composed(tokenizer, text):
+    doc = tokenizer(text)
+    assert doc.text == text.replace("\ud83d", "\ufffd")
+    assert all(len(token) for token in doc)
+    assert [token.replace("\ud83d", "\ufffd") for _, token in tokenizer.explain(text)] == words(doc)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("₩5,000", "number"),
+        ("5₺", "number"),
+        ("8p.m.", "number"),
+        ("$VOW:GR", "cashtag"),
+        ("$6758:JP", "cashtag"),
+        ("#col·lecció", "hashtag"),
+        ("HTTPS://x.org", "url"),
+    ],
+)
+def test_tokens_have_the_kind_of_their_rule(tokenizer, text, kind):
+    assert words(tokenizer(text)) == [text]
+    assert token_kind(text) == kind
 
 
 @pytest.mark.parametrize(

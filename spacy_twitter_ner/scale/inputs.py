@@ -1,7 +1,9 @@
 """Find input files, and read their records shard by shard."""
 
 import io
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -254,7 +256,12 @@ def open_input(name: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
             return
         if codec.suffix == ".zst":
             _require_zstandard(name)
-        yield _buffered(decompress(raw, codec)), position
+        if raw.seekable():
+            yield _buffered(decompress(raw, codec)), position
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(raw, copy)
+            yield _buffered(decompress(copy, codec)), position
 
 
 def _require_zstandard(name: str) -> None:

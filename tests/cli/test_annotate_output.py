@@ -176,7 +176,8 @@ def test_inputs_of_the_same_stem(ruler: Path, tmp_path: Path, names: tuple[str, 
     """Output is numbered, so that the names of inputs cannot clash."""
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text('{"text": "off to Leeds"}\n')
+        is_json = name.endswith(".jsonl")
+        (tmp_path / name).write_text('{"text": "off to Leeds"}\n' if is_json else "off to Leeds\n")
     inputs = [str(tmp_path / name) for name in names]
     assert run(ruler, *inputs, "-o", str(tmp_path / "out"), "-w", "1").exit_code == 0
     parts = sorted((tmp_path / "out").glob("part-*"))
