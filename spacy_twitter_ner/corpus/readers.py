@@ -128,10 +128,10 @@ class TagFileCorpus:
         return self._tweets
 
 
-def read_examples(path: Path, nlp: Language) -> Iterator[Example]:
+def read_examples(path: str | Path, nlp: Language) -> Iterator[Example]:
     """Read annotated tweets to evaluate a pipeline on.
 
-    path (Path): A .spacy file, a folder of them, or a token/tag file.
+    path (str | Path): A .spacy file, a folder of them, or a token/tag file.
     nlp (Language): The pipeline.
     YIELDS (Example): Unannotated docs and their annotation, as spacy.Corpus.v1 and
         TagFileCorpus.v1 read them.
@@ -139,22 +139,24 @@ def read_examples(path: Path, nlp: Language) -> Iterator[Example]:
     RAISES (OSError): If the file doesn't exist or can't be read.
     RAISES (ValueError): If it has no annotated tweets.
     """
+    path = Path(path)
     if _is_binary(path):
         yield from _name_damaged(path, Corpus(path)(nlp))
     else:
         yield from TagFileCorpus(path)(nlp)
 
 
-def read_docs(path: Path, vocab: Vocab) -> Iterator[Doc]:
+def read_docs(path: str | Path, vocab: Vocab) -> Iterator[Doc]:
     """Read annotated tweets.
 
-    path (Path): A .spacy file, a folder of them, or a token/tag file.
+    path (str | Path): A .spacy file, a folder of them, or a token/tag file.
     vocab (Vocab): The docs' vocab.
     YIELDS (Doc): The docs.
     RAISES (CorpusError): If a token/tag file has problems.
     RAISES (OSError): If the file doesn't exist or can't be read.
     RAISES (ValueError): If a file can't be read as docs.
     """
+    path = Path(path)
     if _is_binary(path):
         bins = (DocBin().from_disk(file) for file in walk_corpus(path, FILE_TYPE))
         docs = (doc for doc_bin in bins for doc in doc_bin.get_docs(vocab))
