@@ -173,11 +173,6 @@ class Lexemes:
         """RETURNS (list[int]): How many tokens of the batch each distinct lexeme has."""
         return numpy.bincount(self.inverse, minlength=len(self.texts)).tolist()
 
-    @property
-    def text_counts(self) -> Counter[str]:
-        """RETURNS (Counter[str]): The same by text."""
-        return Counter(dict(zip(self.texts, self.occurrences, strict=True)))
-
 
 def count_texts(docs: Iterable[Doc]) -> Counter[str]:
     """RETURNS (Counter[str]): How many tokens have each text, in docs that are read once."""
