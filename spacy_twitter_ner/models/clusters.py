@@ -13,7 +13,7 @@ from thinc.types import Floats2d, Ints2d
 
 from ..lexical.clusters import TABLE
 from .features import Lexemes, distinct_lexemes
-from .lookup import look_up, texts_by_vocab
+from .lookup import SHARE_VOCAB, look_up, texts_by_vocab
 from .tables import draw_tables, fit_tables, gather, table_model, vocabularies
 from .vocabulary import UNKNOWN
 
@@ -119,10 +119,9 @@ def _name(depth: int) -> str:
 def _table(vocab: Vocab) -> Table:
     if not vocab.lookups.has_table(TABLE):
         raise ValueError(
-            f"The vocab has no clusters: its lookups lack the table {TABLE!r}. Name a file of "
-            'clusters in the config, in [initialize.lookups] with @misc = "spacy-twitter-ner.'
-            'ClusterLookups.v1". If the component was trained in another pipeline, its lookups '
-            "have to come with it: nlp.vocab.lookups = other.vocab.lookups"
+            f"The vocab has no clusters: its lookups lack the table {TABLE!r}. {SHARE_VOCAB}. "
+            "For a new component, name a file of clusters in the config: [initialize.lookups] "
+            '@misc = "spacy-twitter-ner.ClusterLookups.v1"'
         )
     return vocab.lookups.get_table(TABLE)
 
