@@ -44,7 +44,9 @@ def override_stored(
     baseline (Mapping[str, Any]): The settings of the config that it was saved with. A setting
         that differs from it was given at load.
     """
-    cfg.update({key: value for key, value in given.items() if baseline.get(key) != value})
+    cfg.update(
+        {key: value for key, value in given.items() if not _is_same(baseline.get(key), value)}
+    )
     cfg[GIVEN] = dict(given)
 
 
@@ -114,6 +116,13 @@ def validate_outputs(name: str, spans_key: str | None, extension: str | None) ->
             f"[components.{name}] extension shows the scores of a span group: set that too, as in "
             f'spans_key = "{name}"'
         )
+
+
+def _is_same(first: object, second: object) -> bool:
+    if _is_number(first) and _is_number(second):
+        # JSON doesn't always give back the same float.
+        return math.isclose(first, second)  # type: ignore[arg-type]
+    return first == second
 
 
 def _is_number(value: object) -> bool:
