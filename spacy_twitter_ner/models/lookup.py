@@ -13,8 +13,7 @@ from .features import Lexemes
 SHARE_VOCAB = (
     "If the component comes from another pipeline, its vocab has to come with it. In Python: "
     'nlp = spacy.blank("en", vocab=source.vocab). In a training config: [initialize.before_init] '
-    '@callbacks = "spacy.copy_from_base_model.v1" with the source pipeline as `vocab` and '
-    "`tokenizer`"
+    '@callbacks = "spacy.copy_from_base_model.v1" with the source pipeline as `vocab`'
 )
 
 
