@@ -140,7 +140,7 @@ def _validate_width(model: Model[InT, OutT], vocab: Vocab) -> None:
     width = _vectors_width(vocab)
     if width != model.get_dim("nV"):
         raise ValueError(
-            f"The vocab's vectors have {width} dimensions, but the model needs "
+            f"The vocab's vectors have {width} dimensions, but the model was made for "
             f"{model.get_dim('nV')}. {SHARE_VOCAB}. To use other vectors, initialize and train "
             "the component again"
         )

@@ -24,9 +24,7 @@ class Vocabulary:
     n_spare (int): The number of rows for strings that are first seen in training.
     """
 
-    def __init__(
-        self, keys: Iterable[str] = (), n_frequent: int = 0, n_spare: int = 0
-    ) -> None:
+    def __init__(self, keys: Iterable[str] = (), n_frequent: int = 0, n_spare: int = 0) -> None:
         self.keys = list(keys)
         self.n_frequent = n_frequent
         self.n_spare = n_spare
@@ -49,7 +47,7 @@ class Vocabulary:
         return cls((key for key, _ in ordered), n_frequent, n_spare)
 
     def __len__(self) -> int:
-        """RETURNS (int): The number of rows, including the spare ones and that of unknown strings."""
+        """RETURNS (int): The number of rows, with the spare ones and that of unknown strings."""
         return len(self.keys) + 1 + self.n_spare
 
     def learn(self, keys: Iterable[str]) -> None:

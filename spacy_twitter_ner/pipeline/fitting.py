@@ -9,8 +9,6 @@ from spacy.training import Example
 from spacy.util import logger
 from thinc.api import Model
 
-from ..models.vocabulary import N_SPARE
-
 # No more examples than this count as a sample of the training data: embedding tables then have
 # spare rows for words that are first seen in an update.
 MAX_SAMPLE_SIZE = 100
@@ -33,6 +31,9 @@ def fit_embeddings(
     phrases (Optional[Mapping[str, Iterable[str]]]): Known phrases by type, for gazetteers.
     RAISES (ValueError): If there are phrases but no gazetteer.
     """
+    # Imported here because spaCy imports factories, and so this module, for any blank pipeline.
+    from ..models.vocabulary import N_SPARE
+
     nodes = list(_embedding_nodes(model, nlp))
     sample = list(islice(get_examples(), MAX_SAMPLE_SIZE + 1))
     n_spare = N_SPARE if len(sample) <= MAX_SAMPLE_SIZE else 0

@@ -15,8 +15,8 @@ import srsly
 from spacy.pipeline.trainable_pipe import TrainablePipe
 
 from .. import __version__
-from ..models.shapes import check_params
 from .settings import GIVEN, override_stored, read_baseline, validate_cfg
+from .shapes import check_params
 
 MANIFEST = "manifest.json"
 FILES = ("cfg", "model")

@@ -61,7 +61,9 @@ def test_is_stored_with_a_model() -> None:
     assert (loaded.keys, loaded.n_frequent) == (["a", "b"], 1)
 
 
-def test_spare_rows_are_for_what_is_first_seen_in_training(caplog: pytest.LogCaptureFixture) -> None:
+def test_spare_rows_are_for_what_is_first_seen_in_training(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     vocabulary = Vocabulary.from_counts(COUNTS, min_freq=2, n_spare=3)
     assert len(vocabulary) == 3 + 1 + 3
     vocabulary.learn(["the", "new", "new", "a", "newer"])

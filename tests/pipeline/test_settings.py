@@ -11,9 +11,9 @@ import srsly
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
 
-from spacy_twitter_ner.models.shapes import SHAPES
 from spacy_twitter_ner.pipeline.serialization import MANIFEST
 from spacy_twitter_ner.pipeline.settings import DEFAULTS, GIVEN
+from spacy_twitter_ner.pipeline.shapes import SHAPES
 
 from .util import NAME, SMALL, SMALL_CRF, add_small_ner, make_examples, predicted_entities, train
 

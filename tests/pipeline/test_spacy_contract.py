@@ -412,7 +412,7 @@ def test_calibration_without_a_path_is_an_error_of_training_only(tmp_path):
     config["paths"]["dev"] = None
     nlp = load_model_from_config(config, auto_fill=True)
     callback = nlp.config["training"]["before_to_disk"]
-    with pytest.raises(ValueError, match="calibrate.v1 has no path"):
+    with pytest.raises(ValueError, match=r"calibrate\.v1 has no path"):
         spacy.registry.resolve({"callback": callback.copy() | {"path": None}})
 
 

@@ -17,8 +17,8 @@ def _gates(n_gates: int) -> dict[str, Shape]:
     def shape(columns: str | None) -> Shape:
         def find(model: Model) -> tuple[int, ...]:
             nH = model.get_dim("nO") // 2
-            width = {"nH": (nH,), "nI": (model.maybe_get_dim("nI"),), None: ()}[columns]
-            return (2, n_gates * nH, *width)
+            width = {"nH": nH, "nI": model.get_dim("nI")}
+            return (2, n_gates * nH, *([width[columns]] if columns else []))
 
         return find
 
