@@ -45,14 +45,12 @@ def find_extensions() -> list[Extension]:
 
 
 class BuildPipeline(build_py):
-    """Adds metadata of the pretrained pipeline, which is part of our distribution. spaCy loads by
-    name what importlib.metadata knows as a distribution of that name; a folder of this kind is the
-    way for one that is no wheel of its own. pip takes its place when another build is installed."""
+    """Adds metadata for the pretrained pipeline, which is part of our distribution. spaCy loads
+    by name what importlib.metadata finds as a distribution of that name; an egg-info folder makes
+    it one without a wheel of its own. pip replaces it when another build is installed."""
 
     def run(self) -> None:
         super().run()
-        if self.editable_mode:
-            return
         for path, text in self._metadata().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -64,7 +62,13 @@ class BuildPipeline(build_py):
     def _metadata(self) -> dict[Path, str]:
         # Another version than that of the full build, so that pip installs that in its place.
         version = f"{self.distribution.get_version()}+small"
-        folder = Path(self.build_lib) / f"{PIPELINE}-{version}.egg-info"
+        base = Path(self.build_lib)
+        package = base / PIPELINE
+        if self.editable_mode:
+            # The wheel that pip unpacks takes only what is in its install folder; modules stay.
+            base = Path(self.get_finalized_command("install").install_lib)
+            package = Path(PIPELINE)
+        folder = base / f"{PIPELINE}-{version}.egg-info"
         info = (
             f"Metadata-Version: 2.1\nName: {PIPELINE}\nVersion: {version}\n"
             "Summary: Named entities of tweets: the small build that spacy-twitter-ner comes with\n"
@@ -75,7 +79,7 @@ class BuildPipeline(build_py):
             folder / "PKG-INFO": info,
             folder / "top_level.txt": f"{PIPELINE}\n",
             # `spacy info` looks for it here.
-            Path(self.build_lib) / PIPELINE / "meta.json": meta,
+            package / "meta.json": meta,
         }
 
 

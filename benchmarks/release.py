@@ -91,12 +91,17 @@ def forget_strings(path: Path, nlp: Language, pipe: str = PIPE) -> None:
 
 
 def forget_paths(path: Path) -> None:
-    """Leave paths of the machine it was trained on out of the saved config.
+    """Remove the paths of the machine it was trained on from the saved config, and the sections
+    that can't do without them. What they read is saved with the pipeline.
 
     path (Path): The saved pipeline.
     """
     config = spacy.util.load_config(path / "config.cfg")
     config["paths"] = dict.fromkeys(config["paths"])
+    config["training"]["before_to_disk"] = None
+    batcher = config["training"]["batcher"]
+    config["training"]["batcher"] = batcher.get("batcher", batcher)
+    config["initialize"].update(lookups=None, components={})
     config.to_disk(path / "config.cfg")
 
 

@@ -42,8 +42,8 @@ def run(*arguments: str | Path, cwd: Path, **settings: object) -> str:
     return result.stdout
 
 
-def build_wheel(folder: Path, **environment: str) -> Path:
-    """Build in a copy, so that no build folder of this tree gets into the wheel or stays."""
+def copy_tree(folder: Path) -> Path:
+    """Copy what a build needs, so that no build folder of this tree gets into a wheel or stays."""
     for name in ("build", "setuptools", "Cython"):
         pytest.importorskip(name, reason="there is no network to fetch it in isolation")
     tree = folder / "tree"
@@ -54,10 +54,40 @@ def build_wheel(folder: Path, **environment: str) -> Path:
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith("."):
             shutil.copy(path, tree)
+    return tree
+
+
+def build_wheel(folder: Path, **environment: str) -> Path:
+    tree = copy_tree(folder)
     command = ("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, tree)
     run(*command, cwd=folder, env={**os.environ, **environment})
     (path,) = folder.glob("*.whl")
     return path
+
+
+def test_an_editable_install_makes_the_pipeline_known_by_name(tmp_path):
+    """As pip builds it: what the wheel holds is unpacked beside the other packages."""
+    tree = copy_tree(tmp_path)
+    command = "from setuptools import build_meta; build_meta.build_editable('..')"
+    run("-c", command, cwd=tree)
+    (path,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "site")
+    (info,) = (tmp_path / "site").glob(f"{PIPELINE}-*.egg-info")
+    assert f"Name: {PIPELINE}\n" in (info / "PKG-INFO").read_text(encoding="utf-8")
+    assert json.loads((tree / PIPELINE / "meta.json").read_text(encoding="utf-8"))["lang"] == "en"
+    use = (
+        "import spacy; nlp = spacy.load('en_tweet_ner'); import spacy_twitter_ner as package; "
+        "print(package.__file__, [ent.text for ent in nlp('saw Drake in Chicago').ents])"
+    )
+    path_of_site = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(tree)]),
+    }
+    for folder in (tree, tmp_path):
+        found = run("-c", use, cwd=folder, env=path_of_site)
+        assert str(tree) in found
+        assert "Chicago" in found
 
 
 @pytest.fixture(scope="module")

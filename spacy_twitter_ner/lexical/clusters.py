@@ -41,15 +41,18 @@ class ClusteredWord(NamedTuple):
     frequency: int
 
 
-def create_cluster_lookups(path: str | Path) -> Lookups:
+def create_cluster_lookups(path: str | Path | None) -> Lookups | None:
     """Read word clusters into lookups, where Lexeme.cluster and ClusterEmbed find them. Name this
     function in the config, as [initialize.lookups]; the lookups are stored with the pipeline.
 
-    path (str | Path): The file of clusters.
-    RETURNS (Lookups): The lookups, of one table.
+    path (Optional[str | Path]): The file of clusters. Without one, as in the config of a pipeline
+        that was saved with its clusters, the vocab keeps its lookups.
+    RETURNS (Optional[Lookups]): The lookups, of one table.
     RAISES (FileNotFoundError): If there is no such file.
     RAISES (ValueError): If a line is wrong, with file and line.
     """
+    if path is None:
+        return None
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(

@@ -13,7 +13,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from ..layers.char_cnn import CharCNN
 from ..normalization import mask_user_and_url
 from .features import Lexemes, count_texts, see_no_names
-from .vocabulary import UNKNOWN, Vocabulary, warn_of_sample
+from .vocabulary import N_SPARE, UNKNOWN, Vocabulary
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -59,28 +59,32 @@ def CharEmbed(
             "max_length": max_length,
             "fit_vocabulary": fit_vocabulary,
             "see_names": see_no_names,
-            "vocabulary": Alphabet(),
+            "vocabulary": Alphabet(n_spare=N_SPARE),
         },
     )
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Draw the weights. Without a vocabulary, build it of the sample."""
-    if X is not None and len(model.attrs["vocabulary"]) == 1:
-        warn_of_sample(model.name, len(X.texts))
-        _fit(model, X.text_counts)
+    """Draw the weights."""
     cnn = model.layers[0]
     cnn.set_dim("nV", len(model.attrs["vocabulary"]))
     cnn.initialize()
 
 
-def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
-    """Find the characters of the training data. Weights there are already are drawn anew.
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc], *, n_spare: int = 0) -> None:
+    """Find the characters of the training data. If there are weights, they are drawn again.
 
     docs (Iterable[Doc]): All docs of the training data, read once.
+    n_spare (int): The number of rows for characters that are first seen in training.
     """
+    counts: Counter[str] = Counter()
+    for word, count in count_texts(docs).items():
+        for char in _read(word, model.attrs["max_length"]):
+            counts[char] += count
     is_initialized = model.layers[0].has_param("E")
-    _fit(model, count_texts(docs))
+    alphabet = Alphabet.from_counts(counts, min_freq=model.attrs["min_freq"], n_spare=n_spare)
+    model.attrs["vocabulary"] = alphabet
+    model.layers[0] = _with_characters(model.layers[0], len(alphabet))
     if is_initialized:
         init(model)
 
@@ -90,6 +94,8 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
     # User names are read alike, and so are URLs: in tweets, half of all lexemes that occur once.
     # While training each is dropped in its own way.
     distinct = words if is_train else list(dict.fromkeys(words))
+    if is_train:
+        model.attrs["vocabulary"].learn(char for word in distinct for char in word)
     rows = _rows(model.attrs["vocabulary"], distinct)
     if is_train:
         rows = _drop_rare(model, rows)
@@ -114,16 +120,6 @@ def _read(text: str, max_length: int) -> str:
         return text
     n_first = max_length - max_length // 2
     return text[:n_first] + text[n_first + n_dropped :]
-
-
-def _fit(model: Model[InT, OutT], words: Counter[str]) -> None:
-    counts: Counter[str] = Counter()
-    for word, count in words.items():
-        for char in _read(word, model.attrs["max_length"]):
-            counts[char] += count
-    alphabet = Alphabet.from_counts(counts, min_freq=model.attrs["min_freq"])
-    model.attrs["vocabulary"] = alphabet
-    model.layers[0] = _with_characters(model.layers[0], len(alphabet))
 
 
 def _with_characters(cnn: Model[Ragged, OutT], nV: int) -> Model[Ragged, OutT]:

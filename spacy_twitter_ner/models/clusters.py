@@ -13,8 +13,8 @@ from thinc.types import Floats2d, Ints2d
 
 from ..lexical.clusters import TABLE
 from .features import Lexemes, distinct_lexemes
-from .lookup import look_up, texts_by_vocab
-from .tables import draw_tables, fit_tables, gather, is_fitted, table_model, vocabularies
+from .lookup import SHARE_VOCAB, look_up, texts_by_vocab
+from .tables import draw_tables, fit_tables, gather, table_model, vocabularies
 from .vocabulary import UNKNOWN
 
 InT: TypeAlias = Lexemes
@@ -56,30 +56,36 @@ def ClusterEmbed(
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
+    """Draw the vectors from N(0, 1 / width)."""
     if X is not None:
-        counts = _count_clusters(X)  # in any case: a vocab without clusters is an error
-        if not is_fitted(model):
-            _fit(model, counts)
+        _cluster_codes(X)  # raises an error if the vocab has no clusters
     draw_tables(model)
 
 
-def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
-    """Find the clusters that occur in the training data. Vectors there are already are drawn
-    anew.
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc], *, n_spare: int = 0) -> None:
+    """Find the clusters that occur in the training data. If there are vectors, they are drawn
+    again.
 
     docs (Iterable[Doc]): All docs of the training data, read once.
+    n_spare (int): The number of rows per depth for clusters that are first seen in training.
     """
     counts: Counter[int] = Counter()
     for doc in docs:
         counts.update(_count_clusters(distinct_lexemes([doc])))
-    _fit(model, counts)
-    if all(model.has_param(name) for name in model.param_names):
-        init(model)
+    prefixes: list[Counter[str]] = [Counter() for _ in model.attrs["depths"]]
+    for code, count in counts.items():
+        for counter, depth in zip(prefixes, model.attrs["depths"], strict=True):
+            counter[_prefix(code, depth)] += count
+    fit_tables(model, prefixes, n_spare=n_spare)
 
 
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
-    rows = _rows(model, _cluster_codes(lexemes))
+    codes = _cluster_codes(lexemes)
+    if is_train:
+        known = [code for code in codes if code is not None]
+        for depth, vocabulary in zip(model.attrs["depths"], vocabularies(model), strict=True):
+            vocabulary.learn(_prefix(code, depth) for code in known)
+    rows = _rows(model, codes)
     if is_train and model.attrs["unknown_rate"] > 0:
         rows[numpy.random.uniform(size=len(rows)) < model.attrs["unknown_rate"]] = UNKNOWN
     Y, backprop_tables = gather(model, rows)
@@ -113,10 +119,9 @@ def _name(depth: int) -> str:
 def _table(vocab: Vocab) -> Table:
     if not vocab.lookups.has_table(TABLE):
         raise ValueError(
-            f"The vocab has no clusters: its lookups lack the table {TABLE!r}. Name a file of "
-            'clusters in the config, in [initialize.lookups] with @misc = "spacy-twitter-ner.'
-            'ClusterLookups.v1". If the component was trained in another pipeline, its lookups '
-            "have to come with it: nlp.vocab.lookups = other.vocab.lookups"
+            f"The vocab has no clusters: its lookups lack the table {TABLE!r}. {SHARE_VOCAB}. "
+            "For a new component, name a file of clusters in the config: [initialize.lookups] "
+            '@misc = "spacy-twitter-ner.ClusterLookups.v1"'
         )
     return vocab.lookups.get_table(TABLE)
 
@@ -143,15 +148,6 @@ def _count_clusters(lexemes: InT) -> Counter[int]:
         if code is not None:
             counts[code] += count
     return counts
-
-
-def _fit(model: Model[InT, OutT], counts: Counter[int]) -> None:
-    depths = model.attrs["depths"]
-    prefixes: list[Counter[str]] = [Counter() for _ in depths]
-    for code, count in counts.items():
-        for counter, depth in zip(prefixes, depths, strict=True):
-            counter[_prefix(code, depth)] += count
-    fit_tables(model, prefixes)
 
 
 def _rows(model: Model[InT, OutT], codes: list[int | None]) -> Ints2d:

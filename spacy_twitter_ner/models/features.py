@@ -188,14 +188,6 @@ class Lexemes:
         """RETURNS (list[int]): How many tokens of the batch each distinct lexeme has."""
         return numpy.bincount(self.inverse, minlength=len(self.texts)).tolist()
 
-    @property
-    def text_counts(self) -> Counter[str]:
-        """RETURNS (Counter[str]): The same by text."""
-        counts: Counter[str] = Counter()
-        for text, count in zip(self.texts, self.occurrences, strict=True):
-            counts[text] += count
-        return counts
-
 
 def count_texts(docs: Iterable[Doc]) -> Counter[str]:
     """RETURNS (Counter[str]): How many tokens have each normalized text, in docs that are read

@@ -6,6 +6,8 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 from thinc.types import FloatsXd
 
+from .vocabulary import Vocabulary
+
 # Entries of an array that are compared, evenly spread.
 N_SAMPLED = 32
 
@@ -31,6 +33,7 @@ class Fingerprint:
         # The objects themselves: the id of one that is gone may be given to another.
         self._objects: list[Any] = [vocab, vectors, *tables, *nodes, *arrays, *attributes]
         self._sizes = [len(getattr(vectors, "key2row", ())), *map(len, tables)]
+        self._sizes += [len(a.keys) for a in attributes if isinstance(a, Vocabulary)]
         self._samples = [_sample(array) for array in arrays]
 
     def __eq__(self, other: object) -> bool:

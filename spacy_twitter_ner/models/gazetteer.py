@@ -88,13 +88,16 @@ def fit_gazetteer(
     docs: Iterable[Doc],
     phrases: Mapping[str, Iterable[str]] | None = None,
 ) -> None:
-    """Make the gazetteer. Vectors there are already are drawn anew.
+    """Make the gazetteer. If there are vectors, they are drawn again.
 
     docs (Iterable[Doc]): All docs of the training data with their gold entities, read once.
     phrases (Optional[Mapping[str, Iterable[str]]]): Lists of phrases by type, their tokens
-        separated by spaces, as spacy-twitter-ner.PhraseLists.v1 reads them.
+        separated by spaces, as spacy-twitter-ner.PhraseLists.v1 reads them. None keeps those of
+        an earlier initialization, as the vocab keeps its lookups and vectors.
     """
     attrs = model.attrs
+    if phrases is None:
+        phrases = attrs["gazetteer"].lists
     attrs["gazetteer"] = make_gazetteer(
         docs if attrs["from_training"] else [],
         phrases,
@@ -172,6 +175,15 @@ class Gazetteer:
     @lazy_property
     def trie(self) -> PhraseTrie:
         return PhraseTrie(self.phrases)
+
+    @property
+    def lists(self) -> dict[str, list[str]]:
+        """RETURNS (dict[str, list[str]]): The listed phrases by type."""
+        return {
+            label: [" ".join(self.phrases[row]) for row in numpy.flatnonzero(is_listed).tolist()]
+            for label, is_listed in zip(self.types, self.listed.T, strict=True)
+            if is_listed.any()
+        }
 
     @property
     def n_features(self) -> int:

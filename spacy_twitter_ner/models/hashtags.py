@@ -23,7 +23,7 @@ from ..normalization import (
 )
 from .features import Lexemes, count_texts, see_no_names
 from .tables import add_gradient, draw_table
-from .vocabulary import Vocabulary, warn_of_sample
+from .vocabulary import N_SPARE, Vocabulary
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -64,26 +64,34 @@ def HashtagEmbed(width: int, *, min_freq: int = 2) -> Model[InT, OutT]:
             "min_freq": min_freq,
             "fit_vocabulary": fit_vocabulary,
             "see_names": see_no_names,
-            "vocabulary": Vocabulary(),
+            "vocabulary": Vocabulary(n_spare=N_SPARE),
             "segmenter": HashtagSegmenter(),
         },
     )
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Draw the vectors from N(0, 1 / width). Without a vocabulary, build it of the sample."""
-    if X is not None and len(model.attrs["vocabulary"]) == 1:
-        warn_of_sample(model.name, len(X.texts))
-        _fit(model, X.text_counts)
+    """Draw the vectors from N(0, 1 / width)."""
     draw_table(model, "E", len(model.attrs["vocabulary"]), model.get_dim("nO"))
 
 
-def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
-    """Count the words of the training data. Vectors there are already are drawn anew.
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc], *, n_spare: int = 0) -> None:
+    """Count the words of the training data. If there are vectors, they are drawn again.
 
     docs (Iterable[Doc]): All docs of the training data, read once.
+    n_spare (int): The number of rows for words that are first seen in training.
     """
-    _fit(model, count_texts(docs))
+    texts = count_texts(docs)
+    segmenter = HashtagSegmenter.from_texts(texts)
+    # Plain words help to find a hashtag's words, but only words of hashtags learn a vector here.
+    words: Counter[str] = Counter()
+    for text, count in texts.items():
+        for word in segmenter.words(text):
+            words[word] += count
+    model.attrs["segmenter"] = segmenter
+    model.attrs["vocabulary"] = Vocabulary.from_counts(
+        words, min_freq=model.attrs["min_freq"], n_spare=n_spare
+    )
     if model.has_param("E"):
         init(model)
 
@@ -92,6 +100,8 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
     ops = model.ops
     vocabulary, segmenter = model.attrs["vocabulary"], model.attrs["segmenter"]
     words = [segmenter.words(text) for text in lexemes.texts]
+    if is_train:
+        vocabulary.learn(word for lexeme in words for word in lexeme)
     lengths = ops.asarray1i([len(lexeme_words) for lexeme_words in words])
     rows = ops.asarray1i([vocabulary.row(word) for lexeme in words for word in lexeme])
     E = model.get_param("E")
@@ -103,17 +113,6 @@ def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT
         return lexemes
 
     return Y, backprop
-
-
-def _fit(model: Model[InT, OutT], texts: Counter[str]) -> None:
-    segmenter = HashtagSegmenter.from_texts(texts)
-    # Plain words help to find a hashtag's words, but only words of hashtags learn a vector here.
-    words: Counter[str] = Counter()
-    for text, count in texts.items():
-        for word in segmenter.words(text):
-            words[word] += count
-    model.attrs["segmenter"] = segmenter
-    model.attrs["vocabulary"] = Vocabulary.from_counts(words, min_freq=model.attrs["min_freq"])
 
 
 class HashtagSegmenter:

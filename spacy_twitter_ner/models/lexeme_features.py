@@ -16,8 +16,8 @@ from .features import (
     lexeme_features,
     validate_features,
 )
-from .tables import draw_tables, fit_tables, gather, is_fitted, table_model, vocabularies
-from .vocabulary import UNKNOWN, warn_of_sample
+from .tables import draw_tables, fit_tables, gather, table_model, vocabularies
+from .vocabulary import UNKNOWN
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -33,9 +33,9 @@ def LexemeFeatures(
 ) -> Model[InT, OutT]:
     """Embed several features of each distinct lexeme and put their vectors side by side.
 
-    Each feature has a vocabulary, built at initialisation from the training data and stored
-    with the model. Values outside it share a learned vector. There is no vector for padding:
-    nothing here is padded.
+    Each feature has a vocabulary, built at initialization from the training data and stored
+    with the model. Values outside it share a learned vector. Without training data, values get
+    their rows as they are first seen in training, up to 5,000 per feature.
 
     features (list[str]): What to embed: names of features.FEATURES.
     widths (list[int]): The width of each feature's vectors.
@@ -65,24 +65,28 @@ def LexemeFeatures(
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Draw the vectors from N(0, 1 / width). Without vocabularies, build them of the sample."""
-    if X is not None and not is_fitted(model):
-        warn_of_sample(model.name, len(X.texts))
-        _fit(model, X.text_counts)
+    """Draw the vectors from N(0, 1 / width)."""
     draw_tables(model)
 
 
-def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc]) -> None:
-    """Build the vocabularies of the training data. Vectors there are already are drawn anew.
+def fit_vocabulary(model: Model[InT, OutT], docs: Iterable[Doc], *, n_spare: int = 0) -> None:
+    """Build the vocabularies from the training data. If there are vectors, they are drawn again.
 
     docs (Iterable[Doc]): All docs of the training data, read once.
+    n_spare (int): The number of rows per feature for values that are first seen in training.
     """
-    _fit(model, count_texts(docs))
-    if all(model.has_param(name) for name in model.param_names):
-        init(model)
+    features = tuple(model.param_names)
+    counts: list[Counter[str]] = [Counter() for _ in features]
+    for word, count in count_texts(docs).items():
+        for counter, value in zip(counts, lexeme_features(word, features), strict=True):
+            counter[value] += count
+    fit_tables(model, counts, min_freq=model.attrs["min_freq"], n_spare=n_spare)
 
 
 def forward(model: Model[InT, OutT], lexemes: InT, is_train: bool) -> tuple[OutT, Callable]:
+    if is_train:
+        for name, vocabulary in zip(model.param_names, vocabularies(model), strict=True):
+            vocabulary.learn(lexemes.feature(name))
     rows = _rows(model, lexemes)
     if is_train:
         rows = _drop_values(model, rows)
@@ -103,15 +107,6 @@ def see_names(model: Model[InT, OutT], lexemes: InT) -> list[tuple[int, ...]]:
         if name in FEATURES_OF_NAMES
     ]
     return list(zip(*rows, strict=True)) if rows else [()] * len(lexemes.texts)
-
-
-def _fit(model: Model[InT, OutT], words: Counter[str]) -> None:
-    features = tuple(model.param_names)
-    counts: list[Counter[str]] = [Counter() for _ in features]
-    for word, count in words.items():
-        for counter, value in zip(counts, lexeme_features(word, features), strict=True):
-            counter[value] += count
-    fit_tables(model, counts, min_freq=model.attrs["min_freq"])
 
 
 def _rows(model: Model[InT, OutT], lexemes: InT) -> Ints2d:

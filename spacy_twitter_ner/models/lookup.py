@@ -10,6 +10,12 @@ from spacy.vocab import Vocab
 from ..normalization import HASH_SIGNS, normal_form
 from .features import Lexemes
 
+SHARE_VOCAB = (
+    "If the component comes from another pipeline, its vocab has to come with it. In Python: "
+    'nlp = spacy.blank("en", vocab=source.vocab). In a training config: [initialize.before_init] '
+    '@callbacks = "spacy.copy_from_base_model.v1" with the source pipeline as `vocab`'
+)
+
 
 @lru_cache(maxsize=2**15)
 def lookup_keys(text: str) -> tuple[int, ...]:

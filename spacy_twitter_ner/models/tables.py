@@ -12,7 +12,7 @@ import numpy
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d, Ints2d
 
-from .vocabulary import Vocabulary
+from .vocabulary import N_SPARE, Vocabulary
 
 
 def table_model(
@@ -23,8 +23,8 @@ def table_model(
     widths: Mapping[str, int],
     attrs: Mapping[str, Any],
 ) -> Model:
-    """Make a model that puts the vectors of several tables side by side. Their vocabularies are
-    empty as yet.
+    """Make a model that concatenates the vectors of several tables. Until fit_tables is called,
+    their vocabularies are empty and have spare rows for what is seen in training.
 
     name (str): The model's name.
     forward (Callable): Its forward function, which calls gather.
@@ -39,7 +39,7 @@ def table_model(
         init=init,
         dims={"nO": sum(widths.values()), **{_dim(table): n for table, n in widths.items()}},
         params=dict.fromkeys(widths),
-        attrs={**attrs, **{_attr(table): Vocabulary() for table in widths}},
+        attrs={**attrs, **{_attr(table): Vocabulary(n_spare=N_SPARE) for table in widths}},
     )
 
 
@@ -48,23 +48,24 @@ def vocabularies(model: Model) -> list[Vocabulary]:
     return [model.attrs[_attr(name)] for name in model.param_names]
 
 
-def is_fitted(model: Model) -> bool:
-    """RETURNS (bool): Whether any vocabulary has an entry."""
-    return any(len(vocabulary) > 1 for vocabulary in vocabularies(model))
+def fit_tables(
+    model: Model, counts: Iterable[Counter[str]], *, min_freq: int = 1, n_spare: int = 0
+) -> None:
+    """Replace the vocabularies. If the tables are initialized, they are drawn again.
 
-
-def fit_tables(model: Model, counts: Iterable[Counter[str]], *, min_freq: int = 1) -> None:
-    """Replace the vocabularies. The tables have to be drawn anew then.
-
-    counts (Iterable[Counter[str]]): How often each value occurs, for each table.
-    min_freq (int): Values that occur less often are left out.
+    counts (Iterable[Counter[str]]): The frequency of each value, per table.
+    min_freq (int): Less frequent values are left out.
+    n_spare (int): The number of rows per table for values that are first seen in training.
     """
     for name, table_counts in zip(model.param_names, counts, strict=True):
-        model.attrs[_attr(name)] = Vocabulary.from_counts(table_counts, min_freq=min_freq)
+        vocabulary = Vocabulary.from_counts(table_counts, min_freq=min_freq, n_spare=n_spare)
+        model.attrs[_attr(name)] = vocabulary
+    if all(model.has_param(name) for name in model.param_names):
+        draw_tables(model)
 
 
 def draw_tables(model: Model) -> None:
-    """Draw all tables anew, of a row for each entry of their vocabularies."""
+    """Initialize all tables with random vectors, one per row of their vocabularies."""
     for name, vocabulary in zip(model.param_names, vocabularies(model), strict=True):
         draw_table(model, name, len(vocabulary), model.get_dim(_dim(name)))
 

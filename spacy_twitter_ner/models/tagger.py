@@ -5,9 +5,18 @@ from typing import Any
 
 import numpy
 from spacy.tokens import Doc
-from thinc.api import Dropout, Linear, Model, Softmax_v2, chain, glorot_uniform_init, with_array
+from thinc.api import (
+    Dropout,
+    Linear,
+    Model,
+    Ops,
+    Softmax_v2,
+    chain,
+    glorot_uniform_init,
+    with_array,
+)
 from thinc.layers.chain import forward as forward_chain
-from thinc.types import Floats2d
+from thinc.types import Floats1d, Floats2d
 
 from ..layers import crf
 from ..layers.heads import CRFHead, SoftmaxHead
@@ -22,6 +31,8 @@ OutT = list[Floats2d]
 CACHE_SIZE = 20_000
 # How much smaller than that of O the logit of a new tag is.
 NEW_TAG_MARGIN = 5.0
+# The initial bias of O. It exceeds the differences of untrained logits, which are below 1.
+OUTSIDE_MARGIN = 2.0
 
 
 def BiLSTMTagger(
@@ -42,7 +53,7 @@ def BiLSTMTagger(
         backpropagation expects the gradient of the softmax's input.
     """
     width = tok2vec.maybe_get_dim("nO")
-    output_layer = Softmax_v2(nO, width, init_W=glorot_uniform_init)
+    output_layer = Softmax_v2(nO, width, init_W=glorot_uniform_init, init_b=favor_outside)
     model = chain(tok2vec, with_array(chain(Dropout(dropout), output_layer)))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
@@ -69,7 +80,7 @@ def BiLSTMCRFTagger(
         expects a Lattice of gradients.
     """
     width = tok2vec.maybe_get_dim("nO")
-    output_layer = Linear(nO, width, init_W=glorot_uniform_init)
+    output_layer = Linear(nO, width, init_W=glorot_uniform_init, init_b=favor_outside)
     crf_layer = crf.CRF(nO)
     emit = with_array(chain(Dropout(dropout), output_layer))
     model: Model[InT, crf.Lattice] = chain(tok2vec, emit, crf_layer)
@@ -78,6 +89,13 @@ def BiLSTMCRFTagger(
     model.set_ref("crf", crf_layer)
     model.attrs["head"] = CRFHead()
     return _finish(model, cache_size)
+
+
+def favor_outside(ops: Ops, shape: tuple[int, ...]) -> Floats1d:
+    """Initialize the biases of the tags such that an untrained tagger predicts O everywhere."""
+    b = ops.alloc1f(*shape)
+    b[0] = OUTSIDE_MARGIN
+    return b
 
 
 def _finish(model: Model, cache_size: int) -> Model:

@@ -11,7 +11,7 @@ from thinc.types import Floats2d
 
 from ..normalization import normal_form
 from .features import Lexemes
-from .lookup import look_up, texts_by_vocab
+from .lookup import SHARE_VOCAB, look_up, texts_by_vocab
 
 InT: TypeAlias = Lexemes
 OutT: TypeAlias = Floats2d
@@ -106,10 +106,9 @@ def _vectors_width(vocab: Vocab) -> int:
     vectors = vocab.vectors
     if vectors.n_keys == 0 or 0 in vectors.shape:
         raise ValueError(
-            "The vocab has no vectors. Name some in the config, in [initialize] vectors: the "
-            "folder `vectors` that `spacy-twitter-ner lexical` writes, or any pipeline with "
-            "vectors. If the component was trained in another pipeline, its vectors have to come "
-            "with it: nlp.vocab.vectors = other.vocab.vectors"
+            f"The vocab has no vectors. {SHARE_VOCAB}. For a new component, name vectors in the "
+            "config, in [initialize] vectors: the folder `vectors` that `spacy-twitter-ner "
+            "lexical` writes, or any pipeline with vectors"
         )
     return vectors.shape[1]
 
@@ -142,7 +141,8 @@ def _validate_width(model: Model[InT, OutT], vocab: Vocab) -> None:
     if width != model.get_dim("nV"):
         raise ValueError(
             f"The vocab's vectors have {width} dimensions, but the model was made for "
-            f"{model.get_dim('nV')}: load the vectors it was trained with, or initialize it anew"
+            f"{model.get_dim('nV')}. {SHARE_VOCAB}. To use other vectors, initialize and train "
+            "the component again"
         )
 
 

@@ -19,11 +19,11 @@ from .annotation import set_entities, tags_to_entities
 from .confidence import ScoredTags
 from .fitting import fit_embeddings
 from .gold import MISSING, gold_tags, warn_of_cut_entities
-from .prediction import SequencePredictor, validate_settings
+from .prediction import SequencePredictor
 from .remembering import RememberingPipe
 from .scores import register_confidence, set_scores
 from .serialization import CheckedSerialization
-from .windows import validate_window_length
+from .settings import make_cfg, validate_cfg, validate_outputs
 
 default_model_config = """
 [model]
@@ -55,11 +55,11 @@ _SAMPLE_SIZE = 10
     assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
     default_config={
         "model": DEFAULT_MODEL,
-        "loss_reduction": "mean",
-        "window_length": 500,
-        "threshold": 0.0,
-        "outside_bias": 0.0,
-        "temperature": 1.0,
+        "loss_reduction": None,
+        "window_length": None,
+        "threshold": None,
+        "outside_bias": None,
+        "temperature": None,
         "spans_key": None,
         "extension": None,
         "scorer": {"@scorers": "spacy-twitter-ner.entity_scorer.v1"},
@@ -70,11 +70,11 @@ def make_twitter_bilstm_ner(
     nlp: Language,
     name: str,
     model: Model[list[Doc], Any],
-    loss_reduction: str,
-    window_length: int,
-    threshold: float,
-    outside_bias: float,
-    temperature: float,
+    loss_reduction: str | None,
+    window_length: int | None,
+    threshold: float | None,
+    outside_bias: float | None,
+    temperature: float | None,
     spans_key: str | None,
     extension: str | None,
     scorer: Callable | None,
@@ -83,16 +83,22 @@ def make_twitter_bilstm_ner(
 
     model (Model[list[Doc], Any]): Scores BIO tags, as spacy-twitter-ner.BiLSTMTagger.v1 does each
         token's, or spacy-twitter-ner.BiLSTMCRFTagger.v1 sequences of them.
-    loss_reduction (str): "mean" divides the loss of a batch and its gradient by the batch's
-        tokens, so that clipping and learn rate mean the same for every batch; "sum" does not,
-        as in spaCy's own components, and suits one that shares its token vectors with them.
-    window_length (int): In prediction, docs of more tokens are read in windows of so many, which
-        overlap, so that memory does not grow with them; 0 reads every doc in one piece.
-    threshold (float): Entities whose probability is below it are not set.
-    outside_bias (float): What is added to the score of O at each token: exp(outside_bias) is what
-        its odds are multiplied by. Above 0 for precision, below 0 for recall.
-    temperature (float): What the scores are divided by to find probabilities; above 1 makes them
-        more cautious. `spacy-twitter-ner calibrate` finds it; entities do not depend on it.
+
+    The next five settings are stored in the component's cfg. None means the stored value, or the
+    default of a new component. A value given at load overrides the stored one.
+
+    loss_reduction (Optional[str]): "mean", the default, divides the loss and gradient of a batch
+        by its number of tokens, so that gradient clipping and learning rate don't depend on the
+        batch size. "sum" doesn't, as in spaCy's own components, and suits a component that shares
+        its tok2vec with them.
+    window_length (Optional[int]): Maximum window size in tokens. Longer docs are predicted in
+        overlapping windows, which bounds memory use. 0 disables windowing. Defaults to 500.
+    threshold (Optional[float]): The minimum probability of an entity. Defaults to 0.
+    outside_bias (Optional[float]): Bias added to the O score of every token. Positive values
+        favor precision, negative values recall. Defaults to 0.
+    temperature (Optional[float]): Divides the scores before probabilities are computed; values
+        above 1 lower the confidence. `spacy-twitter-ner calibrate` fits it. Entities don't depend
+        on it. Defaults to 1.
     spans_key (Optional[str]): The key of the span group in doc.spans where entities are stored
         with their probabilities in attrs["scores"]; none if not given.
     extension (Optional[str]): The name of an extension attribute of spans that has their score.
@@ -122,11 +128,11 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         model: Model[list[Doc], Any],
         name: str = "twitter_bilstm_ner",
         *,
-        loss_reduction: str = "mean",
-        window_length: int = 500,
-        threshold: float = 0.0,
-        outside_bias: float = 0.0,
-        temperature: float = 1.0,
+        loss_reduction: str | None = None,
+        window_length: int | None = None,
+        threshold: float | None = None,
+        outside_bias: float | None = None,
+        temperature: float | None = None,
         spans_key: str | None = None,
         extension: str | None = None,
         scorer: Callable | None = None,
@@ -137,39 +143,35 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         model (Model[list[Doc], Any]): Scores BIO tags; its attribute "head" tells what the scores
             mean, see layers/heads.py.
         name (str): The component's name, under which its loss is recorded.
-        loss_reduction (str): "mean" or "sum", over the tokens of a batch.
-        window_length (int): How many tokens are read in one piece; 0 for all of a doc.
-        threshold (float): The least probability of an entity that is set.
-        outside_bias (float): What is added to the score of O at each token.
-        temperature (float): What scores are divided by to find probabilities.
+        loss_reduction (Optional[str]): "mean" or "sum", over the tokens of a batch.
+        window_length (Optional[int]): Maximum window size in tokens; 0 for no windows.
+        threshold (Optional[float]): The minimum probability of an entity.
+        outside_bias (Optional[float]): Bias added to the O score of every token.
+        temperature (Optional[float]): Divides the scores before probabilities are computed.
         spans_key (Optional[str]): Where in doc.spans entities and their probabilities are stored.
         extension (Optional[str]): The extension attribute of spans that has their probability.
         scorer (Optional[Callable]): The scoring method, as
             spacy-twitter-ner.entity_scorer.v1.
-        RAISES (ValueError): If a setting cannot be meant, or the extension attribute is another's.
+        RAISES (ValueError): If a setting is invalid or the extension name is already taken.
         """
-        if loss_reduction not in ("mean", "sum"):
-            raise ValueError(
-                f"[components.{name}] loss_reduction must be 'mean' or 'sum', "
-                f"not {loss_reduction!r}"
-            )
-        validate_window_length(window_length)
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
         self.spans_key = spans_key
         self.extension = extension
-        # What is learned and tuned is stored with the model; where to write is the config's.
-        self.cfg: dict[str, Any] = {
-            "labels": [],
-            "loss_reduction": loss_reduction,
-            "window_length": window_length,
-            "threshold": threshold,
-            "outside_bias": outside_bias,
-            "temperature": temperature,
-        }
-        validate_settings(name, self.cfg, spans_key, extension)
+        # Labels and what can be tuned are stored with the model.
+        self.cfg: dict[str, Any] = make_cfg(
+            {
+                "loss_reduction": loss_reduction,
+                "window_length": window_length,
+                "threshold": threshold,
+                "outside_bias": outside_bias,
+                "temperature": temperature,
+            }
+        )
+        validate_cfg(name, self.cfg)
+        validate_outputs(name, spans_key, extension)
         if spans_key and extension:
             register_confidence(extension, spans_key)
         self._rehearsal_model: Model | None = None
@@ -392,4 +394,4 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
             ) from None
 
     def _divisor(self, n_tokens: int) -> int:
-        return max(n_tokens, 1) if self.cfg["loss_reduction"] == "mean" else 1
+        return max(n_tokens, 1) if self.settings["loss_reduction"] == "mean" else 1

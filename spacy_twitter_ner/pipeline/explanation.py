@@ -197,7 +197,7 @@ def _posteriors(
             Y = layer.predict(Y)
         lattice = component.lattice_of(Y)
         repeated = (numpy.tile(mask, len(batch)) for mask in masks)
-        docs = DocLattice(lattice, *repeated).tempered(component.cfg["temperature"])
+        docs = DocLattice(lattice, *repeated).tempered(component.settings["temperature"])
         offsets = numpy.repeat(len(doc) * numpy.arange(len(batch)), len(spans.starts))
         posteriors = trimmed_posteriors(docs, docs.make_chart(), _repeat(spans, offsets))
         found.append(posteriors.reshape(len(batch), -1))

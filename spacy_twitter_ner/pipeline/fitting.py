@@ -1,10 +1,17 @@
-"""Fitting of what a model knows of the words and phrases of its training data."""
+"""Initialize what a model learns from the training data before it is trained: the vocabularies
+of embedding tables and the phrases of gazetteers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from spacy.language import Language
 from spacy.training import Example
+from spacy.util import logger
 from thinc.api import Model
+
+# No more examples than this count as a sample of the training data: embedding tables then have
+# spare rows for words that are first seen in an update.
+MAX_SAMPLE_SIZE = 100
 
 
 def fit_embeddings(
@@ -14,20 +21,26 @@ def fit_embeddings(
     get_examples: Callable[[], Iterable[Example]],
     phrases: Mapping[str, Iterable[str]] | None,
 ) -> None:
-    """Fit the vocabularies and gazetteers of a component's model, and of a shared tok2vec that it
-    listens to, which by itself sees but a sample of the training data.
+    """Initialize the vocabularies and gazetteers of a component's model, and of a shared tok2vec
+    that it listens to, which only reads a sample of the training data itself.
 
     name (str): The component's name.
     model (Model): Its model.
     nlp (Optional[Language]): The pipeline.
-    get_examples (Callable[[], Iterable[Example]]): Gives the training data.
+    get_examples (Callable[[], Iterable[Example]]): Returns the training data.
     phrases (Optional[Mapping[str, Iterable[str]]]): Known phrases by type, for gazetteers.
     RAISES (ValueError): If there are phrases but no gazetteer.
     """
+    # Imported here because spaCy imports factories, and so this module, for any blank pipeline.
+    from ..models.vocabulary import N_SPARE
+
     nodes = list(_embedding_nodes(model, nlp))
+    sample = list(islice(get_examples(), MAX_SAMPLE_SIZE + 1))
+    n_spare = N_SPARE if len(sample) <= MAX_SAMPLE_SIZE else 0
     for node in nodes:
         if "fit_vocabulary" in node.attrs:
-            node.attrs["fit_vocabulary"](node, (eg.predicted for eg in get_examples()))
+            docs = (eg.predicted for eg in get_examples())
+            node.attrs["fit_vocabulary"](node, docs, n_spare=n_spare)
     gazetteers = [node for node in nodes if "fit_gazetteer" in node.attrs]
     if phrases and not gazetteers:
         raise ValueError(
@@ -37,6 +50,25 @@ def fit_embeddings(
         )
     for node in gazetteers:
         node.attrs["fit_gazetteer"](node, (eg.reference for eg in get_examples()), phrases)
+    if n_spare and not any(example.reference.ents for example in sample):
+        _warn_no_entities(name, nodes)
+
+
+def _warn_no_entities(name: str, nodes: Iterable[Model]) -> None:
+    """Warn about layers that don't learn from updates what they would from the training data."""
+    parts = {
+        "phrases of the training data (GazetteerEmbed)": "from_training",
+        "the words of hashtags written in one case (HashtagEmbed)": "segmenter",
+    }
+    lost = [part for part, attr in parts.items() if any(node.attrs.get(attr) for node in nodes)]
+    if lost:
+        logger.warning(
+            "component %r was initialized without annotated examples. Updates teach it words, but "
+            "not %s. To use these as well, initialize it with the training data: "
+            "nlp.initialize(lambda: examples)",
+            name,
+            " or ".join(lost),
+        )
 
 
 def _embedding_nodes(model: Model, nlp: Language | None) -> Iterator[Model]:

@@ -1,6 +1,5 @@
 """What the component predicts: tags, their probabilities, other analyses, other entities."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,40 +20,8 @@ from .confidence import (
     find_analyses,
     score_tags,
 )
+from .settings import validate_cfg
 from .windows import score_docs
-
-# Beyond it exp() would overflow; it is also far more than any bias that leaves a choice.
-_MAX_BIAS = 100.0
-
-
-def validate_settings(
-    name: str, cfg: dict[str, Any], spans_key: str | None, extension: str | None
-) -> None:
-    """Check the settings of a component that have to do with how sure it is.
-
-    name (str): The component's name.
-    cfg (dict[str, Any]): Has threshold, outside_bias and temperature.
-    spans_key (Optional[str]): The span group's key.
-    extension (Optional[str]): The extension attribute's name.
-    RAISES (ValueError): If one cannot be meant; the message names it.
-    """
-    threshold, bias, temperature = (
-        cfg[key] for key in ("threshold", "outside_bias", "temperature")
-    )
-    place = f"[components.{name}]"
-    if not 0.0 <= threshold <= 1.0:
-        raise ValueError(f"{place} threshold is a probability, from 0 to 1, not {threshold}")
-    if not abs(bias) <= _MAX_BIAS:
-        raise ValueError(
-            f"{place} outside_bias is a logarithm, from {-_MAX_BIAS:g} to {_MAX_BIAS:g}, not {bias}"
-        )
-    if not 0.0 < temperature < math.inf:
-        raise ValueError(f"{place} temperature has to be above 0, not {temperature}")
-    if extension and not spans_key:
-        raise ValueError(
-            f"{place} extension shows the scores of a span group: name that too, as in "
-            f'spans_key = "{name}"'
-        )
 
 
 class SequencePredictor:
@@ -66,6 +33,15 @@ class SequencePredictor:
     model: Model
     cfg: dict[str, Any]
     spans_key: str | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The component's cfg.
+
+        RAISES (ValueError): If a setting or the labels have been changed to something invalid.
+        """
+        validate_cfg(self.name, self.cfg)
+        return self.cfg
 
     def predict(self, docs: Iterable[Doc]) -> list[Ints1d]:
         """Find the most probable valid tags of a batch of docs, without modifying them.
@@ -172,8 +148,9 @@ class SequencePredictor:
         return self.model.attrs["head"]
 
     def _score(self, docs: list[Doc]) -> Any:
-        """The model's output, O weighed. Not all docs may be empty."""
-        window_length = self.cfg["window_length"]
+        """Compute the model's output with outside_bias added. Not all docs may be empty. All
+        predictions start here, so that cfg is validated once."""
+        window_length = self.settings["window_length"]
         return self._weigh(score_docs(self.model.predict, self._head, docs, window_length))
 
     def _weigh(self, scores: Any) -> Any:

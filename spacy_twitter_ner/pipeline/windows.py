@@ -29,11 +29,11 @@ class Window(NamedTuple):
     keep_end: int
 
 
-def validate_window_length(length: int) -> None:
-    """RAISES (ValueError): If windows of that many tokens cannot overlap."""
+def validate_window_length(length: int, place: str) -> None:
+    """RAISES (ValueError): If windows of that many tokens cannot overlap. It names the place."""
     if length != 0 and length <= 2 * CONTEXT:
         raise ValueError(
-            f"window_length must be more than {2 * CONTEXT} tokens, as windows overlap by "
+            f"{place} window_length must be more than {2 * CONTEXT} tokens, as windows overlap by "
             f"{2 * CONTEXT}, or 0 to read each doc in one piece; it is {length}"
         )
 

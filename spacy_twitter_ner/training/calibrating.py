@@ -200,7 +200,7 @@ def measure_reliability(nlp: Language, paths: Iterable[Path]) -> Reliability:
     RAISES (ValueError): If there is no component.
     """
     component = find_components(nlp)[0]
-    temperature = component.cfg["temperature"]
+    temperature = component.settings["temperature"]
     splits = {}
     for path in paths:
         judged = judge_entities(nlp, component, read_examples(path, nlp))
@@ -214,14 +214,21 @@ def _measure(judged: JudgedEntities, temperature: float) -> SplitReliability:
     )
 
 
-def create_calibrator(path: Path) -> Callable[[Language], Language]:
+def create_calibrator(path: Path | None) -> Callable[[Language], Language]:
     """Make a callback for [training.before_to_disk] that calibrates what is about to be saved.
-    Early in training, where no entity is found as yet, the temperature stays what it is.
+    Early in training, when no entity is found yet, the temperature stays as it is.
 
-    path (Path): An annotated split, such as validation: a .spacy file, a folder of them, or a
-        token/tag file.
+    path (Optional[Path]): An annotated split, such as validation: a .spacy file, a folder of them,
+        or a token/tag file. The config of a saved pipeline may have lost it; then it is an error to
+        train with it.
     RETURNS (Callable[[Language], Language]): The callback.
+    RAISES (ValueError): If there is no path.
     """
+    if path is None:
+        raise ValueError(
+            "[training.before_to_disk] spacy-twitter-ner.calibrate.v1 has no path. Set it to the "
+            "validation data, as in --paths.dev dev.spacy, or set before_to_disk to null"
+        )
 
     def calibrate_pipeline(nlp: Language) -> Language:
         for component in find_components(nlp):

@@ -3,6 +3,7 @@
 import numpy
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+from thinc.api import Model
 
 from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 
@@ -21,6 +22,14 @@ def make_docs(*texts: str, vocab: Vocab = VOCAB) -> list[Doc]:
 def make_lexemes(*texts: str, vocab: Vocab = VOCAB) -> Lexemes:
     """Make the distinct lexemes of docs."""
     return distinct_lexemes(make_docs(*texts, vocab=vocab))
+
+
+def fit_and_initialize(model: Model, docs: list[Doc]) -> Model:
+    """Initialize a model as the component does with its training data."""
+    for node in model.walk():
+        if "fit_vocabulary" in node.attrs:
+            node.attrs["fit_vocabulary"](node, docs)
+    return model.initialize(X=docs if model.name == "tweet_embed" else distinct_lexemes(docs))
 
 
 def lexemes(*texts: str) -> Lexemes:

@@ -13,7 +13,7 @@ from spacy_twitter_ner.models.embed import TweetEmbed
 from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 
 from ..layers.gradients import gradient_errors, randomise
-from .docs import lexemes, make_doc, make_docs
+from .docs import fit_and_initialize, lexemes, make_doc, make_docs
 
 TRAIN = make_docs("the cat saw the dog", "a cat saw it", "@qqq the http://t.co/zz @x")
 # The characters that occur more than once there.
@@ -163,8 +163,7 @@ def test_batches_without_characters(texts: list[str]) -> None:
 def test_is_a_part_of_tweet_embed() -> None:
     embed = TweetEmbed(CharEmbed(6))
     assert embed.get_dim("nO") == 6
-    embed.initialize(X=TRAIN)
-    # In a sample, too, every occurrence of a lexeme counts.
+    fit_and_initialize(embed, TRAIN)
     assert known(embed.layers[0]) == KNOWN
     cat_dog, nothing, cat = embed.predict(make_docs("cat dog", "", "cat"))
     assert nothing.shape == (0, 6)
@@ -185,13 +184,18 @@ def test_vocabulary_fitted_before_is_kept_at_initialisation() -> None:
     assert len(model.layers[0].get_param("E")) == len(before) + 1
 
 
-def test_initialisation_without_data_leaves_the_unknown_row() -> None:
-    model = CharEmbed(6)
-    model.initialize()
-    assert model.layers[0].get_param("E").shape == (1, 25)
-    assert model.predict(lexemes("cat")).shape == (1, 6)
-    model.initialize(X=distinct_lexemes(TRAIN))
-    assert len(model.layers[0].get_param("E")) == len(model.attrs["vocabulary"]) > 1
+def test_without_training_data_characters_get_rows_as_training_sees_them() -> None:
+    model = CharEmbed(6).initialize()
+    assert model.layers[0].get_param("E").shape == (5001, 25)
+    batch = lexemes("cat", "dog")
+    unknown, same = model.predict(batch)
+    assert alike(unknown, same)
+    model(batch, is_train=True)
+    assert known(model) == set("catdog")
+    cat, dog = model.predict(batch)
+    assert not alike(cat, dog)
+    loaded = CharEmbed(6).from_bytes(model.to_bytes())
+    assert (loaded.predict(batch) == model.predict(batch)).all()
 
 
 def test_characters_of_another_corpus_come_with_new_weights() -> None:

@@ -16,7 +16,7 @@ from spacy_twitter_ner.models.hashtags import HashtagEmbed
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
 
 from ..layers.gradients import central_differences, relative_error
-from .docs import TWEETS, make_doc, make_docs
+from .docs import TWEETS, fit_and_initialize, make_doc, make_docs
 
 
 class FakePart:
@@ -176,7 +176,7 @@ def test_docs_of_different_vocabs() -> None:
 def test_word_embed_is_of_words_with_users_and_urls_masked() -> None:
     model = WordEmbed(4, min_freq=2, unknown_rate=0.5)
     assert model.get_dim("nO") == 4
-    model.initialize(X=TWEETS)
+    fit_and_initialize(model, TWEETS)
     (features,) = model.layers
     assert features.param_names == ("masked",)
     assert (features.attrs["min_freq"], features.attrs["unknown_rate"]) == (2, 0.5)

@@ -199,10 +199,13 @@ def test_words_fitted_before_are_kept_at_initialisation() -> None:
     assert "cup" in known(model)
 
 
-def test_without_fitting_the_sample_is_counted_by_token() -> None:
+def test_without_training_data_words_get_rows_as_training_sees_them() -> None:
     model = HashtagEmbed(4)
-    model.initialize(X=distinct_lexemes(make_docs("#Zork #Zork #Once")))
-    assert known(model) == {"zork"}
+    batch = distinct_lexemes(make_docs("#WorldCup #NewYork plain"))
+    model.initialize(X=batch)
+    model(batch, is_train=True)
+    assert known(model) == {"world", "cup", "new", "york"}
+    assert len({tuple(row) for row in model.predict(batch).tolist()}) == 3
 
 
 def test_words_of_another_corpus_come_with_new_vectors() -> None:

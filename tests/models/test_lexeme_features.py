@@ -9,7 +9,7 @@ from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures, fit_vocabulary
 
 from ..layers.gradients import central_differences, relative_error
-from .docs import TWEETS, make_docs, make_lexemes
+from .docs import TWEETS, fit_and_initialize, make_docs, make_lexemes
 
 FEATURES, WIDTHS = ["norm", "suffix2", "shape"], [3, 2, 2]
 
@@ -18,7 +18,7 @@ def make_model(
     features: Sequence[str] = FEATURES, widths: Sequence[int] = WIDTHS, **settings: Any
 ) -> Model:
     model = LexemeFeatures(list(features), list(widths), **settings)
-    return model.initialize(X=distinct_lexemes(TWEETS))
+    return fit_and_initialize(model, TWEETS)
 
 
 def make_word_model(**settings: Any) -> Model:
@@ -92,7 +92,7 @@ def test_rare_words_are_unknown_below_the_least_frequency() -> None:
 def test_initial_vectors_have_variance_of_one_over_width() -> None:
     numpy.random.seed(0)
     model = LexemeFeatures(["orth"], [50])
-    model.initialize(X=make_lexemes(" ".join(f"w{i}" for i in range(400))))
+    fit_and_initialize(model, make_docs(" ".join(f"w{i}" for i in range(400))))
     table = model.get_param("orth")
     assert table.shape == (401, 50)
     assert table.dtype == "float32"
@@ -142,8 +142,9 @@ def test_gradients_add_up() -> None:
 @pytest.mark.parametrize("rate", [0.5, 1.0])
 def test_unknown_vector_learns_from_rare_words_only(rate: float) -> None:
     n = 400
-    rare = make_lexemes(" ".join(f"w{i}" for i in range(n)), "the the")
-    model = LexemeFeatures(["masked"], [4], unknown_rate=rate).initialize(X=rare)
+    docs = make_docs(" ".join(f"w{i}" for i in range(n)), "the the")
+    rare = distinct_lexemes(docs)
+    model = fit_and_initialize(LexemeFeatures(["masked"], [4], unknown_rate=rate), docs)
     numpy.random.seed(0)
     gradient = table_gradient(model, rare)[:, 0]
     assert gradient[row(model, "the")] == 1
@@ -179,8 +180,10 @@ def test_each_feature_is_dropped_on_its_own() -> None:
 def test_any_value_may_be_dropped(rate: float, expected: int) -> None:
     """Frequent ones too, each feature by itself."""
     words = [f"{a}{b}" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmnopqrst"]
-    lexemes = make_lexemes(" ".join(words), " ".join(words))
-    model = LexemeFeatures(["norm", "orth"], [2, 2], feature_dropout=rate).initialize(X=lexemes)
+    docs = make_docs(" ".join(words), " ".join(words))
+    lexemes = distinct_lexemes(docs)
+    model = LexemeFeatures(["norm", "orth"], [2, 2], feature_dropout=rate)
+    fit_and_initialize(model, docs)
     numpy.random.seed(0)
     Y, _ = model(lexemes, is_train=True)
     tables = [model.get_param(name) for name in ("norm", "orth")]
@@ -193,10 +196,11 @@ def test_any_value_may_be_dropped(rate: float, expected: int) -> None:
 
 def test_the_larger_rate_is_that_of_rare_values() -> None:
     n = 400
-    rare = make_lexemes(" ".join(f"w{i}" for i in range(n)))
+    docs = make_docs(" ".join(f"w{i}" for i in range(n)))
+    rare = distinct_lexemes(docs)
     for rates in ((0.1, 0.5), (0.5, 0.1)):
         settings = dict(zip(("unknown_rate", "feature_dropout"), rates, strict=True))
-        model = LexemeFeatures(["masked"], [4], **settings).initialize(X=rare)
+        model = fit_and_initialize(LexemeFeatures(["masked"], [4], **settings), docs)
         numpy.random.seed(0)
         assert table_gradient(model, rare)[0, 0] == pytest.approx(n / 2, abs=40)
 
@@ -237,15 +241,6 @@ def test_copy_has_a_vocabulary_of_its_own() -> None:
     assert (model.predict(lexemes) == before).all()
 
 
-def test_the_sample_counts_each_occurrence() -> None:
-    """As if all its tokens were read, although each lexeme is seen but once."""
-    by_sample, by_docs = make_model(), LexemeFeatures(FEATURES, WIDTHS)
-    fit_vocabulary(by_docs, iter(TWEETS))
-    for name in FEATURES:
-        first, second = (model.attrs[f"vocabulary_{name}"] for model in (by_sample, by_docs))
-        assert (first.keys, first.n_frequent) == (second.keys, second.n_frequent)
-
-
 def test_vocabularies_of_another_corpus_come_with_new_vectors() -> None:
     model = make_model()
     before = {name: model.get_param(name).copy() for name in FEATURES}
@@ -270,10 +265,25 @@ def test_vocabularies_fitted_before_are_kept_at_initialisation() -> None:
     assert len(model.get_param("masked")) == len(model.attrs["vocabulary_masked"])
 
 
-def test_initialisation_without_data_leaves_the_unknown_row() -> None:
-    model = LexemeFeatures(["masked"], [4]).initialize()
-    assert model.get_param("masked").shape == (1, 4)
-    assert model.predict(make_lexemes("the cat")).shape == (2, 4)
+def test_without_training_data_values_get_rows_as_training_sees_them() -> None:
+    model = LexemeFeatures(["norm", "shape"], [4, 2]).initialize()
+    assert model.get_param("norm").shape == (5001, 4)
+    lexemes = make_lexemes("the Cat", "the dog")
+    before = model.predict(lexemes)
+    assert (before == before[0]).all()
+    model(lexemes, is_train=True)
+    assert {row(model, word, "norm") for word in ("the", "cat", "dog")} == {1, 2, 3}
+    assert {row(model, shape, "shape") for shape in ("xxx", "Xxx")} == {1, 2}
+    assert row(model, "bird", "norm") == 0
+    after = model.predict(lexemes)
+    assert len({tuple(vector) for vector in after.tolist()}) == 3
+    # Prediction assigns no rows.
+    model.predict(make_lexemes("bird"))
+    assert row(model, "bird", "norm") == 0
+    loaded = LexemeFeatures(["norm", "shape"], [4, 2]).from_bytes(model.to_bytes())
+    assert (loaded.predict(lexemes) == after).all()
+    loaded(make_lexemes("bird"), is_train=True)
+    assert (row(loaded, "bird", "norm"), row(model, "bird", "norm")) == (4, 0)
 
 
 @pytest.mark.parametrize(

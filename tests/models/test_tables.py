@@ -11,7 +11,6 @@ from spacy_twitter_ner.models.tables import (
     draw_tables,
     fit_tables,
     gather,
-    is_fitted,
     table_model,
     vocabularies,
 )
@@ -46,9 +45,7 @@ def test_a_model_knows_its_tables() -> None:
     model = make_model()
     assert (model.get_dim("nO"), model.param_names) == (5, ("first", "second"))
     assert model.attrs["setting"] == 7
-    assert not is_fitted(model)
     fit_tables(model, [Counter(), Counter("aab")], min_freq=2)
-    assert is_fitted(model)
     assert [vocabulary.keys for vocabulary in vocabularies(model)] == [[], ["a"]]
     model.initialize()
     assert [model.get_param(name).shape for name in model.param_names] == [(1, 3), (2, 2)]

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import pytest
+import srsly
 from thinc.api import Model
 
 from spacy_twitter_ner.models.vocabulary import UNKNOWN, Vocabulary
@@ -58,3 +59,33 @@ def test_is_stored_with_a_model() -> None:
     loaded = make_model(Vocabulary()).from_bytes(data).attrs["v"]
     assert isinstance(loaded, Vocabulary)
     assert (loaded.keys, loaded.n_frequent) == (["a", "b"], 1)
+
+
+def test_spare_rows_are_for_what_is_first_seen_in_training(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vocabulary = Vocabulary.from_counts(COUNTS, min_freq=2, n_spare=3)
+    assert len(vocabulary) == 3 + 1 + 3
+    vocabulary.learn(["the", "new", "new", "a", "newer"])
+    assert vocabulary.keys == ["the", "a", "b", "new", "newer"]
+    assert (vocabulary.row("newer"), vocabulary.n_frequent, vocabulary.n_spare) == (5, 3, 1)
+    copy = Vocabulary.from_bytes(vocabulary.to_bytes())
+    assert (copy.row("newer"), copy.n_spare, len(copy)) == (5, 1, 7)
+    assert not caplog.text
+    vocabulary.learn(["x", "y"])
+    assert (vocabulary.row("x"), vocabulary.row("y"), len(vocabulary)) == (6, UNKNOWN, 7)
+    assert "is full" in caplog.text
+    assert "nlp.initialize(lambda: examples)" in caplog.text
+    caplog.clear()
+    vocabulary.learn(["z"])
+    assert not caplog.text
+
+
+def test_a_vocabulary_of_the_training_data_is_closed() -> None:
+    vocabulary = Vocabulary.from_counts(COUNTS)
+    before = vocabulary.to_bytes()
+    vocabulary.learn(["new"])
+    assert vocabulary.row("new") == UNKNOWN
+    assert vocabulary.to_bytes() == before
+    # As version 0.1.0 wrote and read it.
+    assert set(srsly.msgpack_loads(before)) == {"keys", "n_frequent"}

@@ -262,7 +262,7 @@ def test_nothing_is_scored_that_nobody_asked_for(trained, ner) -> None:
         ({"threshold": 1.1}, "threshold is a probability"),
         ({"threshold": -0.1}, "threshold is a probability"),
         ({"outside_bias": -101.0}, "outside_bias is a logarithm"),
-        ({"temperature": 0.0}, "temperature has to be above 0"),
+        ({"temperature": 0.0}, "temperature must be above 0"),
         ({"extension": "sure"}, 'spans_key = "twitter_bilstm_ner"'),
     ],
 )

@@ -41,7 +41,7 @@ def test_overfitting_and_io(nlp, tmp_path, small):
 
 
 def new_component(small: dict) -> TwitterBiLSTMNER:
-    return add_small_ner(spacy.blank("xx"), loss_reduction="sum", **small)
+    return add_small_ner(spacy.blank("xx"), **small)
 
 
 @pytest.mark.parametrize("exclude", [[], ["vocab"]])
@@ -53,7 +53,6 @@ def test_component_io(trained, small, tmp_path, exclude):
     from_bytes = new_component(small).from_bytes(ner.to_bytes(exclude=exclude), exclude=exclude)
     for loaded in (from_disk, from_bytes):
         assert loaded.labels == ner.labels
-        # What is trained is what is loaded, not what the config of the new one says.
         assert loaded.cfg == ner.cfg
         assert_same_arrays(params(loaded.model), params(ner.model))
         docs = list(spacy.blank("xx").tokenizer.pipe(TEST_TEXTS))
