@@ -23,6 +23,7 @@ from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
 from spacy_twitter_ner.models.vectors import VectorEmbed
 
 from ..spellings import inserted, styled
+from .docs import fit_and_initialize
 
 PLAIN = "saw Zoë at #CaféRouge in Málaga with @Kim so naïve"
 OTHERS = {
@@ -86,8 +87,7 @@ def test_embeddings(tmp_path, part: str, spelling: str) -> None:
     doc, other = make_doc(vocab, PLAIN), make_doc(vocab, OTHERS[spelling])
     assert len(doc) == len(other)
     for seen in (doc, other):
-        model = PARTS[part]()
-        model.initialize(X=[seen])
+        model = fit_and_initialize(PARTS[part](), [seen])
         expected, found = model.predict([doc, other])
         numpy.testing.assert_array_equal(found, expected)
         # Known words differ from unknown ones.
