@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy
 import pytest
@@ -173,15 +174,13 @@ def test_a_trained_pipeline_never_gets_the_pretrained_one_s_name(corpus):
     assert arguments[arguments.index("--name") + 1] == f"tweet_ner_{corpus}"
 
 
-def test_no_address_is_that_of_a_package_registry():
-    text = (ROOT / "project.yml").read_text(encoding="utf8")
-    for host in (
-        "registry.npmjs.org",
-        "registry.yarnpkg.com",
-        "pypi.org",
-        "files.pythonhosted.org",
-    ):
-        assert host not in text
+def test_assets_come_from_where_their_authors_publish_them():
+    hosts = {
+        urlparse(asset["url"]).hostname
+        for asset in load_project_config(ROOT)["assets"]
+        if "url" in asset
+    }
+    assert hosts == {"raw.githubusercontent.com"}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
