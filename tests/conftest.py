@@ -55,7 +55,7 @@ def tweet_nlp() -> Language:
     examples = list(corpus(nlp))
     sgd = nlp.initialize(lambda: examples)
     sgd.learn_rate = 0.01
-    for _ in range(6):
+    for _ in range(10):
         for batch in minibatch(examples, 40):
             nlp.update(batch, sgd=sgd, drop=0.1)
     return nlp

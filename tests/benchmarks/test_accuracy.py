@@ -267,8 +267,8 @@ def test_training_scores_as_spacy_evaluate(
     shutil.copy(ROOT / "configs" / "bilstm.cfg", real_root / "configs" / "b.cfg")
     embed_and_encode = "components.twitter_bilstm_ner.model.tok2vec"
     overrides = {
-        "training.max_steps": 20,
-        "training.eval_frequency": 10,
+        "training.max_steps": 60,
+        "training.eval_frequency": 30,
         f"{embed_and_encode}.embed.widths": [10, 5, 5, 5],
         f"{embed_and_encode}.encode.hidden_width": 10,
     }
