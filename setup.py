@@ -1,4 +1,4 @@
-"""The build, but for what setup.cfg cannot say."""
+"""Build the compiled kernel, and add metadata for the pretrained pipeline."""
 
 from pathlib import Path
 
@@ -8,18 +8,17 @@ from setuptools.command.build_py import build_py
 
 try:
     from Cython.Build import cythonize
-except ImportError:  # built without isolation; NumPy does what the compiled loops would
+except ImportError:  # built without isolation: use the NumPy implementation
     cythonize = None
 
 PIPELINE = "en_tweet_ner"
 LAYERS = Path("spacy_twitter_ner", "layers")
-# What lets a compiler take several numbers at a time; results stay those of float arithmetic.
+# Allow vectorization without changing results.
 UNIX_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 
 
 class BuildKernel(build_ext):
-    """Flags for the compiler that is there. Where there is none, or it fails, the extension is
-    left out: it is optional."""
+    """Set compiler flags. The extension is optional: it's left out if it can't be compiled."""
 
     def build_extensions(self) -> None:
         if self.compiler.compiler_type != "msvc":
@@ -29,7 +28,7 @@ class BuildKernel(build_ext):
 
 
 def find_extensions() -> list[Extension]:
-    """RETURNS (list[Extension]): The compiled loops, if Cython is there to translate them."""
+    """RETURNS (list[Extension]): The compiled kernel, or nothing without Cython."""
     if cythonize is None:
         return []
     kernel = Extension(
@@ -40,14 +39,14 @@ def find_extensions() -> list[Extension]:
     )
     extensions = cythonize([kernel], build_dir="build/cython")
     for extension in extensions:
-        extension.optional = True  # Cython makes other objects, and forgets it
+        extension.optional = True  # cythonize drops it
     return extensions
 
 
 class BuildPipeline(build_py):
-    """Adds metadata for the pretrained pipeline, which is part of our distribution. spaCy loads
-    by name what importlib.metadata finds as a distribution of that name; an egg-info folder makes
-    it one without a wheel of its own. pip replaces it when another build is installed."""
+    """Add metadata that makes the bundled pipeline a distribution of its own: spacy.load only
+    finds packages by name that importlib.metadata lists. Pip replaces it if another build is
+    installed."""
 
     def run(self) -> None:
         super().run()
@@ -60,26 +59,25 @@ class BuildPipeline(build_py):
         return [*super().get_outputs(include_bytecode), *written]
 
     def _metadata(self) -> dict[Path, str]:
-        # Another version than that of the full build, so that pip installs that in its place.
+        # A version of its own, so that pip replaces it with the full build.
         version = f"{self.distribution.get_version()}+small"
         base = Path(self.build_lib)
         package = base / PIPELINE
         if self.editable_mode:
-            # The wheel that pip unpacks takes only what is in its install folder; modules stay.
+            # An editable wheel only contains the install folder.
             base = Path(self.get_finalized_command("install").install_lib)
             package = Path(PIPELINE)
         folder = base / f"{PIPELINE}-{version}.egg-info"
         info = (
             f"Metadata-Version: 2.1\nName: {PIPELINE}\nVersion: {version}\n"
-            "Summary: Named entities of tweets: the small build that spacy-twitter-ner comes with\n"
+            "Summary: Small build of the pretrained pipeline, bundled with spacy-twitter-ner\n"
             "License: MIT\n"
         )
         meta = Path("spacy_twitter_ner", PIPELINE, "meta.json").read_text(encoding="utf-8")
         return {
             folder / "PKG-INFO": info,
             folder / "top_level.txt": f"{PIPELINE}\n",
-            # `spacy info` looks for it here.
-            package / "meta.json": meta,
+            package / "meta.json": meta,  # for `spacy info`
         }
 
 

@@ -5,7 +5,7 @@
 A token is described by its lower-cased form, affixes, shape and flags, and by the form, shape
 and flags of two tokens on either side; affixes of the neighbours made it worse on validation.
 L-BFGS; the weights of the L1 and the L2 penalty are chosen on validation. Nothing is random.
-Needs sklearn-crfsuite: pip install "spacy-twitter-ner[benchmarks]".
+Needs sklearn-crfsuite: pip install "spacy-twitter-ner[dev]".
 """
 
 import time
@@ -149,8 +149,8 @@ def import_crf() -> Any:
         from sklearn_crfsuite import CRF
     except ImportError as error:
         raise ImportError(
-            "CRFsuite needs sklearn-crfsuite, of the extra `benchmarks`: "
-            'pip install "spacy-twitter-ner[benchmarks]", or pip install sklearn-crfsuite'
+            "CRFsuite needs sklearn-crfsuite, of the extra `dev`: "
+            'pip install "spacy-twitter-ner[dev]", or pip install sklearn-crfsuite'
         ) from error
     return CRF
 

@@ -25,8 +25,8 @@ from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 from wasabi import msg
 
+from spacy_twitter_ner.corpus.tweets import read_tweets, tweet_files
 from spacy_twitter_ner.iob import find_violations
-from spacy_twitter_ner.lexical.training import read_tweets, tweet_files
 
 ROOT = Path(__file__).parents[1]
 COMPONENT = "twitter_bilstm_ner"

@@ -26,19 +26,19 @@ import psutil
 import typer
 from threadpoolctl import threadpool_limits
 
-from spacy_twitter_ner.scale.annotating import make_annotator, make_record
-from spacy_twitter_ner.scale.engines import local_cluster, run_dask, run_processes
-from spacy_twitter_ner.scale.inputs import Shard, read_shards
-from spacy_twitter_ner.scale.jobs import Job, Outcome
-from spacy_twitter_ner.scale.outputs import json_line
-from spacy_twitter_ner.scale.records import RawRecord
-from spacy_twitter_ner.scale.running import Engine, Workers, annotate_files
+from spacy_twitter_ner.annotate.annotator import Annotator
+from spacy_twitter_ner.annotate.engines import local_cluster, run_dask, run_processes
+from spacy_twitter_ner.annotate.jobs import Job, Outcome
+from spacy_twitter_ner.annotate.outputs import json_line
+from spacy_twitter_ner.annotate.run import Engine, Workers, annotate_files
+from spacy_twitter_ner.sources.inputs import Shard, read_shards
+from spacy_twitter_ner.sources.records import RawRecord
 from timing.no_work import count_only
 from timing.tables import Table, print_table, to_markdown, write_block
 from timing.texts import read_stream, read_texts
 
 ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs" / "scale.md"
+DOCS = ROOT / "docs" / "annotate.md"
 SHARD_SIZE = 2_000
 # What a shard of the command has.
 FULL_SHARD = 10_000
@@ -95,15 +95,15 @@ def annotate_in_threads(model: str, tweets: Path, n: int) -> Run:
 
     start = time.perf_counter()
     lines = tweets.read_text(encoding="utf8").splitlines()
-    annotators = [make_annotator(spacy.load(model)) for _ in range(n)]
+    annotators = [Annotator(spacy.load(model)) for _ in range(n)]
     parts = [lines[number::n] for number in range(n)]
 
     def work(number: int) -> None:
         annotator, part = annotators[number], parts[number]
         for first in range(0, len(part), SHARD_SIZE):
             with annotator.nlp.memory_zone():
-                for doc in annotator.nlp.pipe(part[first : first + SHARD_SIZE]):
-                    json_line(dict(make_record(doc, annotator)))
+                for doc in annotator.annotate(part[first : first + SHARD_SIZE]):
+                    json_line(dict(annotator.get_record(doc)))
 
     loaded = time.perf_counter()
     with ThreadPoolExecutor(n) as pool:
@@ -263,7 +263,9 @@ def scale_cli(
     memory_tweets: Annotated[int, typer.Option(min=1, help="For memory")] = 1_000_000,
     shards: Annotated[int, typer.Option(min=1, help="Shards without work")] = 100_000,
     only: Annotated[str, typer.Option(help="Sections, with commas")] = ",".join(SECTIONS),
-    write_docs: Annotated[bool, typer.Option("--write-docs", help="Write docs/scale.md")] = False,
+    write_docs: Annotated[
+        bool, typer.Option("--write-docs", help="Update docs/annotate.md")
+    ] = False,
 ) -> None:
     """Measure `annotate`."""
     wanted = [name.strip() for name in only.split(",")]

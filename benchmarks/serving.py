@@ -35,8 +35,8 @@ from spacy.language import Language
 from wasabi import msg
 
 import spacy_twitter_ner
+from spacy_twitter_ner.corpus.tweets import read_tweets, tweet_files
 from spacy_twitter_ner.evaluation.predictions import scores_stored
-from spacy_twitter_ner.lexical.training import read_tweets, tweet_files
 from spacy_twitter_ner.serving.settings import ServiceSettings
 from timing.tables import Table, print_table, split_at_block, to_markdown, write_block
 

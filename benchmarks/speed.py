@@ -11,8 +11,7 @@ and takes its texts from assets/unlabelled if there are tweets. Sections:
     layer     our BiLSTM, Thinc's and PyTorch's, forward and forward+backward
     pipeline  ours, spaCy's `ner` and CRFsuite, from given tokens and from raw text
     growth    with batch size, length of the texts, hidden units, number of labels
-    memory    what each pipeline holds, and whether a stream makes it grow, beside spaCy alone;
-              the table of the stream stands in docs/reliability.md, too
+    memory    resident memory of each pipeline, and its growth over a stream, beside spaCy alone
 
 All contestants of a table run in one process on the same tweets, by turns, round by round; another
 begins each time. Speeds are medians over the rounds, and so are ratios, each taken within a round:
@@ -46,7 +45,7 @@ SECTIONS = {
     "layer": Section(layer.measure, layer.tables),
     "pipeline": Section(pipeline.measure, pipeline.tables),
     "growth": Section(growth.measure, growth.tables),
-    "memory": Section(memory.measure, memory.tables, Path("docs/reliability.md")),
+    "memory": Section(memory.measure, memory.tables),
 }
 
 

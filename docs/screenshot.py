@@ -1,4 +1,4 @@
-"""Photograph an HTML report for the README (extra `browser`).
+"""Take a screenshot of an HTML report for the docs. Needs Playwright (extra `dev`).
 
 python docs/screenshot.py metrics/sample/bilstm_crf/report.html docs/img/report.png
 """
@@ -18,13 +18,13 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 def screenshot_cli(
     report: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="report.html")],
     output: Annotated[Path, typer.Argument(help="File to write (.png)")],
-    address: Annotated[str, typer.Option(help="What to show: filters after a #")] = "",
-    element: Annotated[str, typer.Option(help="The element to begin with, by its id")] = "summary",
+    address: Annotated[str, typer.Option(help="Filters to apply (URL part after #)")] = "",
+    element: Annotated[str, typer.Option(help="ID of the element to scroll to")] = "summary",
     scheme: Annotated[str, typer.Option(help="light or dark")] = "light",
-    width: Annotated[int, typer.Option(help="Width of the window")] = 1100,
-    height: Annotated[int, typer.Option(help="Height of the window")] = 640,
+    width: Annotated[int, typer.Option(help="Window width")] = 1100,
+    height: Annotated[int, typer.Option(help="Window height")] = 640,
 ) -> None:
-    """Photograph what a window of that size shows."""
+    """Take a screenshot of the visible part of the page."""
     system = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=system, args=ARGUMENTS)

@@ -1,16 +1,16 @@
-"""Tag schemes: entity types to tags, tags to spans and back, validity and repair.
+"""Tag schemes: convert between tags and spans, detect schemes and find violations.
 
-Pure functions over strings. A tag is "O" or a prefix, a hyphen and an entity type
-("B-geo-loc"). A span is (start, end, type) in tokens, the end exclusive.
+A tag is "O", or a prefix, a hyphen and an entity type ("B-geo-loc"). A span is (start, end, type)
+in tokens, with an exclusive end.
 
-Three schemes are known (https://en.wikipedia.org/wiki/Inside-outside-beginning_(tagging)):
-BIO (also called IOB2) opens every entity with B; IOB1 opens one with B only where it follows
-an entity of its own type; BILUO also marks an entity's last token (L) and one-token entities
-(U). Other letters for BILUO are read as well: IOBES (E, S) and BMES or BMEWO (M for I, W for U).
+Three schemes are supported (https://en.wikipedia.org/wiki/Inside-outside-beginning_(tagging)). BIO
+(IOB2) starts every entity with B. IOB1 starts entities with B only if they follow an entity of the
+same type. BILUO also marks last tokens (L) and single-token entities (U). Its other letters are
+supported as well: IOBES (E, S), BMES and BMEWO (M for I, W for U).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Scheme = Literal["BIO", "IOB1", "BILUO"]
 SCHEMES: tuple[Scheme, ...] = ("BIO", "IOB1", "BILUO")
@@ -22,12 +22,12 @@ _PREFIX_ALIASES = {
     **{"M": "I", "W": "U"},
 }
 PREFIXES = frozenset(_PREFIX_ALIASES)
-# Letters that occur in no other scheme.
+# Letters that only occur in BILUO.
 _BILUO_LETTERS = PREFIXES - {"B", "I"}
 
 
 class Violation(NamedTuple):
-    """A tag that its scheme does not allow where it stands: the token's index and why."""
+    """A tag that violates the scheme: the token's index and the reason."""
 
     token: int
     reason: str
@@ -36,9 +36,9 @@ class Violation(NamedTuple):
 def split_tag(tag: str) -> tuple[str, str]:
     """Split a tag into prefix and entity type.
 
-    tag (str): "O", or a prefix of any known scheme, a hyphen and a type.
+    tag (str): "O", or a prefix of any scheme, a hyphen and a type.
     RETURNS (tuple[str, str]): The prefix in BILUO letters and the type; ("O", "") for "O".
-    RAISES (ValueError): If the tag is of no known scheme.
+    RAISES (ValueError): If the tag doesn't belong to any scheme.
     """
     if tag == OUTSIDE:
         return OUTSIDE, ""
@@ -52,21 +52,21 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def bio_tags(entity_types: Sequence[str]) -> list[str]:
-    """List the BIO tags of some entity types: O first, then B and I of each type in order.
+    """List the BIO tags for entity types: O, then B and I for each type in order.
 
     entity_types (Sequence[str]): n distinct types.
-    RETURNS (list[str]): The 2n + 1 tags. Types that are appended append their tags.
+    RETURNS (list[str]): The 2n + 1 tags. Appending types appends tags.
     """
     return [OUTSIDE, *(f"{prefix}-{label}" for label in entity_types for prefix in "BI")]
 
 
 def tags_to_spans(tags: Sequence[str]) -> list[TokenSpan]:
-    """Read the entity spans off tags of any scheme, with conlleval's rules for invalid ones:
-    a tag that cannot continue the open entity opens a new one, nothing is dropped.
+    """Convert tags in any scheme to spans. Invalid tags follow conlleval's rules: a tag that can't
+    continue the open entity starts a new one.
 
-    tags (Sequence[str]): One tag a token.
+    tags (Sequence[str]): One tag per token.
     RETURNS (list[TokenSpan]): The spans, in order.
-    RAISES (ValueError): If a tag is of no known scheme.
+    RAISES (ValueError): If a tag doesn't belong to any scheme.
     """
     spans: list[TokenSpan] = []
     start, open_type = 0, ""
@@ -86,11 +86,11 @@ def tags_to_spans(tags: Sequence[str]) -> list[TokenSpan]:
 
 
 def spans_to_bio(spans: Iterable[TokenSpan], length: int) -> list[str]:
-    """Write spans that do not overlap as BIO tags.
+    """Convert spans to BIO tags.
 
-    spans (Iterable[TokenSpan]): The spans.
-    length (int): How many tokens the tags cover.
-    RETURNS (list[str]): One BIO tag a token.
+    spans (Iterable[TokenSpan]): The spans. They don't overlap.
+    length (int): The number of tokens.
+    RETURNS (list[str]): One BIO tag per token.
     """
     tags = [OUTSIDE] * length
     for start, end, entity_type in spans:
@@ -100,26 +100,25 @@ def spans_to_bio(spans: Iterable[TokenSpan], length: int) -> list[str]:
 
 
 def to_bio(tags: Sequence[str]) -> list[str]:
-    """Rewrite tags of any scheme in BIO; invalid ones are repaired by conlleval's rules.
+    """Convert tags in any scheme to BIO. Invalid tags are repaired by conlleval's rules.
 
-    tags (Sequence[str]): One tag a token.
-    RETURNS (list[str]): As many BIO tags, always a valid sequence.
-    RAISES (ValueError): If a tag is of no known scheme.
+    tags (Sequence[str]): One tag per token.
+    RETURNS (list[str]): A valid sequence of BIO tags.
+    RAISES (ValueError): If a tag doesn't belong to any scheme.
     """
     return spans_to_bio(tags_to_spans(tags), len(tags))
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
-    """Recognise the scheme that a corpus is written in.
+    """Detect the tag scheme of a corpus.
 
-    BILUO has letters of its own, and is recognised by them unless the tags break its rules more
-    often than those of BIO: a single L-x among BIO tags is a mistake. IOB1 is recognised by an I
-    that opens an entity while no B stands where IOB1 would not put one; all else is BIO, valid
-    or not.
+    BILUO is recognized by its own letters, unless there are more violations of BILUO than of BIO: a
+    single L-x among BIO tags is a mistake. IOB1 is recognized by an I that starts an entity, if no
+    B violates IOB1. Otherwise, the scheme is BIO, valid or not.
 
-    sequences (Iterable[Sequence[str]]): The tags of each tweet, all of known schemes.
+    sequences (Iterable[Sequence[str]]): The tags of each tweet.
     RETURNS (Scheme): The scheme.
-    RAISES (ValueError): If a tag is of no known scheme.
+    RAISES (ValueError): If a tag doesn't belong to any scheme.
     """
     sequences = list(sequences)
     opened_by_inside = opened_by_begin = has_own_letters = False
@@ -136,15 +135,14 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Scheme:
 
 
 def find_violations(tags: Sequence[str], scheme: Scheme = "BIO") -> list[Violation]:
-    """Find the tags that a scheme does not allow where they stand.
+    """Find tags that violate a scheme.
 
-    tags (Sequence[str]): One tag a token.
-    scheme (Scheme): The scheme that the tags should follow.
-    RETURNS (list[Violation]): The violations, in order; empty for a valid sequence.
-    RAISES (ValueError): If a tag is of no known scheme.
+    tags (Sequence[str]): One tag per token.
+    scheme (Scheme): The scheme.
+    RETURNS (list[Violation]): The violations, in order.
+    RAISES (ValueError): If a tag doesn't belong to any scheme.
     """
-    find = {"BIO": _bio_violations, "IOB1": _iob1_violations, "BILUO": _biluo_violations}[scheme]
-    return list(find(tags))
+    return list(_biluo_violations(tags) if scheme == "BILUO" else _iob_violations(tags, scheme))
 
 
 def _with_previous(tags: Sequence[str]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
@@ -155,19 +153,16 @@ def _with_previous(tags: Sequence[str]) -> Iterator[tuple[tuple[str, str], tuple
         previous = current
 
 
-def _bio_violations(tags: Sequence[str]) -> Iterator[Violation]:
+def _iob_violations(tags: Sequence[str], scheme: Scheme) -> Iterator[Violation]:
     for index, ((_, previous_type), (prefix, entity_type)) in enumerate(_with_previous(tags)):
         if tags[index][:1] in _BILUO_LETTERS:
-            yield Violation(index, f"{tags[index]} is not a BIO tag")
-        elif prefix == "I" and entity_type != previous_type:
+            article = "a" if scheme == "BIO" else "an"
+            yield Violation(index, f"{tags[index]} is not {article} {scheme} tag")
+        elif entity_type == previous_type:
+            continue
+        elif scheme == "BIO" and prefix == "I":
             yield Violation(index, f"I-{entity_type} without its B-{entity_type}")
-
-
-def _iob1_violations(tags: Sequence[str]) -> Iterator[Violation]:
-    for index, ((_, previous_type), (prefix, entity_type)) in enumerate(_with_previous(tags)):
-        if tags[index][:1] in _BILUO_LETTERS:
-            yield Violation(index, f"{tags[index]} is not an IOB1 tag")
-        elif prefix == "B" and entity_type != previous_type:
+        elif scheme == "IOB1" and prefix == "B":
             yield Violation(index, f"B-{entity_type} does not follow an entity of its type")
 
 
@@ -183,3 +178,19 @@ def _biluo_violations(tags: Sequence[str]) -> Iterator[Violation]:
         open_type = entity_type if prefix in ("B", "I") else ""
     if open_type:
         yield Violation(len(tags) - 1, f"the {open_type} entity has no last tag (L or E)")
+
+
+# Tag indices, in the order of bio_tags: O is 0, type k has B at 2k + 1 and I at 2k + 2.
+OUTSIDE_TAG = 0
+BEGIN_TAGS = slice(1, None, 2)
+INSIDE_TAGS = slice(2, None, 2)
+
+
+def begin_tag(entity_type: Any) -> Any:
+    """RETURNS (Any): The index of a type's B tag. Also accepts arrays."""
+    return 2 * entity_type + 1
+
+
+def inside_tag(entity_type: Any) -> Any:
+    """RETURNS (Any): The index of a type's I tag. Also accepts arrays."""
+    return 2 * entity_type + 2

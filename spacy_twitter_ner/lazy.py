@@ -7,9 +7,9 @@ ValueT = TypeVar("ValueT")
 
 
 class lazy_property(Generic[ValueT]):
-    """functools.cached_property without a lock, as it is from Python 3.12 on. Before, all instances
-    of a class share one, so a process that is forked while another thread holds it waits forever.
-    Here, threads may compute a value twice.
+    """functools.cached_property without a lock, as in Python 3.12. In earlier versions, the lock is
+    shared by all instances of a class, and a process that is forked while another thread holds it
+    deadlocks. Threads may compute a value twice.
 
     compute (Callable[[Any], Any]): The method to decorate.
     """
@@ -26,6 +26,6 @@ class lazy_property(Generic[ValueT]):
         if instance is None:
             return self
         value = self._compute(instance)
-        # From now on the instance's own attribute is found first.
+        # Instance attributes take precedence over this descriptor.
         instance.__dict__[self._compute.__name__] = value
         return value

@@ -1,4 +1,4 @@
-"""Load pipelines that users name, with an error that says what is wrong with the name."""
+"""Load pipelines, with errors that explain why a name isn't a pipeline."""
 
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -16,13 +16,13 @@ _ADVICE = "A pipeline is a folder with config.cfg and meta.json, or an installed
 def load_pipeline(name: str | Path) -> "Language":
     """Load a pipeline.
 
-    name (str | Path): Its folder or package.
+    name (str | Path): A folder or an installed package.
     RETURNS (Language): The pipeline.
     RAISES (OSError): If it isn't a pipeline.
-    RAISES (ValueError): If it is damaged.
-    RAISES (ImportError): If it needs something that isn't installed.
+    RAISES (ValueError): If it's damaged.
+    RAISES (ImportError): If it needs a package that isn't installed.
     """
-    # Imported here because it takes seconds.
+    # Imported here because importing spaCy takes seconds.
     import spacy
 
     require_pipeline(name)
@@ -30,17 +30,17 @@ def load_pipeline(name: str | Path) -> "Language":
         return spacy.load(name)
     except (ImportError, OSError, ValueError):
         raise
-    # Anything that a damaged file may cause.
+    # Damaged files may raise any error.
     except Exception as error:
         raise ValueError(
-            f"{name} cannot be loaded as a pipeline: {type(error).__name__}: {error}"
+            f"{name} can't be loaded as a pipeline: {type(error).__name__}: {error}"
         ) from error
 
 
 def require_pipeline(name: str | Path) -> None:
-    """Check that a name is that of a pipeline, without importing or loading it.
+    """Check that a name refers to a pipeline, without importing or loading it.
 
-    name (str | Path): A folder or package, or blank:en and the like.
+    name (str | Path): A folder, a package, or a blank pipeline such as "blank:en".
     RAISES (OSError): If it isn't a pipeline.
     """
     error = "" if str(name).startswith("blank:") else _find_error(str(name))
@@ -50,27 +50,29 @@ def require_pipeline(name: str | Path) -> None:
 
 def _find_error(name: str) -> str:
     path = Path(name)
-    # As in spacy.load, packages come first.
+    # As in spacy.load, packages take precedence.
     package = find_package(name)
     if package is not None:
-        return "" if _is_pipeline_package(name, package) else "is an installed package, no pipeline"
+        return (
+            "" if _is_pipeline_package(name, package) else "is an installed package, not a pipeline"
+        )
     try:
         if path.is_file():
-            return "is a file, no pipeline"
+            return "is a file, not a pipeline"
         if not path.is_dir():
-            return "is no pipeline: there is no such folder or installed package"
-    except (OSError, ValueError):  # too long, or with a null character
-        return "is no pipeline: it cannot be the name of a folder"
+            return "is not a pipeline: there is no such folder or installed package"
+    except (OSError, ValueError):  # too long, or contains a null character
+        return "is not a pipeline: it can't be the name of a folder"
     missing = [part for part in ("config.cfg", "meta.json") if not (path / part).is_file()]
     if not missing:
         return ""
     inside = [f"{path / part}" for part in ("model-best", "model-last") if (path / part).is_dir()]
     hint = f"; did you mean {inside[0]}?" if inside else ""
-    return f"is a folder, but no pipeline: it has no {' and no '.join(missing)}{hint}"
+    return f"is a folder, but not a pipeline: it has no {' and no '.join(missing)}{hint}"
 
 
 def find_package(name: str) -> Distribution | None:
-    """RETURNS (Distribution | None): The installed package of a name, if there is one."""
+    """RETURNS (Distribution | None): The installed package with this name, if there is one."""
     try:
         return distribution(name)
     except (PackageNotFoundError, OSError, ValueError):

@@ -1,9 +1,7 @@
-"""What a token of a tweet is: user name, URL, hashtag, number, elongated word → normal form; its
-kind, its orthography, its emoji, the words of a hashtag.
+"""Normalize and classify tokens of tweets: normal form, kind, orthography, emoji, hashtag words.
 
-Pure functions over a token's text. The text itself is never changed: these forms are features. All
-features, tables and lists read a word as normalize_word spells it; the other functions expect such
-words.
+Pure functions of a token's text, used as features. Documents keep their text. Except for
+normalize_word, fold_letters and split_alike, they expect the output of normalize_word.
 """
 
 import html
@@ -25,7 +23,7 @@ _DIGIT = re.compile(r"\d")
 _ELONGATION = re.compile(r"(\D)\1{2,}")
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+\Z")
-# As on Twitter, a hashtag has a letter: "#1" is a number.
+# As on Twitter, a hashtag contains a letter: "#1" is a number.
 _HASHTAG = re.compile(r"[#＃]\w*[^\W\d_]")
 # A ticker symbol, with a suffix or an exchange: $BRK.B, $VOW:GR, $6758:JP.
 CASHTAG = (
@@ -57,10 +55,10 @@ _EMOTICON = re.compile(
     re.I | re.X,
 )
 
-# Python knows no property of emoji, so their ranges are written out. All of U+1F000–1FAFF, which
-# are pictographs, flags' letters and skin tones, and of the blocks Miscellaneous Symbols and
-# Dingbats; of other blocks, what Unicode shows as an emoji unless told otherwise, and a few that
-# tweets use so. The rest of emoji-data.txt is text unless U+FE0F follows, as © and ™.
+# The unicodedata module has no emoji property, hence the ranges: U+1F000–1FAFF (pictographs, flag
+# letters and skin tones), Miscellaneous Symbols, Dingbats, characters of other blocks with emoji
+# presentation by default, and a few that tweets use as emoji. The other characters in
+# emoji-data.txt, such as © and ™, are text unless followed by U+FE0F.
 PICTOGRAPH = (
     r"(?:[\U0001F000-\U0001FAFF\u2600-\u27BF\u231A\u231B\u2328\u23CF\u23E9-\u23F3\u23F8-\u23FA"
     r"\u24C2\u25AA\u25AB\u25B6\u25C0\u25FB-\u25FE\u2B05-\u2B07\u2B1B\u2B1C\u2B50\u2B55\u303D"
@@ -68,26 +66,26 @@ PICTOGRAPH = (
     r"|[\u00A9\u00AE\u203C\u2049\u2122\u2139\u2194-\u2199\u21A9\u21AA\u2934\u2935\u3030]\uFE0F)"
 )
 KEYCAP = r"[0-9#*]\uFE0F?\u20E3"
-# What may follow a pictograph: variation selectors, the joiner, and the tags of a region's flag.
+# Extenders of a pictograph: variation selectors, the joiner, and the tags of region flags.
 _EXTENDERS = r"[\uFE0E\uFE0F\u200D\U000E0020-\U000E007F]*"
 _EMOJI = re.compile(rf"(?:(?:{PICTOGRAPH}|{KEYCAP}){_EXTENDERS})+")
-# A skin tone that follows nothing is an emoji of its own.
+# A skin tone at the start is a separate emoji.
 _EMOJI_VARIANT = re.compile(r"[\uFE0E\uFE0F]|(?<!^)[\U0001F3FB-\U0001F3FF]")
 
-# Letters in circles, parentheses and squares. A lone one is a symbol, as Ⓜ and 🅿, and U+FE0F makes
-# an emoji of the letter before it.
+# Letters in circles, parentheses and squares. Single ones are symbols, such as Ⓜ and 🅿, and U+FE0F
+# turns the preceding letter into an emoji.
 _ENCLOSED = (
     r"\u249C-\u24E9\U0001F110-\U0001F129\U0001F130-\U0001F149\U0001F150-\U0001F169"
     r"\U0001F170-\U0001F189"
 )
 _ENCLOSED_WORD = re.compile(rf"[{_ENCLOSED}]{{2,}}(?![\uFE00-\uFE0F])")
 _SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])\Z")
-# Letters that have a compatibility form, but are no other style of it: an emoji, and the usual
-# spelling of Thai, Lao and of single Korean letters.
+# Letters with a compatibility form that isn't a style variant: an emoji, and the usual spelling of
+# Thai, Lao and single Korean letters.
 _NO_STYLE = re.compile(r"[ℹำຳ\u3131-\u318E\uFFA0-\uFFDC]")
 
-# Invisible characters; variation selectors after letters; joiners, except in scripts that spell
-# with them; and strokes, lines and frames that are drawn over anything but emoji and other symbols.
+# Invisible characters; variation selectors after letters; joiners, except in scripts that use them
+# in spelling; and combining strokes, lines and frames, except over emoji and other symbols.
 _INVISIBLE = (
     r"\u00AD\u034F\u061C\u115F\u1160\u180B-\u180F\u200B\u200E\u200F\u202A-\u202E\u2060-\u2069"
     r"\u3164\uFEFF\uFFA0"
@@ -111,9 +109,9 @@ _HYPHENS = frozenset("-‐‑")
 _APOSTROPHES = frozenset("'’ʼ")
 _INNER_DOT = re.compile(r"[^\W_]\.[^\W_]")
 
-# Of a hashtag's body with each character replaced by its class: U an upper-case letter, s the
-# letter s, l any other letter, d a digit, _ an underscore, x anything else.
-_HASHTAG_PIECE = re.compile(
+# Matches a hashtag's body with each character replaced by its class: U for upper case, s for the
+# letter s, l for other letters, d for digits, _ for underscores, x for anything else.
+_HASHTAG_SEGMENT = re.compile(
     r"""\A [ls] U (?: U* (?=U[ls]) | [ls]+ | U* )    # iPhone, iOS, eBayShop
     | UU+ s (?![ls])                               # DVDs
     | U+ (?=U[ls])                                 # NFL before Draft
@@ -126,14 +124,14 @@ _HASHTAG_PIECE = re.compile(
 
 
 def normalize_word(text: str) -> str:
-    """Spell a word in the one way in which features, clusters, vectors, gazetteers and caches know
-    it: composed (NFC), in plain letters and digits, without invisible characters.
+    """Normalize the Unicode spelling of a word, as used in features, clusters, vectors, gazetteers
+    and caches: NFC, plain letters and digits, no invisible characters.
 
-    Canonically equivalent words get the same spelling. Case, punctuation, emoji and elongation are
-    kept: see normal_form.
+    Canonically equivalent words have the same result. Case, punctuation, emoji and elongation are
+    preserved: see normal_form.
 
     text (str): A token's text, or any other text.
-    RETURNS (str): Its spelling, never empty unless the text is.
+    RETURNS (str): The normalized text. Only empty if the text is.
     """
     if text.isascii():
         return text
@@ -142,9 +140,9 @@ def normalize_word(text: str) -> str:
 
 
 def fold_letters(text: str) -> str:
-    """Compose a text (NFC) and replace letters and digits of other styles by plain ones: bold,
-    script, double-struck, full-width, superscript, small capitals, ligatures, and words of letters
-    in circles or squares. So are the full-width # and @. Emoji are kept.
+    """Compose a text (NFC) and replace styled letters and digits by plain ones: bold, script,
+    double-struck, full-width, superscript, small capitals, ligatures, words of letters in circles
+    or squares, and the full-width # and @. Emoji are preserved.
 
     text (str): The text.
     RETURNS (str): The text in plain letters.
@@ -152,17 +150,16 @@ def fold_letters(text: str) -> str:
     if text.isascii():
         return text
     text = unicodedata.normalize("NFC", text).translate(_PLAIN_LETTERS)
-    return unicodedata.normalize("NFC", _ENCLOSED_WORD.sub(_release, text))
+    return unicodedata.normalize("NFC", _ENCLOSED_WORD.sub(_plain_enclosed, text))
 
 
 def split_alike(text: str, tokens: Sequence[str]) -> list[str]:
-    """Split a text where its folded letters were split.
+    """Split a text like its folded form.
 
     text (str): The text.
-    tokens (Sequence[str]): Joined, they are fold_letters(text).
-    RETURNS (list[str]): For each token, what stands for it in the text. A token that would begin
-        within a character, or with a mark of the character before it, is empty: that goes to the
-        token before it.
+    tokens (Sequence[str]): Tokens that concatenate to fold_letters(text).
+    RETURNS (list[str]): The original text of each token. A token that begins inside a character of
+        the text, or with a combining mark, is empty: its text belongs to the token before it.
     """
     if text.isascii():
         return list(tokens)
@@ -181,10 +178,10 @@ def split_alike(text: str, tokens: Sequence[str]) -> list[str]:
 
 
 def mask_user_and_url(text: str) -> str:
-    """Replace a user name or a URL by a placeholder; leave any other token as it is.
+    """Replace a user name or URL by a placeholder. Other tokens are returned unchanged.
 
-    The rule of the article this project began from: a token that begins with @ is a user, one
-    that begins with http:// or https:// a URL. A lone "@" is a word.
+    The rule is that of the article: a token that begins with @ is a user name, and one that begins
+    with http:// or https:// is a URL. A single "@" is a word.
 
     text (str): A token's text.
     RETURNS (str): "<USR>", "<URL>" or the text.
@@ -197,28 +194,28 @@ def mask_user_and_url(text: str) -> str:
 
 
 def placeholder(text: str) -> str | None:
-    """Find what stands for a token of which all that is told here, its forms, its kind and its
-    orthography, is that it is a user name or a URL.
+    """Get the placeholder of a user name or URL that has the same normal form, kind and orthography
+    as all others.
 
     text (str): A token's text.
-    RETURNS (Optional[str]): "<USR>", "<URL>", or None for any other token, such as "@me:" or
-        "t.co/x", of which at least one of them tells more.
+    RETURNS (Optional[str]): "<USR>", "<URL>", or None for other tokens, including ones such as
+        "@me:" and "t.co/x", for which at least one of these functions differs.
     """
     masked = mask_user_and_url(text)
     return masked if masked is not text and normal_form(text) == masked else None
 
 
 def normal_form(text: str) -> str:
-    """What remains of a token when spelling, case and number are taken away.
+    """Normalize a token's case, digits and elongation.
 
-    User names and URLs (with or without scheme) become placeholders, HTML entities their
-    characters, digits 0, and a character that stands more than twice in a row stands twice;
-    letters are lower-cased and a hashtag loses its "#".
+    User names and URLs (with or without scheme) are replaced by placeholders, HTML entities by
+    their characters, digits by 0, and runs of more than two of the same character by two. Letters
+    are lower-cased, and the "#" of hashtags is removed.
 
     text (str): A token's text.
-    RETURNS (str): Its normal form, never empty unless the text is.
+    RETURNS (str): The normal form. Only empty if the text is.
     """
-    if text.isalpha():  # the usual case: none of the other rules applies
+    if text.isalpha():  # fast path: no other rule applies
         form = text.lower()
         return form if len(form) < 3 else _ELONGATION.sub(_twice, form)
     if _USER.match(text):
@@ -230,15 +227,14 @@ def normal_form(text: str) -> str:
 
 
 def token_kind(text: str) -> str:
-    """Tell what kind of token this is. HTML entities in it are read as their characters.
+    """Classify a token. HTML entities are replaced by their characters.
 
-    A hashtag may be followed by something else, as in "#Obama's"; the other kinds are what the
-    whole token is.
+    A hashtag may have a suffix, as in "#Obama's". The other kinds apply to the whole token.
 
     text (str): A token's text.
     RETURNS (str): "user", "url", "email", "hashtag", "cashtag", "emoji", "emoticon", "number"
-        (also "50%", "$3.5m", "7:30pm", "4th", "#1"), "html" (nothing but an entity), "space" (or
-        nothing), "punctuation" (nothing but punctuation and symbols) or "word": all others.
+        (including "50%", "$3.5m", "7:30pm", "4th", "#1"), "html" (a single entity), "space" (or
+        empty), "punctuation" (only punctuation and symbols) or "word" (anything else).
     """
     if _is_html_entity(text):
         return "html"
@@ -252,13 +248,13 @@ def token_kind(text: str) -> str:
 
 
 def orthography(text: str) -> tuple[str, ...]:
-    """Describe how a token is written. HTML entities in it are read as their characters.
+    """Describe a token's orthography. HTML entities are replaced by their characters.
 
     text (str): A token's text.
-    RETURNS (tuple[str, ...]): First the case of its letters, "lower", "upper", "title" (the first
-        letter alone is upper-case), "mixed" or "none" (no letter has case); then those of
-        "single" (one character), "digit", "hyphen", "apostrophe", "dot" (between letters or
-        digits) and "elongated" (a character that is no digit thrice or more in a row) that hold.
+    RETURNS (tuple[str, ...]): The case of its letters: "lower", "upper", "title" (only the first
+        letter is upper-case), "mixed" or "none" (no cased letters); followed by the flags that
+        apply: "single" (one character), "digit", "hyphen", "apostrophe", "dot" (between letters or
+        digits), "elongated" (three or more of the same character in a row, except for digits).
     """
     text = unescape(text)
     flags = {
@@ -273,8 +269,7 @@ def orthography(text: str) -> tuple[str, ...]:
 
 
 def emoji_form(text: str) -> str:
-    """Find a token's emoji and bring them to a form that their variants share: without skin tone
-    and variation selectors. What else the token holds is left out.
+    """Extract a token's emoji, without skin tones and variation selectors.
 
     text (str): A token's text.
     RETURNS (str): The emoji, in order; "" if there are none.
@@ -283,19 +278,19 @@ def emoji_form(text: str) -> str:
 
 
 def split_hashtag(text: str) -> list[str]:
-    """Split a hashtag where its spelling shows that a word begins: by camel case, at digits and
-    at underscores. #NFLDraft → NFL, Draft; #WorldCup2014 → World, Cup, 2014.
+    """Split a hashtag at camel case, digits and underscores: #NFLDraft → NFL, Draft;
+    #WorldCup2014 → World, Cup, 2014.
 
-    A lone lower-case letter before the first upper-case one belongs to it (iPhone), one or two
-    that end a number belong to the number (13th, 6s), and so does a lone upper-case one (4G).
+    A single lower-case letter before the first capital belongs to it (iPhone). One or two
+    lower-case letters (13th, 6s) or a single capital (4G) after a number belong to the number.
 
     text (str): A hashtag's text, with or without its "#".
-    RETURNS (list[str]): Its pieces: joined, they are the text without "#" and underscores. What is
-        neither a letter nor a digit makes pieces of its own.
+    RETURNS (list[str]): The segments. They concatenate to the text without "#" and underscores.
+        Characters other than letters and digits are in separate segments.
     """
     body = _without_hash(text)
     classes = body.translate(_CHARACTER_CLASSES)
-    return [body[slice(*match.span())] for match in _HASHTAG_PIECE.finditer(classes)]
+    return [body[slice(*match.span())] for match in _HASHTAG_SEGMENT.finditer(classes)]
 
 
 def segment_words(
@@ -304,24 +299,23 @@ def segment_words(
     max_word_length: int,
     unknown: float = _IMPOSSIBLE,
 ) -> list[str]:
-    """Find the most probable words that make up a text without spaces, each word independent of
-    the others (Norvig 2009). Of equally probable segmentations the one with the longest first
-    words is taken.
+    """Segment a text without spaces into the most probable words under a unigram model (Norvig
+    2009). Ties are resolved in favor of longer first words.
 
-    body (str): The text, in the form in which words are known.
-    log_probability (Callable[[str], Optional[float]]): The logarithm of a word's probability; None
-        or -inf if there is no such word.
-    max_word_length (int): No longer words are tried, but for the whole text.
-    unknown (float): The logarithm of the whole text's probability if it is no known word.
-    RETURNS (list[str]): The words: joined, they are the text. The whole text is left as it is if
-        no segmentation is more probable than it, or possible at all.
+    body (str): The text, normalized like the known words.
+    log_probability (Callable[[str], Optional[float]]): Returns a word's log probability, or None or
+        -inf if it is unknown.
+    max_word_length (int): Maximum word length, except for the whole text.
+    unknown (float): Log probability of the whole text if it isn't a known word.
+    RETURNS (list[str]): The words. They concatenate to the text. Only the text itself if no
+        segmentation is possible or more probable.
     """
     if not body:
         return []
     length = len(body)
-    # For each place, the best score of what follows, and where the first of its words ends.
+    # For each offset, the best score of the remaining text, and the end of its first word.
     scores, ends = [_IMPOSSIBLE] * length + [0.0], [length] * length
-    # From where words lead to the end, the last place first: few places in a long name.
+    # Offsets from which words reach the end, last first. There are few in a long name.
     reachable = [length]
     for start in reversed(range(length)):
         best = _IMPOSSIBLE
@@ -346,31 +340,31 @@ def segment_words(
 
 
 def unescape(text: str) -> str:
-    """Replace the HTML entities of a word by their characters.
+    """Replace the HTML entities in a word by their characters.
 
     text (str): A token's text.
-    RETURNS (str): The text, normalized again if there are any, never empty unless the text is. A
-        reference to a character that HTML forbids, such as &#1;, stands for nothing and is kept.
+    RETURNS (str): The text, normalized again if it has entities. Only empty if the text is:
+        a word that consists of references to invalid characters, such as &#1;, is unchanged.
     """
     return normalize_word(html.unescape(text)) or text if "&" in text else text
 
 
 def _twice(match: re.Match[str]) -> str:
-    # A function is faster than a template, which costs time even where nothing matches.
+    # A function, since re.sub with a template is slow even without matches.
     return match[1] * 2
 
 
-def _release(match: re.Match[str]) -> str:
-    return "".join(map(_released_letter, match[0]))
+def _plain_enclosed(match: re.Match[str]) -> str:
+    return "".join(map(_plain_enclosed_letter, match[0]))
 
 
-def _released_letter(char: str) -> str:
+def _plain_enclosed_letter(char: str) -> str:
     name = unicodedata.name(char)  # such as NEGATIVE CIRCLED LATIN CAPITAL LETTER A
     return name[-1] if "CAPITAL" in name else name[-1].lower()
 
 
 class _PlainLetters(dict):
-    """The plain form of each character, by its code; each is looked at once."""
+    """Maps character codes to plain forms, computed on first access."""
 
     def __missing__(self, code: int) -> str:
         self[code] = found = _plain_letter(chr(code))
@@ -386,12 +380,12 @@ def _plain_letter(char: str) -> str:
     form = unicodedata.normalize("NFKC", char)
     if small := _SMALL_CAPITAL.match(unicodedata.name(form[0], "")):
         return small[1].lower()
-    # The rest are words and signs, not letters.
+    # Other compatibility forms are words and signs instead of letters.
     return form if all(unicodedata.category(each)[0] in "LMN" for each in form) else char
 
 
 def _split_characters(text: str) -> Iterator[str]:
-    """Split a text before each character that no normalization changes with the one before it."""
+    """Split a text before each character that normalization doesn't combine with the last one."""
     start = 0
     for end in range(1, len(text)):
         if not _joins(text[end]):
@@ -406,7 +400,7 @@ def _joins(char: str) -> bool:
     first = unicodedata.normalize("NFD", char)[0]
     if unicodedata.category(first) in ("Mn", "Mc"):
         return not "\ufe00" <= first <= "\ufe0f"
-    # Vowels and last consonants of Korean syllables; sound marks of half-width Japanese.
+    # Vowels and final consonants of Korean syllables; sound marks of half-width Japanese.
     return "\u1161" <= first <= "\u11c2" or first in "ﾞﾟ"
 
 
@@ -430,7 +424,7 @@ def _is_punctuation(text: str) -> bool:
     return all(unicodedata.category(char)[0] in "PS" for char in text)
 
 
-# The first that matches holds.
+# The first match wins.
 _KINDS: dict[str, Callable[[str], object]] = {
     "user": _USER.match,
     "url": lambda text: _URL.match(text) or _BARE_URL.match(text),
@@ -456,7 +450,7 @@ def _case(text: str) -> str:
 
 
 class _CharacterClasses(dict):
-    """What each character is in a hashtag, by its code; each is looked at once."""
+    """Maps character codes to the classes of _HASHTAG_SEGMENT, computed on first access."""
 
     def __missing__(self, code: int) -> str:
         self[code] = found = _character_class(chr(code))
@@ -471,7 +465,7 @@ def _character_class(char: str) -> str:
         return char
     if char.isupper() or char.istitle():
         return "U"
-    # A mark belongs to the letter before it.
+    # Combining marks belong to the letter before them.
     if char.isalpha() or unicodedata.category(char).startswith("M"):
         return "l"
     return "d" if char.isdigit() else "x"

@@ -1,9 +1,8 @@
-"""TweetTokenizer: cuts the text of a tweet into tokens, in the manner of the Twitter corpora of
-named entity recognition, and loses nothing of it.
+"""A non-destructive tokenizer for tweets that follows the conventions of Twitter NER corpora.
 
-A text is first cut at white space. What stands between, a chunk, is cut by one regular expression,
-whose alternatives are the rules: of those that match at a place, the first makes a token. Chunks
-occur again and again, so their tokens are kept.
+Texts are split at whitespace into chunks. Chunks are split by a single regular expression, whose
+alternatives are the rules: the first one that matches at a position makes a token. The tokens of
+chunks are cached.
 """
 
 import re
@@ -23,9 +22,9 @@ from spacy.vocab import Vocab
 from .normalization import CASHTAG, CURRENCY, KEYCAP, PICTOGRAPH, fold_letters, split_alike
 
 CACHE_SIZE = 20_000
-# Longer chunks are URLs for the most part, which do not occur again.
+# Longer chunks are mostly URLs, which rarely recur.
 MAX_CACHED_LENGTH = 50
-# Punctuation between an abbreviation and the next word, that word included.
+# Maximum number of tokens after an abbreviation that can't start a sentence.
 MAX_MARKED = 4
 
 # Abbreviations whose period doesn't end a sentence. Those in title case are words in lower case.
@@ -38,40 +37,40 @@ _ABBREVIATION_LIST = """
     al approx apt cf eds eg etc feat ie viz vol vols v vs
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
-# Only before a number.
+# Only abbreviations before a number.
 _NUMBERED = {"art", "ch", "fig", "no", "nos", "nr", "p", "pp", "sec"}
 
-# A space after a token belongs to the token, as always in spaCy; other white space is a token.
+# As in spaCy, one space after a token belongs to it. Other whitespace is a token.
 _CHUNK = re.compile(r"(\S+|\s+)( ?)")
 _SURROGATE = re.compile(r"[\uD800-\uDFFF]")
 
-# Python's \w excludes vowel signs and other marks, which would split words in many languages and
-# words with decomposed accents. The rest are letters to Twitter: Tibetan tshegs, Hebrew geresh and
-# gershayim, kana voicing marks, the ditto mark.
+# Python's \w excludes vowel signs and other marks, so words would be split in many languages and
+# at decomposed accents. The other characters are letters on Twitter: Tibetan tshegs, Hebrew geresh
+# and gershayim, kana voicing marks and the ditto mark.
 _MARKS = "".join(
     char for char in map(chr, range(0x300, 0xFE00)) if unicodedata.category(char) in ("Mn", "Mc")
 )
 _W = rf"[\w{_MARKS}\u0F0B\u0F0C\u05F3\u05F4\u309B\u309C\u3003]"
 _LETTER = r"[^\W\d_]"
-# Letters that URLs contain: Latin and Cyrillic.
+# Letters in URLs: Latin and Cyrillic.
 _LATIN = r"A-Za-z0-9À-ɏЀ-ӿ"
 _CJK = r"[\u1100-\u11FF\u3040-\u30FF\u3130-\u318F\u3400-\u9FFF\uAC00-\uD7AF\uFF66-\uFFDC]"
 _APOSTROPHE = r"(?:['’ʼ`´]|&(?:apos|\#0?39);)"
 
-# Repeats are bounded wherever a rule can fail at many positions of a text. Otherwise some texts
-# would take quadratic time.
+# Repeats are bounded if a rule can fail at many positions, which would take quadratic time
+# otherwise.
 
 _AT_HOST = r"@ (?:[A-Za-z0-9-]{1,63}\.){1,5} [A-Za-z]{2,24} (?!\w)"
 _EMAIL = rf"(?<![\w@.+-]) [A-Za-z0-9] [\w.+-]{{0,63}} {_AT_HOST}"
 
-# Punctuation only before more of the URL; brackets in pairs. A quotation mark written as an HTML
-# entity is not part of the URL.
+# Punctuation is only included before other URL characters, and brackets only in pairs. Quotation
+# marks that are escaped as HTML entities end the URL.
 _URL_CHAR = rf"(?:[{_LATIN}_/%=~\#+$@-]|&(?!(?:quot|apos|[lg]t|\#0?39);))"
 _URL_MARK = r"[.,:;!?'*|]"
 _URL_REST = rf"(?:{_URL_MARK}*(?:{_URL_CHAR}|\((?:{_URL_CHAR}|{_URL_MARK})*\)))+"
 _SCHEME = r"(?i:https?|ftp)://"
 _PICTURE = r"(?i:pic\.twitter\.com/)"
-# The codes of Twitter's own links are letters and digits.
+# Paths of Twitter's own links consist of letters and digits.
 _SHORT_URL = rf"""
     (?i:t\.co|pic\.twitter\.com) (?![{_LATIN}_@-]|\.[{_LATIN}])
     (?:/[A-Za-z0-9]*(?:(?=\?\w){_URL_REST})?)?
@@ -82,7 +81,7 @@ _HOST = rf"""
     (?: (?i:xn--[a-z0-9-]{{1,59}}|[a-z]{{2,24}}) (?![{_LATIN}_]) | (?:(?![{_LATIN}_]){_W}){{2,24}} )
 """
 _DOMAIN = r"(?:[A-Za-z0-9À-ɏ][A-Za-z0-9À-ɏ-]{0,62}\.){1,5}"
-# Without a scheme: a top-level domain that isn't a word, or any short one before a path.
+# URLs without a scheme have a top-level domain that isn't a word, or any short one and a path.
 _URL = rf"""
     (?<![\#＃@＠$]) {_SCHEME} (?: {_SHORT_URL} | {_HOST} (?:(?=[/?\#]|:\d){_URL_REST})? )
     | (?i:www\.) (?=[{_LATIN}]) {_URL_REST} | {_PICTURE} [A-Za-z0-9]+
@@ -91,7 +90,7 @@ _URL = rf"""
         (?![{_LATIN}_@-]|\.[{_LATIN}_]) (?:(?=/|[?\#]\w|:\d){_URL_REST})?
       | [A-Za-z]{{2,3}} (?=/[\w@\#?~$%-]) {_URL_REST} ) )
 """
-# A URL or a keycap that lacks the space before it. The first lookahead saves time.
+# A URL or keycap without a space before it. The first lookahead saves time.
 _GLUED = re.compile(
     rf"""
     (?=[hHfFpP_0-9]) (?:
@@ -122,9 +121,9 @@ _EMOTICON = rf"""
     | \( [-^<>;*@oOTuUxX=.'•◕¬ಠ] [_.oO‿益-]{{1,3}} [-^<>;*@oOTuUxX=.'•◕¬ಠ] \)   # (^-^) (ಠ_ಠ)
 """
 
-# No ellipsis begins at this period.
+# A period that doesn't start an ellipsis.
 _PERIOD = r"\.(?!\.{1,2}(?!\.))"
-# U.S. and p.m, but p.m... is p.m and an ellipsis.
+# U.S. and p.m., but p.m... is p.m and an ellipsis.
 _ABBREVIATION = rf"(?<!{_W}) {_LETTER}(?:\.{_LETTER})+ (?:{_PERIOD})? (?!{_W})"
 # 8p.m. and 8:30a.m.-5p.m.
 _HOURS = r"\d[\d:.-]{0,10}"
@@ -132,10 +131,10 @@ _TIME = rf"""
     (?=\d) (?<!{_W}) {_HOURS} (?:(?i:[ap]\.?m)\.?[–-]{_HOURS})? (?i:[ap]\.m) (?:{_PERIOD})? (?!{_W})
 """
 _HTML = r"&(?:[A-Za-z]{2,8}\d{0,2}|\#\d{2,7}|\#[xX][\dA-Fa-f]{2,6});"
-# Invisible joiners, the middle dots of Catalan and of katakana, Hebrew maqaf, wave dashes.
+# Invisible joiners, Catalan and katakana middle dots, Hebrew maqaf, wave dashes.
 _INNER = r"\u200C\u200D\u00B7\u05BE\u30A0\u30FB\u301C\uFF5E"
-# What joins the parts of a word or of a number: wi-fi, and/or, R&B, d@mn, 7:30, 1,000.5. In
-# so-_- it does not.
+# Joints inside words and numbers: wi-fi, and/or, R&B, d@mn, 7:30, 1,000.5. But so-_- is a word and
+# an emoticon.
 _JOINT = rf"""
     (?: [‐‑/+$] | -(?!_{{1,5}}-) | \*{{1,4}} | {_APOSTROPHE} | &(?:amp;|(?![\w\#]{{1,9}};))
       | (?<=[A-Za-z])@(?=[A-Za-z]) | (?<=\d)(?:[.:]|,(?=\d{{3}}(?!\d)))(?=\d)
@@ -144,7 +143,7 @@ _JOINT = rf"""
 _INVISIBLE = r"[\u00AD\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE0E\uFE0F\uFEFF]"
 
 _TAG_CHAR = rf"(?:{_W}|[{_INNER}])"
-# As on Twitter: user names are ASCII, and hashtags contain a letter.
+# As on Twitter, user names are ASCII and hashtags contain a letter.
 _MENTION = r"""
     (?<![0-9_!\#＃$%&*@＠]) [@＠] [A-Za-z0-9_]+ (?![A-Za-z0-9_À-ɏ@＠]|://)
 """
@@ -153,12 +152,12 @@ _CASHTAG = rf"{CASHTAG} (?!_?[^\W_]|://)"
 
 
 def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
-    """Compile the rules. The name of a group is the name of the rule."""
+    """Compile the rules. Group names are rule names."""
     clitic = rf"{_APOSTROPHE}(?i:s)(?!{_W})"
     part = f"{_W}+"
     if split_contractions:
         clitic = rf"(?i:n{_APOSTROPHE}t|{_APOSTROPHE}(?:s|m|re|ve|ll|d))(?!{_W})"
-        # As few letters as leave a clitic, or else all.
+        # The shortest part before a clitic, or else all of it.
         part = f"(?:{_W}+?(?={clitic})|{_W}+)"
     part = rf"(?!{_SCHEME}|{_PICTURE}[A-Za-z0-9]|(?i:www\.)[{_LATIN}]){part}"
     word = rf"""
@@ -177,7 +176,7 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
             (?P<MENTION> {_MENTION} )
           | (?P<HASHTAG> {_HASHTAG} )
           | (?P<CASHTAG> (?<![\w$.]) {_CASHTAG} )
-          # Written like a URL and so on, but Twitter doesn't link it: http://t, #1, @me@x.social
+          # Twitter doesn't link these: http://t, #1, @me@x.social
           | (?P<UNLINKED> {_SCHEME} (?:{_URL_REST})?
               | [@＠\#＃] (?!{_SCHEME}) {_W}+ (?:{_AT_HOST})? | {_CASHTAG} )
           )
@@ -198,11 +197,11 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
 def create_tweet_tokenizer(
     split_contractions: bool = False,
 ) -> Callable[[Language], "TweetTokenizer"]:
-    """Create a function that makes the tokenizer: "spacy-twitter-ner.TweetTokenizer.v1".
+    """Create a factory for the tokenizer: "spacy-twitter-ner.TweetTokenizer.v1".
 
-    split_contractions (bool): Whether to split don't into do and n't, I'm into I and 'm, and so
-        on, as the Penn Treebank does. The 's is always split off.
-    RETURNS (Callable[[Language], TweetTokenizer]): Makes the tokenizer of a pipeline.
+    split_contractions (bool): Whether to split contractions as in the Penn Treebank, such as don't
+        into do and n't. 's is always split off.
+    RETURNS (Callable[[Language], TweetTokenizer]): The factory.
     """
 
     def make_tweet_tokenizer(nlp: Language) -> TweetTokenizer:
@@ -212,15 +211,15 @@ def create_tweet_tokenizer(
 
 
 class TweetTokenizer:
-    """Segments tweets into tokens. A Doc's text is the text that it was made of, with one
-    exception: lone surrogates, which spaCy cannot store, become U+FFFD."""
+    """Split tweets into tokens. The original text is preserved, except that lone surrogates, which
+    spaCy can't store, become U+FFFD."""
 
     def __init__(self, vocab: Vocab, *, split_contractions: bool = False) -> None:
         """Initialize the tokenizer.
 
         vocab (Vocab): The shared vocab.
-        split_contractions (bool): Whether to split don't into do and n't, I'm into I and 'm, and
-            so on, as the Penn Treebank does. The 's is always split off.
+        split_contractions (bool): Whether to split contractions as in the Penn Treebank, such as
+            don't into do and n't. 's is always split off.
         """
         self.vocab = vocab
         self._set_rules(split_contractions)
@@ -240,18 +239,18 @@ class TweetTokenizer:
         return make, (self.vocab,)
 
     def __call__(self, text: str) -> Doc:
-        """Tokenize a text. The token after an abbreviation's period is marked as not starting a
-        sentence, so that sentence splitters keep "St. Louis" together.
+        """Tokenize a text. Tokens after the period of an abbreviation are marked as not starting a
+        sentence, so that sentence segmenters keep "St. Louis" together.
 
         text (str): The text.
-        RETURNS (Doc): Its tokens.
+        RETURNS (Doc): The tokens.
         """
         words: list[str] = []
         spaces: list[bool] = []
         periods: list[int] = []
         for chunk, space in _CHUNK.findall(text):
             if chunk.isalnum() and chunk.isascii():
-                words.append(chunk)  # a token by any of the rules
+                words.append(chunk)  # always one token
             else:
                 is_short = len(chunk) <= MAX_CACHED_LENGTH
                 tokens, found = self._split_cached(chunk) if is_short else self._split(chunk)
@@ -272,25 +271,24 @@ class TweetTokenizer:
         """Tokenize a stream of texts.
 
         texts (Iterable[str]): The texts.
-        batch_size (int): Not used: texts are tokenized one by one. spaCy's tokenizers have it.
+        batch_size (int): Not used, for compatibility with spaCy's tokenizers.
         YIELDS (Doc): The tokens of each text, in order.
         """
         for text in texts:
             yield self(text)
 
     def explain(self, text: str) -> list[tuple[str, str]]:
-        """Tell which rule made each token. White space is left out.
+        """Explain which rule matched each token. Whitespace is skipped.
 
         text (str): The text.
-        RETURNS (list[tuple[str, str]]): The rule's name and the token, in order.
+        RETURNS (list[tuple[str, str]]): The rules and tokens, in order.
         """
         return [token for chunk in text.split() for token in self._find_tokens(chunk)]
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Score the tokens of the predicted docs against those of the reference docs.
+        """Score the tokenization.
 
-        examples (Iterable[Example]): The examples. References that do not know their spaces are
-            left out.
+        examples (Iterable[Example]): The examples. References with unknown spaces are skipped.
         RETURNS (dict[str, Any]): See Scorer.score_tokenization.
         """
         examples = list(examples)
@@ -315,7 +313,7 @@ class TweetTokenizer:
         data (bytes): The serialized tokenizer.
         exclude (Iterable[str]): Names of fields to leave out: "vocab", "cfg".
         RETURNS (TweetTokenizer): The tokenizer itself.
-        RAISES (ValueError): If the bytes were written by another kind of tokenizer.
+        RAISES (ValueError): If the data belongs to another tokenizer class.
         """
         cfg: dict[str, bool] = {}
         fields: dict[str, Callable[[Any], Any]] = {
@@ -326,8 +324,8 @@ class TweetTokenizer:
         if "cfg" not in exclude:
             if "split_contractions" not in cfg:
                 raise ValueError(
-                    "these are not the data of a TweetTokenizer: if the tokenizer in the config "
-                    "of a saved pipeline was changed, save the pipeline anew with that tokenizer"
+                    "this isn't the data of a TweetTokenizer: if you changed the tokenizer in the "
+                    "config of a saved pipeline, save the pipeline again with that tokenizer"
                 )
             self._set_rules(cfg["split_contractions"])
         return self
@@ -346,15 +344,15 @@ class TweetTokenizer:
         path (str | Path): The file.
         exclude (Iterable[str]): Names of fields to leave out: "vocab", "cfg".
         RETURNS (TweetTokenizer): The tokenizer itself.
-        RAISES (ValueError): If the file is damaged or was written by another kind of tokenizer.
+        RAISES (ValueError): If the file is damaged or belongs to another tokenizer class.
         """
         try:
             return self.from_bytes(Path(path).read_bytes(), exclude=exclude)
         except ValueError as error:
-            raise ValueError(f"the tokenizer cannot be loaded from {path}: {error}") from error
+            raise ValueError(f"the tokenizer can't be loaded from {path}: {error}") from error
 
     def _split(self, chunk: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Return the tokens of a chunk, and the indices of the periods after abbreviations."""
+        """Split a chunk into tokens, and find the indices of periods after abbreviations."""
         if chunk.isspace():
             return (chunk,), ()
         tokens = tuple(token for _, token in self._find_tokens(chunk))
@@ -366,9 +364,9 @@ class TweetTokenizer:
         return tokens, periods
 
     def _find_tokens(self, chunk: str) -> list[tuple[str, str]]:
-        """Find each token's rule and text. The rules read plain letters, so that equivalent
-        spellings are split alike."""
-        if chunk.isascii() and "/" not in chunk:  # nothing is glued
+        """Find each token's rule and text. Rules are applied to folded letters, so that equivalent
+        spellings have the same tokens."""
+        if chunk.isascii() and "/" not in chunk:  # can't contain glued URLs or keycaps
             return [(str(match.lastgroup), match[0]) for match in self._rules.finditer(chunk)]
         parts = _GLUED.split(fold_letters(chunk))
         matches = [match for part in parts for match in self._rules.finditer(part)]
@@ -388,8 +386,8 @@ def _is_abbreviation(word: str) -> bool:
 
 
 def _continue_sentence(doc: Doc, words: list[str], period: int) -> None:
-    """Mark the tokens after an abbreviation's period as not starting a sentence: the next word and
-    the punctuation before it."""
+    """Mark the next word after an abbreviation's period, and punctuation before it, as not starting
+    a sentence."""
     following = words[period + 1 : period + 1 + MAX_MARKED]
     if not following or (
         fold_letters(words[period - 1]).lower() in _NUMBERED

@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy.util import load_config, load_model_from_config, minibatch
 from thinc.api import fix_random_seed
 
-from spacy_twitter_ner.corpus.readers import create_tag_file_reader
+from spacy_twitter_ner.corpus.reader import create_tag_file_reader
 
 ROOT = Path(__file__).parents[1]
 TOK2VEC = "components.twitter_bilstm_ner.model.tok2vec"

@@ -21,7 +21,7 @@ TYPES = ("person", "geo-loc", "x")
 
 @st.composite
 def spans_in_tweets(draw, min_entities=0):
-    """Draw spans that do not overlap, and the length of their tweet."""
+    """Draw non-overlapping spans and the length of the tweet."""
     entity = st.tuples(st.integers(0, 2), st.integers(1, 4), st.sampled_from(TYPES))
     spans, end = [], 0
     for gap, length, entity_type in draw(st.lists(entity, min_size=min_entities, max_size=6)):
@@ -36,7 +36,7 @@ def tag_sequences(prefixes):
 
 
 def write_tags(spans, length, scheme):
-    """Write spans in any scheme: not with the code under test, but by the schemes' definitions."""
+    """Write spans in any scheme, independently of the code under test."""
     tags = ["O"] * length
     previous_end, previous_type = -1, ""
     for start, end, entity_type in spans:
@@ -57,7 +57,7 @@ def write_tags(spans, length, scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @given(case=spans_in_tweets())
-def test_spans_survive_each_scheme(scheme, case):
+def test_spans_round_trip_in_each_scheme(scheme, case):
     spans, length = case
     tags = write_tags(spans, length, scheme)
     assert find_violations(tags, scheme) == []
@@ -67,12 +67,12 @@ def test_spans_survive_each_scheme(scheme, case):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @given(cases=st.lists(spans_in_tweets(min_entities=1), min_size=1, max_size=3))
-def test_scheme_is_recognised(scheme, cases):
+def test_detect_scheme_of_valid_tags(scheme, cases):
     assert detect_scheme([write_tags(*case, scheme) for case in cases]) == scheme
 
 
 @given(tags=tag_sequences("BILUES"))
-def test_bio_is_always_valid_and_keeps_the_spans(tags):
+def test_to_bio_is_valid_and_keeps_spans(tags):
     bio = to_bio(tags)
     assert len(bio) == len(tags)
     assert find_violations(bio, "BIO") == []
@@ -82,15 +82,15 @@ def test_bio_is_always_valid_and_keeps_the_spans(tags):
 
 @pytest.mark.parametrize("prefixes", ["BI", "BIES"])
 @given(data=st.data())
-def test_spans_are_seqevals(prefixes, data):
-    # seqeval reads valid and invalid sequences as conlleval does. It knows IOBES but no L and U.
+def test_tags_to_spans_matches_seqeval(prefixes, data):
+    # seqeval follows conlleval. It supports IOBES but not L and U.
     tags = data.draw(tag_sequences(prefixes))
     expected = [(start, end + 1, entity_type) for entity_type, start, end in get_entities(tags)]
     assert tags_to_spans(tags) == expected
 
 
-def test_seqeval_does_not_know_the_letters_l_and_u():
-    # Where we differ: seqeval warns, and lets an entity run on after its U or L.
+def test_tags_to_spans_differs_from_seqeval_for_l_and_u():
+    # seqeval warns, and continues entities after U and L.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert get_entities(["U-x", "U-x"]) == [("x", 0, 1)]
@@ -106,7 +106,7 @@ def test_seqeval_does_not_know_the_letters_l_and_u():
         (["B-x", "I-x"], [(0, 2, "x")]),
         (["B-x", "B-x"], [(0, 1, "x"), (1, 2, "x")]),
         (["B-geo-loc", "I-geo-loc", "O"], [(0, 2, "geo-loc")]),
-        # Invalid: what cannot continue an entity opens one.
+        # Invalid tags: those that can't continue an entity start one.
         (["O", "I-x", "I-x"], [(1, 3, "x")]),
         (["B-x", "I-y"], [(0, 1, "x"), (1, 2, "y")]),
         (["I-x", "O", "I-x"], [(0, 1, "x"), (2, 3, "x")]),
@@ -139,7 +139,7 @@ def test_split_tag(tag, expected):
 @pytest.mark.parametrize(
     "tag", ["", "o", "0", "B", "B-", "-x", "X-x", "b-x", "person", "B_x", "OO"]
 )
-def test_unknown_tags_are_refused(tag):
+def test_unknown_tags_raise_error(tag):
     with pytest.raises(ValueError, match="unknown tag"):
         split_tag(tag)
     for function in (tags_to_spans, to_bio, find_violations):
@@ -179,12 +179,12 @@ def test_find_violations(scheme, tags, expected):
         ([["I-x"]], "IOB1"),
         ([["I-x", "I-y"]], "IOB1"),
         ([["I-x", "B-x"]], "IOB1"),
-        # A B where IOB1 has none makes the I a mistake.
+        # The B violates IOB1.
         ([["I-x"], ["B-x"]], "BIO"),
         ([["B-x", "L-x"], ["U-y"]], "BILUO"),
         ([["B-x", "E-x"]], "BILUO"),
         ([["U-x"], ["B-x", "O"]], "BILUO"),
-        # One L is a mistake if all the rest is BIO.
+        # A single L among BIO tags is a mistake.
         ([["B-x", "I-x", "O"], ["B-x", "O"], ["B-x", "L-x"]], "BIO"),
         ([["B-x", "L-x"], ["U-x"], ["B-x", "I-x", "O"]], "BILUO"),
     ],
@@ -194,7 +194,7 @@ def test_detect_scheme(sequences, expected):
     assert detect_scheme(iter(sequences)) == expected
 
 
-def test_bio_tags_only_grow_at_the_end():
+def test_bio_tags_append_types():
     tags = bio_tags(["person", "geo-loc"])
     assert tags == ["O", "B-person", "I-person", "B-geo-loc", "I-geo-loc"]
     assert bio_tags(["person"]) == tags[:3]

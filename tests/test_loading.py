@@ -1,5 +1,3 @@
-"""Names that are no pipelines, for all commands that take one."""
-
 from contextlib import suppress
 
 import pytest
@@ -13,7 +11,7 @@ from .cli.util import run
 
 @pytest.fixture
 def names(tmp_path):
-    """A file and some folders that are no pipelines."""
+    """A folder with a file and some folders that aren't pipelines."""
     (tmp_path / "model.tar.gz").write_bytes(b"x")
     (tmp_path / "folder" / "model-best").mkdir(parents=True)
     (tmp_path / "half").mkdir()
@@ -21,7 +19,7 @@ def names(tmp_path):
     return tmp_path
 
 
-def test_pipelines(ruler):
+def test_load_pipeline(ruler):
     assert load_pipeline(ruler).pipe_names == ["entity_ruler"]
     assert load_pipeline("blank:xx").pipe_names == []
     require_pipeline(PRETRAINED)
@@ -30,36 +28,36 @@ def test_pipelines(ruler):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("numpy", "is an installed package, no pipeline"),
-        ("scikit-learn", "no pipeline"),
+        ("numpy", "is an installed package, not a pipeline"),
+        ("scikit-learn", "not a pipeline"),
         ("json", "there is no such folder or installed package"),
         ("os.path", "there is no such folder"),
         ("en_core_web_nothing", "there is no such folder"),
-        ("model.tar.gz", "is a file, no pipeline"),
+        ("model.tar.gz", "is a file, not a pipeline"),
         ("folder", "no config.cfg and no meta.json; did you mean"),
         ("half", "it has no meta.json"),
-        ("x" * 10_000, "cannot be the name of a folder"),
-        ("", "no pipeline"),
+        ("x" * 10_000, "can't be the name of a folder"),
+        ("", "not a pipeline"),
     ],
 )
-def test_what_is_no_pipeline(names, monkeypatch, name, message):
+def test_load_pipeline_raises_helpful_errors(names, monkeypatch, name, message):
     monkeypatch.chdir(names)
-    with pytest.raises(OSError, match="no pipeline") as caught:
+    with pytest.raises(OSError, match="not a pipeline") as caught:
         load_pipeline(name)
     assert message in str(caught.value)
 
 
-def test_a_package_is_not_asked_to_load_itself(monkeypatch):
+def test_load_pipeline_does_not_call_other_packages(monkeypatch):
     import numpy
 
     monkeypatch.setattr(numpy, "load", lambda *args, **kwargs: pytest.fail("called"))
-    with pytest.raises(OSError, match="numpy is an installed package, no pipeline"):
+    with pytest.raises(OSError, match="numpy is an installed package, not a pipeline"):
         load_pipeline("numpy")
 
 
 @pytest.mark.parametrize("file", ["config.cfg", "meta.json", "vocab/strings.json", "tokenizer"])
 @pytest.mark.parametrize("content", [b"", b"[nlp]\nlang = 7\n", b"\x80\x81", b"[]", b"{}"])
-def test_damaged_pipelines_are_errors_for_users(tmp_path, file, content):
+def test_load_pipeline_damaged_files(tmp_path, file, content):
     spacy.blank("xx").to_disk(tmp_path / "model")
     (tmp_path / "model" / file).write_bytes(content)
     with suppress(OSError, ValueError, ImportError):
@@ -71,7 +69,7 @@ COMMANDS = [
     ["show", "{}", "in Leeds"],
     ["explain", "{}", "in Leeds"],
     ["annotate", "{}", "tweets.txt"],
-    ["draw", "{}", "out.svg", "--text", "in Leeds"],
+    ["render", "{}", "out.svg", "--text", "in Leeds"],
     ["calibrate", "{}", "tweets.txt", "--output", "out"],
     ["reliability", "{}", "tweets.txt"],
     ["report", ".", "--model", "{}", "--corpus", "tweets.txt"],
@@ -81,16 +79,16 @@ COMMANDS = [
 
 @pytest.mark.parametrize("name", ["numpy", "model.tar.gz", "folder"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_commands_fail_without_a_traceback(names, monkeypatch, name, command):
+def test_commands_report_invalid_pipelines(names, monkeypatch, name, command):
     if command == ["annotate", "{}", "tweets.txt"] and name != "numpy":
         pytest.skip("a file or folder of tweets")
     if command[0] == "show" and len(command) == 3 and name != "numpy":
         pytest.skip("a tweet")
-    if command[0] == "draw":
+    if command[0] == "render":
         pytest.importorskip("matplotlib")
     monkeypatch.chdir(names)
     (names / "tweets.txt").write_text("Leeds B-x\n", encoding="utf-8")
     result = run(*(part.format(name) for part in command))
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert "no pipeline" in " ".join((result.output + result.stderr).split())
+    assert "not a pipeline" in " ".join((result.output + result.stderr).split())

@@ -14,7 +14,7 @@ SOURCES = sorted((ROOT / "spacy_twitter_ner").rglob("*.py"))
 # Modules that read pickles or make code of data, and calls that do.
 MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "torch"}
 CALLS = {"eval", "exec", "compile", "__import__", "read_pickle", "unsafe_load"}
-FILES = ["cfg", "manifest.json", "model"]
+FILES = ["cfg", "model"]
 
 
 def imported(tree: ast.AST) -> set[str]:

@@ -12,13 +12,13 @@ from spacy.cli.train import train
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from spacy_twitter_ner.corpus.converting import convert
+from spacy_twitter_ner.corpus.convert import convert
 from spacy_twitter_ner.normalization import token_kind
 from spacy_twitter_ner.tokenizer import CACHE_SIZE, MAX_CACHED_LENGTH, TweetTokenizer
 
 from .tweets import TEXTS
 
-BILSTM = Path(__file__).parents[1] / "configs" / "bilstm.cfg"
+BILSTM = Path(__file__).parents[1] / "configs" / "bilstm_crf.cfg"
 NAME = "spacy-twitter-ner.TweetTokenizer.v1"
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": NAME}}}
 
@@ -43,11 +43,11 @@ def words(doc):
     return [token.text for token in doc]
 
 
-# The tokens stand with spaces between them. Those that a rule of their own makes come first.
+# The expected tokens are separated by spaces.
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        # names of Twitter's own
+        # mentions, hashtags and cashtags
         ("@kim: hi", "@kim : hi"),
         (".@kim @kim's @kim_1!", ". @kim @kim 's @kim_1 !"),
         ("#tag #Kim's #1 #a#b (#tag)", "#tag #Kim 's #1 #a #b ( #tag )"),
@@ -92,7 +92,7 @@ def words(doc):
         ("no,yes yes.No no...yes", "no , yes yes . No no ... yes"),
         ("(a) [b] {c} ((d)) “e” «f»", "( a ) [ b ] { c } (( d )) “ e ” « f »"),
         ("-> --> <- =>", "-> --> <- =>"),
-        # characters that cannot be seen
+        # invisible characters
         ("\u200bWhy \u2066@kim\u2069 a\u200bb", "\u200b Why \u2066 @kim \u2069 a \u200b b"),
         ("a\x00\x00b \ufeff", "a \x00\x00 b \ufeff"),
     ],
@@ -106,7 +106,7 @@ def test_tokens(tokenizer, text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        # names of Twitter's own
+        # mentions, hashtags and cashtags
         ("@kim님 @kimさん の@kimに", "@kim 님 @kim さん の @kim に"),
         ("@Zoë @Zoe\u0308 @me@x.social @ann@bob", "@Zoë @Zoe\u0308 @me@x.social @ann @bob"),
         ("rt@kim Rt@kim VIA@kim rt:@kim art@kim", "rt @kim Rt @kim VIA @kim rt : @kim art@kim"),
@@ -179,7 +179,7 @@ def test_tokens(tokenizer, text, expected):
         ("₩5,000 ₽100 ₿2 ฿30 ￥400 -₺5 5₺ 5¢", "₩5,000 ₽100 ₿2 ฿30 ￥400 -₺5 5₺ 5¢"),
     ],
 )
-def test_twitters_own_rules(tokenizer, splitting, text, expected):
+def test_tokens_by_twitter_rules(tokenizer, splitting, text, expected):
     for tokenize in (tokenizer, splitting):
         doc = tokenize(text)
         assert words(doc) == expected.split(" ")
@@ -190,7 +190,7 @@ def test_twitters_own_rules(tokenizer, splitting, text, expected):
     "joint", [*"-‐‑–—_/+|,;:.!?&=~*'’\"“”()[]<>…·•・^%$#@°", "&amp;", "--", "++"]
 )
 @pytest.mark.parametrize("url", ["https://t.co/Ab1", "HTTP://x.org/a"])
-def test_url_after_a_joint(tokenizer, joint, url):
+def test_tokens_of_url_after_joint(tokenizer, joint, url):
     tokens = words(tokenizer(f"saw Drake{joint}{url}"))
     assert tokens[:2] == ["saw", "Drake"]
     assert tokens[-1] == url
@@ -199,13 +199,13 @@ def test_url_after_a_joint(tokenizer, joint, url):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        # Twitter links these ...
+        # linked by Twitter
         ("hi @kim, .@ann", {"MENTION": ["@kim", "@ann"]}),
         ("RT@kim rt:@ann", {"MENTION": ["@kim", "@ann"]}),
         ("#a #1st (#b)", {"HASHTAG": ["#a", "#1st", "#b"]}),
         ("$A $VOW:GR $A_", {"CASHTAG": ["$A", "$VOW:GR", "$A"]}),
         ("http://x.org tv: nhl.tv", {"URL": ["http://x.org", "nhl.tv"]}),
-        # ... and not these
+        # not linked by Twitter
         ("d!@mn d#@mn @Zoë @me@x.social", {"UNLINKED": ["@mn", "@mn", "@Zoë", "@me@x.social"]}),
         ("#1 #_ #1_2 a#b", {"UNLINKED": ["#1", "#_", "#1_2", "#b"]}),
         ("A$A.$B $B$C", {"UNLINKED": ["$B", "$C"], "CASHTAG": ["$B"]}),
@@ -217,7 +217,7 @@ def test_url_after_a_joint(tokenizer, joint, url):
         ("end.So it.so x.jp a.tar.bz2", {}),
     ],
 )
-def test_what_twitter_links(tokenizer, text, expected):
+def test_explain_links_as_twitter(tokenizer, text, expected):
     found: dict[str, list[str]] = {}
     for rule, token in tokenizer.explain(text):
         if rule in ("MENTION", "HASHTAG", "CASHTAG", "URL", "UNLINKED"):
@@ -242,7 +242,7 @@ def test_what_twitter_links(tokenizer, text, expected):
         "see St.\nLouis",
     ],
 )
-def test_abbreviations_do_not_end_sentences(text):
+def test_sentencizer_keeps_abbreviations(text):
     nlp = spacy.blank("en", config=CONFIG)
     nlp.add_pipe("sentencizer")
     assert [sent.text for sent in nlp(text).sents] == [text]
@@ -259,19 +259,19 @@ def test_abbreviations_do_not_end_sentences(text):
         "It is St . Louis said",
     ],
 )
-def test_sentences_end(text):
+def test_sentencizer_splits_other_sentences(text):
     nlp = spacy.blank("en", config=CONFIG)
     nlp.add_pipe("sentencizer")
     assert len(list(nlp(text).sents)) == 2
 
 
-def test_sentences_are_only_marked_after_abbreviations(tokenizer):
+def test_sent_start_is_only_set_after_abbreviations(tokenizer):
     assert not tokenizer("Hi. You there. @kim: St").has_annotation("SENT_START")
 
 
 @given(text=TEXTS)
 @settings(deadline=None, max_examples=300)
-def test_canonically_equivalent_texts_have_the_same_tokens(tokenizer, text):
+def test_tokens_of_canonically_equivalent_texts(tokenizer, text):
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     tokens = words(tokenizer(decomposed))
     assert [unicodedata.normalize("NFC", token) for token in tokens] == words(tokenizer(composed))
@@ -280,14 +280,14 @@ def test_canonically_equivalent_texts_have_the_same_tokens(tokenizer, text):
 @pytest.mark.parametrize(
     "text",
     [
-        "\u0958\u0958. \u0958@kim",  # never composed: one character here, two in NFC
+        "\u0958\u0958. \u0958@kim",  # one character here, two in NFC
         "\U0001d15e\U0001d15e #\U0001d15e",
         "e\u0323\u0302\u0301. x\u0301\u0323@kim \u0344",
         "\u212a. \u037e \u1fef",
         "e\u0301\ud83d https://t.co/e\u0301",
     ],
 )
-def test_texts_that_are_not_composed(tokenizer, text):
+def test_tokens_of_uncomposed_texts(tokenizer, text):
     doc = tokenizer(text)
     assert doc.text == text.replace("\ud83d", "\ufffd")
     assert all(len(token) for token in doc)
@@ -306,7 +306,7 @@ def test_texts_that_are_not_composed(tokenizer, text):
         ("HTTPS://x.org", "url"),
     ],
 )
-def test_tokens_have_the_kind_of_their_rule(tokenizer, text, kind):
+def test_token_kind_matches_rule(tokenizer, text, kind):
     assert words(tokenizer(text)) == [text]
     assert token_kind(text) == kind
 
@@ -330,6 +330,7 @@ def test_split_contractions(splitting, text, expected):
     "text",
     [
         "",
+        "a",
         " ",
         "  ",
         "a b",
@@ -340,10 +341,10 @@ def test_split_contractions(splitting, text, expected):
         "a\nb",
         "a \n b",
         "\n a\t",
-        "a\u00a0b \x85c",
+        "a\xa0b \x85c",
     ],
 )
-def test_white_space_as_in_spacy(tokenizer, text):
+def test_whitespace_matches_spacy(tokenizer, text):
     ours, spacys = tokenizer(text), spacy.blank("xx")(text)
     assert words(ours) == words(spacys)
     assert [token.whitespace_ for token in ours] == [token.whitespace_ for token in spacys]
@@ -352,24 +353,24 @@ def test_white_space_as_in_spacy(tokenizer, text):
 
 @given(text=TEXTS, is_splitting=st.booleans())
 @settings(deadline=None, max_examples=500)
-def test_no_text_is_lost(tokenizer, splitting, text, is_splitting):
+def test_tokenizer_is_non_destructive(tokenizer, splitting, text, is_splitting):
     doc = (splitting if is_splitting else tokenizer)(text)
     assert doc.text == text
     assert all(len(token) for token in doc)
-    # White space is never part of another token.
+    # Whitespace is never part of other tokens.
     for token in doc:
         assert token.is_space == any(char.isspace() for char in token.text)
 
 
 @given(text=TEXTS, is_splitting=st.booleans())
 @settings(deadline=None, max_examples=300)
-def test_explanation_has_the_same_tokens(tokenizer, splitting, text, is_splitting):
+def test_explain_has_same_tokens(tokenizer, splitting, text, is_splitting):
     explained = (splitting if is_splitting else tokenizer).explain(text)
     doc = (splitting if is_splitting else tokenizer)(text)
     assert [token for _, token in explained] == [t.text for t in doc if not t.is_space]
 
 
-def test_explain(tokenizer):
+def test_explain_rules(tokenizer):
     assert tokenizer.explain(
         "RT@kim:  Kim's 7pm ok:) #a $A\n&amp; w/ U.S. 😂😂 -> !! * \u200b"
     ) == [
@@ -396,22 +397,22 @@ def test_explain(tokenizer):
 
 
 def test_lone_surrogates_are_replaced(tokenizer):
-    # They come from JSON that was cut in the middle of an emoji.
+    # Such as from JSON that was truncated inside an emoji.
     doc = tokenizer("so \ud83d funny\udc00")
     assert doc.text == "so \ufffd funny\ufffd"
     assert words(doc) == ["so", "\ufffd", "funny", "\ufffd"]
 
 
-def test_marks_belong_to_words(tokenizer):
-    """Of all scripts of the Basic Multilingual Plane that are written today."""
+def test_marks_are_part_of_words(tokenizer):
     for script in ("\u0915\u093f", "\u0c95\u0cbf", "\u0627\u064b", "\u05d0\u05b8", "\u1000\u102d"):
         assert unicodedata.category(script[1]) in ("Mn", "Mc")
         assert words(tokenizer(script + script)) == [script + script]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS.split())
 @pytest.mark.parametrize("name", ["tokenizer", "splitting"])
-def test_long_texts_take_linear_time(request, name, unit):
+def test_tokenizer_time_is_linear(request, name, unit):
     tokenize = request.getfixturevalue(name)._split  # without the cache
 
     def measure(length: int) -> float:
@@ -423,12 +424,12 @@ def test_long_texts_take_linear_time(request, name, unit):
             times.append(time.process_time() - start)
         return min(times)
 
-    # Eight times the length: quadratic time would be 64 times as much. More than eight times it
-    # may be, since Python fetches memory anew for each long match.
+    # 8 times the length would take 64 times as long in quadratic time. It may take more than 8
+    # times as long because of memory allocation.
     assert measure(80_000) < 40 * max(measure(10_000), 0.001)
 
 
-def test_the_cache_is_bounded(tokenizer):
+def test_tokenizer_cache_is_bounded(tokenizer):
     tokenizer = TweetTokenizer(Vocab())
     for number in range(CACHE_SIZE + 100):
         tokenizer._split_cached(f"#{number}")
@@ -438,14 +439,14 @@ def test_the_cache_is_bounded(tokenizer):
     assert tokenizer._split_cached.cache_info() == before
 
 
-def test_pipe(tokenizer):
+def test_tokenizer_pipe(tokenizer):
     texts = ["@kim:", "", "ok :)"]
     assert [words(doc) for doc in tokenizer.pipe(iter(texts))] == [["@kim", ":"], [], ["ok", ":)"]]
 
 
 @given(text=TEXTS)
 @settings(deadline=None, max_examples=50)
-def test_serialization_keeps_behaviour(splitting, text):
+def test_serialization_round_trip(splitting, text):
     for copy in (
         TweetTokenizer(Vocab()).from_bytes(splitting.to_bytes()),
         pickle.loads(pickle.dumps(splitting)),
@@ -454,7 +455,7 @@ def test_serialization_keeps_behaviour(splitting, text):
         assert words(copy(text)) == words(splitting(text))
 
 
-def test_exclude(splitting, tmp_path):
+def test_serialization_exclude(splitting, tmp_path):
     splitting.vocab.strings.add("unheard-of")
     splitting.to_disk(tmp_path / "tokenizer", exclude=["vocab"])
     loaded = TweetTokenizer(Vocab()).from_disk(tmp_path / "tokenizer")
@@ -465,14 +466,14 @@ def test_exclude(splitting, tmp_path):
     assert "unheard-of" in loaded.vocab.strings
 
 
-def test_data_of_another_tokenizer(tmp_path):
+def test_from_disk_raises_error_on_other_tokenizer(tmp_path):
     nlp = spacy.blank("en")
     nlp.tokenizer.to_disk(tmp_path / "tokenizer", exclude=["vocab"])
-    with pytest.raises(ValueError, match="not the data of a TweetTokenizer"):
+    with pytest.raises(ValueError, match="isn't the data of a TweetTokenizer"):
         TweetTokenizer(Vocab()).from_disk(tmp_path / "tokenizer")
 
 
-def test_in_a_pipeline(tmp_path):
+def test_tokenizer_in_saved_pipeline(tmp_path):
     config = {"nlp": {"tokenizer": {"@tokenizers": NAME, "split_contractions": True}}}
     nlp = spacy.blank("en", config=config)
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "team", "pattern": "#Arsenal"}])
@@ -483,12 +484,13 @@ def test_in_a_pipeline(tmp_path):
     doc = loaded("#Arsenal don't")
     assert words(doc) == ["#Arsenal", "do", "n't"]
     assert [ent.text for ent in doc.ents] == ["#Arsenal"]
-    # The saved setting holds, whatever the config says.
+    # The saved setting takes precedence over the config.
     loaded = spacy.blank("en", config=CONFIG).from_bytes(nlp.to_bytes())
     assert words(loaded.make_doc("don't")) == ["do", "n't"]
 
 
-def test_several_processes():
+@pytest.mark.slow
+def test_tokenizer_in_multiprocessing():
     nlp = spacy.blank("en", config=CONFIG)
     nlp.add_pipe("sentencizer")
     texts = [f"@kim{number}: don't :)" for number in range(20)]
@@ -497,8 +499,8 @@ def test_several_processes():
     assert words(docs[7]) == ["@kim7", ":", "don't", ":)"]
 
 
-def test_memory_zone():
-    """No token of the cache refers to strings that the zone took with it."""
+def test_tokenizer_in_memory_zone():
+    # Cached tokens must not refer to strings that were freed at the end of the zone.
     nlp = spacy.blank("en", config=CONFIG)
     with nlp.memory_zone():
         assert words(nlp("zonal-word: #zone")) == ["zonal-word", ":", "#zone"]
@@ -506,15 +508,15 @@ def test_memory_zone():
     assert words(nlp("zonal-word: #zone")) == ["zonal-word", ":", "#zone"]
 
 
-def test_score(tokenizer):
+def test_tokenizer_score(tokenizer):
     vocab = tokenizer.vocab
     reference = spacy.tokens.Doc(vocab, words=["don't", "@", "kim"], spaces=[True, False, False])
     scores = tokenizer.score([Example(tokenizer("don't @kim"), reference)])
     assert (scores["token_p"], scores["token_r"]) == (1 / 2, 1 / 3)
 
 
+@pytest.mark.slow
 def test_training_on_raw_text(tmp_path):
-    """A pipeline with this tokenizer trains, is saved, loaded and evaluated on raw text."""
     tweet = (
         "RT O\n@kim O\n: O\ngo O\n#Arsenal B-team\n's O\nBukayo B-player\nSaka I-player\n! O\n\n"
     )

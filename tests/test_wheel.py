@@ -1,3 +1,5 @@
+"""Build the wheel and use it in another folder."""
+
 import json
 import os
 import shutil
@@ -13,6 +15,8 @@ PACKAGE = "spacy_twitter_ner"
 PIPELINE = "en_tweet_ner"
 COMPILED = (".so", ".pyd")
 
+pytestmark = pytest.mark.slow
+
 USE = """
 import json, sys
 import spacy
@@ -25,7 +29,7 @@ pretrained = spacy.load("en_tweet_ner")
 assert [ent.text for ent in pretrained("saw Drake in Chicago").ents][-1] == "Chicago"
 import spacy_twitter_ner
 assert spacy_twitter_ner.load().meta == pretrained.meta
-import spacy_twitter_ner.cli, spacy_twitter_ner.corpus.reading
+import spacy_twitter_ner.cli, spacy_twitter_ner.corpus.tagfile
 print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.startswith("spacy_tw")}))
 """
 
@@ -43,11 +47,10 @@ def run(*arguments: str | Path, cwd: Path, **settings: object) -> str:
 
 
 def copy_tree(folder: Path) -> Path:
-    """Copy what a build needs, so that no build folder of this tree gets into a wheel or stays."""
+    """Copy the sources, so that this tree's build folder is neither used nor changed."""
     for name in ("build", "setuptools", "Cython"):
-        pytest.importorskip(name, reason="there is no network to fetch it in isolation")
+        pytest.importorskip(name, reason="needed without build isolation")
     tree = folder / "tree"
-    # What an editable installation has compiled is made anew.
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
     for part in (PACKAGE, PIPELINE, "tests", "configs", "benchmarks"):
         shutil.copytree(ROOT / part, tree / part, ignore=ignored)
@@ -65,8 +68,8 @@ def build_wheel(folder: Path, **environment: str) -> Path:
     return path
 
 
-def test_an_editable_install_makes_the_pipeline_known_by_name(tmp_path):
-    """As pip builds it: what the wheel holds is unpacked beside the other packages."""
+def test_editable_install_provides_the_pipeline_by_name(tmp_path):
+    """As built by pip, which unpacks the editable wheel into site-packages."""
     tree = copy_tree(tmp_path)
     command = "from setuptools import build_meta; build_meta.build_editable('..')"
     run("-c", command, cwd=tree)
@@ -101,7 +104,7 @@ def names(wheel) -> set[str]:
         return set(archive.namelist())
 
 
-def test_every_file_of_the_package_is_in_it(names):
+def test_wheel_contains_every_package_file(names):
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / PACKAGE).rglob("*")
@@ -113,12 +116,12 @@ def test_every_file_of_the_package_is_in_it(names):
     assert f"{PACKAGE}/py.typed" in names
 
 
-def test_every_folder_is_a_package(names):
+def test_wheel_folders_have_an_init_file(names):
     folders = {str(Path(name).parent.as_posix()) for name in names if name.endswith(".py")}
     assert {f"{folder}/__init__.py" for folder in folders} <= names
 
 
-def test_the_pretrained_pipeline_is_known_by_its_name(names):
+def test_wheel_contains_metadata_for_the_pretrained_pipeline(names):
     others = {name for name in names if not name.startswith(f"{PACKAGE}")}
     (info,) = {name.split("/")[0] for name in others if ".egg-info/" in name}
     assert others == {
@@ -129,12 +132,12 @@ def test_the_pretrained_pipeline_is_known_by_its_name(names):
     }
 
 
-def test_nothing_else_is_in_it(names):
+def test_wheel_contains_nothing_else(names):
     assert {name.split("/")[0].split("-")[0] for name in names} == {PACKAGE, PIPELINE}
     assert any(name.endswith("/LICENSE") for name in names)
 
 
-def test_metadata(wheel, names):
+def test_wheel_metadata(wheel, names):
     (dist_info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"{dist_info}/METADATA").decode("utf-8")
@@ -143,29 +146,28 @@ def test_metadata(wheel, names):
     assert "Requires-Dist: spacy<3.9.0,>=3.8.0\n" in metadata
     assert "Description-Content-Type: text/markdown\n" in metadata
     assert "[spacy_factories]" in entry_points
-    # Whoever only uses the package needs nothing of what tests it.
     requirements = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     assert not any("pytest" in line and "extra ==" not in line for line in requirements)
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler")
-def test_the_loops_are_compiled(names):
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_wheel_contains_the_compiled_kernel(names):
     assert any(Path(name).suffix in COMPILED for name in names)
 
 
-def test_it_can_be_built_without_a_compiler(tmp_path):
+def test_wheel_without_a_compiler(tmp_path):
     wheel = build_wheel(tmp_path, CC="no-such-compiler", PATH=str(Path(sys.executable).parent))
     with zipfile.ZipFile(wheel) as archive:
         assert not any(Path(name).suffix in COMPILED for name in archive.namelist())
     use_elsewhere(wheel, tmp_path)
 
 
-def test_it_works_elsewhere(wheel, tmp_path):
+def test_wheel_works_in_another_folder(wheel, tmp_path):
     use_elsewhere(wheel, tmp_path)
 
 
 def use_elsewhere(wheel: Path, tmp_path: Path) -> None:
-    """Use what was installed from a wheel alone, in another folder."""
+    """Install a wheel and use it from another folder."""
     target = tmp_path / "target"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -173,6 +175,6 @@ def use_elsewhere(wheel: Path, tmp_path: Path) -> None:
     run("-m", "pip", "install", *options, "--target", target, wheel, cwd=elsewhere)
     environment = {**os.environ, "PYTHONPATH": str(target)}
     modules = json.loads(run("-W", "error", "-c", USE, cwd=elsewhere, env=environment))
-    # This tree may be installed as well, in editable mode.
+    # This tree may also be installed, in editable mode.
     assert f"{PACKAGE}.pipeline.bilstm_ner" in modules
     assert {name for name, path in modules.items() if target not in Path(path).parents} == set()

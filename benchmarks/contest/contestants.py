@@ -29,14 +29,31 @@ class Contestant(NamedTuple):
         return self.source.endswith(".py")
 
 
-EMBED = "components.twitter_bilstm_ner.model.tok2vec.embed"
+MODEL = "components.twitter_bilstm_ner.model"
+EMBED = f"{MODEL}.tok2vec.embed"
+WORD_FEATURES = {
+    "@architectures": "spacy-twitter-ner.FeatureEmbed.v1",
+    "features": ["norm", "prefix3", "suffix3", "shape"],
+    "widths": [100, 30, 30, 30],
+    "min_freq": 1,
+    "unknown_rate": 0.5,
+}
+# The teachers of the silver data: without silver data and calibration.
+NO_SILVER = {
+    "training.before_to_disk": None,
+    "training.batcher": {
+        "@batchers": "spacy.batch_by_sequence.v1",
+        "size": 32,
+        "get_length": None,
+    },
+}
 CHARACTERS, HASHTAGS, VECTORS = (
     f"{EMBED}.*.{name}" for name in ("characters", "hashtags", "vectors")
 )
 PHRASES = f"{EMBED}.phrases"
 CLUSTER_FILE, VECTOR_FOLDER = "assets/lexical/6mpaths.tsv", "lexical/vectors"
 MERGED_FOLDER, FACTS_FOLDER = "lexical/merged", "lexical/facts"
-SILVER_FILE = "corpus/{corpus}/silver.spacy"
+SILVER_FILE = "training/{corpus}/silver.spacy"
 
 BASELINES = (
     Contestant("gazetteer", "the training entities, longest match", "benchmarks/gazetteer.py"),
@@ -52,7 +69,12 @@ BASELINES = (
 # Each rung adds to the one before. A rung may be another's config with overrides.
 LADDER = (
     Contestant("article", "the article's recipe", "configs/article.cfg"),
-    Contestant("bilstm", "normal form, affixes, shape; softmax", "configs/bilstm.cfg"),
+    Contestant(
+        "bilstm",
+        "normal form, affixes, shape; softmax",
+        "configs/bilstm_crf.cfg",
+        {f"{MODEL}.@architectures": "spacy-twitter-ner.BiLSTMTagger.v1", EMBED: WORD_FEATURES},
+    ),
     Contestant(
         "crf",
         "a CRF on top",
@@ -98,7 +120,8 @@ LADDER = (
     Contestant(
         "bilstm_crf_knowledge",
         "places and names; 150 hidden units",
-        "configs/bilstm_crf_knowledge.cfg",
+        "configs/bilstm_crf_silver.cfg",
+        NO_SILVER,
         needs=(CLUSTER_FILE, MERGED_FOLDER, FACTS_FOLDER),
     ),
     Contestant(

@@ -8,8 +8,13 @@ from spacy.tokens import Doc
 from thinc.types import Ints3d
 
 from spacy_twitter_ner.evaluation import scores as counting
-from spacy_twitter_ner.evaluation.bootstrap import N_DRAWS, f1_intervals, paired_differences
-from spacy_twitter_ner.evaluation.scores import to_scores, with_total
+from spacy_twitter_ner.evaluation.scores import (
+    N_DRAWS,
+    f1_intervals,
+    paired_differences,
+    to_scores,
+    with_total,
+)
 
 from .corpus import SPLITS, Gold, Span, doc_spans
 from .results import Result

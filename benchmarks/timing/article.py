@@ -15,9 +15,9 @@ from spacy.training import Example
 from thinc.api import NumpyOps
 from thinc.types import Ints1d
 
-from spacy_twitter_ner.models.vocabulary import Vocabulary
+from spacy_twitter_ner.models.tables import Vocabulary
 from spacy_twitter_ner.normalization import mask_user_and_url
-from spacy_twitter_ner.pipeline.gold import MISSING, gold_tags
+from spacy_twitter_ner.pipeline.constraints import MISSING, get_aligned_tags
 
 from .contestants import COMPONENT
 
@@ -57,7 +57,7 @@ class Encoder:
         """RETURNS (Encoded): A batch."""
         return Encoded(
             [self._word_rows(example.predicted) for example in batch],
-            [gold_tags(example, self._type_index) for example in batch],
+            [get_aligned_tags(example, self._type_index) for example in batch],
         )
 
     def _word_rows(self, doc: Doc) -> Ints1d:

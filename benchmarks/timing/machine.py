@@ -15,8 +15,8 @@ from wasabi import msg
 
 PACKAGES = ("spacy", "thinc", "numpy", "torch", "sklearn-crfsuite")
 MISSING = (
-    "{package} is needed for this, of the extra `benchmarks`: "
-    'pip install "spacy-twitter-ner[benchmarks]", or pip install {package}'
+    "{package} is needed for this, of the extra `dev`: "
+    'pip install "spacy-twitter-ner[dev]", or pip install {package}'
 )
 
 

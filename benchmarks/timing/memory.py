@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 
 import spacy
 from spacy.language import Language
-from spacy.vocab import Vocab
 from wasabi import msg
-
-from spacy_twitter_ner.pipeline.zones import hash_tables
 
 from .contestants import DEFAULT, TrainedModel, find_models
 from .machine import import_psutil, limit_threads, resident_bytes
@@ -26,8 +23,6 @@ ZONE = 10_000
 N_POINTS = 10
 MB = 1e6
 MIB = 2**20
-# A hash and an address.
-BYTES_OF_PLACE = 16
 
 
 class Held(NamedTuple):
@@ -40,12 +35,10 @@ class Held(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A place of a stream: how many tweets have been read, the bytes that the process holds, and
-    those of them that are the hash tables of spaCy's vocab."""
+    """Number of tweets processed so far, and the resident memory of the process in bytes."""
 
     n_docs: int
     resident: int
-    tables: int
 
 
 class Reader(NamedTuple):
@@ -60,12 +53,6 @@ def load_default(path: Path) -> Reader:
     return Reader(nlp, nlp.memory_zone)
 
 
-def load_uncleared(path: Path) -> Reader:
-    """The default without its component's part in a memory zone."""
-    nlp = spacy.load(path)
-    return Reader(nlp, nlp.vocab.memory_zone)
-
-
 def load_blank(path: Path) -> Reader:
     """spaCy alone: the default's tokenizer, and no component."""
     tokenizer = spacy.load(path).config["nlp"]["tokenizer"]
@@ -75,7 +62,6 @@ def load_blank(path: Path) -> Reader:
 
 READERS: dict[str, Callable[[Path], Reader]] = {
     DEFAULT.name: load_default,
-    "tables not cleared": load_uncleared,
     "blank": load_blank,
 }
 
@@ -154,18 +140,13 @@ def stream(reader: Reader, texts: Iterator[str], n_docs: int) -> Iterator[Point]
             with reader.zone():
                 exhaust(reader.nlp.pipe(islice(texts, size)))
             n_read += size
-        yield Point(n_read, resident_bytes(), table_bytes(reader.nlp.vocab))
+        yield Point(n_read, resident_bytes())
 
 
 def places(n_docs: int) -> list[int]:
     """RETURNS (list[int]): After how many tweets of a stream memory is looked at."""
     interval = max(n_docs // N_POINTS, 1)
     return sorted({min(ZONE, interval), *range(interval, n_docs, interval), n_docs})
-
-
-def table_bytes(vocab: Vocab) -> int:
-    """RETURNS (int): What the hash tables of a vocab take."""
-    return sum(table.capacity * BYTES_OF_PLACE for table in hash_tables(vocab))
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
@@ -203,27 +184,21 @@ def stream_table(streams: Mapping[str, Sequence[Sequence[int]]]) -> Table:
         (
             f"growth from {row[0].n_docs:,}",
             *(
-                in_units(after - before, MIB)
+                in_units(last.resident - first.resident, MIB)
                 for first, last in zip(row, rows[-1], strict=True)
-                for before, after in zip(first[1:], last[1:], strict=True)
             ),
         )
         for row in rows[:2]
     ]
     return Table(
         f"Resident memory during a stream, in memory zones of {ZONE:,} tweets at most, MiB",
-        ("tweets", *(head for name in streams for head in (name, "its tables"))),
+        ("tweets", *streams),
         [
-            (
-                thousands(row[0].n_docs),
-                *(in_units(n_bytes, MIB) for point in row for n_bytes in point[1:]),
-            )
+            (thousands(row[0].n_docs), *(in_units(point.resident, MIB) for point in row))
             for row in rows
         ]
         + growth,
-        f"A process each. `{DEFAULT.name}`; the same without its component's part in memory zones; "
-        'and `spacy.blank("en")` with the same tokenizer. Tables: the hash tables of spaCy\'s '
-        "vocab, included in the figure before.",
+        f'One process each. `{DEFAULT.name}`, and `spacy.blank("en")` with the same tokenizer.',
     )
 
 

@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import NumpyOps
 
-from spacy_twitter_ner.layers.lstm import has_kernel
+from spacy_twitter_ner.layers.lstm_ops import has_kernel
 
 from .clock import Prepare, Run, take_turns
 from .contestants import DEFAULT, SPACY, find_models, hidden_units

@@ -15,7 +15,7 @@ import numpy
 from thinc.api import LSTM, Model
 from thinc.types import Floats2d, Ragged
 
-from spacy_twitter_ner.layers import lstm
+from spacy_twitter_ner.layers import lstm_ops
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 
 from .clock import Run
@@ -81,7 +81,7 @@ def make_layers(
         make_ours(each, nI, nH, is_train=is_train, threads=threads) for each in (batches, in_order)
     )
     layers = {OURS: ours, OURS_SORTED: ours_sorted}
-    if lstm.kernel is not None:
+    if lstm_ops.kernel is not None:
         layers[OURS_NUMPY] = without_kernel(ours)
     if not is_train:
         layers[THINC] = make_thinc(batches, nI, nH)
@@ -116,11 +116,11 @@ def without_kernel(run: Run) -> Run:
     """RETURNS (Callable): The same as where no compiler was there."""
 
     def limited() -> None:
-        kernel, lstm.kernel = lstm.kernel, None
+        kernel, lstm_ops.kernel = lstm_ops.kernel, None
         try:
             run()
         finally:
-            lstm.kernel = kernel
+            lstm_ops.kernel = kernel
 
     return limited
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import spacy
 from spacy.tokens import Doc, DocBin
 
-from spacy_twitter_ner.lexical.tokenizing import split_words
-from spacy_twitter_ner.lexical.training import read_tweets, tweet_files
+from spacy_twitter_ner.corpus.tweets import read_tweets, split_words, tweet_files
 
 UNLABELLED = Path("assets/unlabelled")
 

@@ -1,4 +1,4 @@
-"""The command line: `spacy-twitter-ner`, and `python -m spacy twitter-ner`."""
+"""Command line interface: `spacy-twitter-ner`, or `python -m spacy twitter-ner`."""
 
 import sys
 
@@ -7,19 +7,19 @@ from . import (
     calibrate,
     check,
     convert,
-    curves,
-    draw,
     explain,
-    facts,
-    lexical,
+    init_gazetteer,
     merge_vectors,
+    plot_curves,
     reliability,
+    render,
     report,
     serve,
     show,
     silver,
+    train_vectors,
 )
-from .app import NAME, app
+from ._util import NAME, app
 
 __all__ = [
     "annotate",
@@ -27,18 +27,18 @@ __all__ = [
     "calibrate",
     "check",
     "convert",
-    "curves",
-    "draw",
     "explain",
-    "facts",
-    "lexical",
+    "init_gazetteer",
     "main",
     "merge_vectors",
+    "plot_curves",
     "reliability",
+    "render",
     "report",
     "serve",
     "show",
     "silver",
+    "train_vectors",
 ]
 
 
@@ -48,9 +48,8 @@ def main() -> None:
 
 
 def _join_spacy_cli() -> None:
-    """Add our commands to spaCy's command line. spaCy imports this module for that purpose, by
-    its entry point in spacy_cli. Where spaCy is not loaded our commands run by themselves, and
-    importing it for nothing would take seconds."""
+    """Add the commands to spaCy's CLI, which imports this module by its entry point. Skipped if
+    spaCy isn't loaded, because importing it takes seconds."""
     spacy_cli = sys.modules.get("spacy.cli._util")
     if spacy_cli is not None:
         spacy_cli.app.add_typer(app, name="twitter-ner")

@@ -1,5 +1,3 @@
-"""The command `annotate`."""
-
 import os
 import shutil
 import signal
@@ -14,16 +12,16 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from wasabi import Printer
 
-from .app import app, describe_error, errors_as_messages, split_model
+from ._util import Arg, Opt, Silent, app, describe_error, errors_as_messages, split_model
 
 if TYPE_CHECKING:
-    from ..scale.jobs import Job, Outcome
-    from ..scale.looks import Unreadable
-    from ..scale.running import Progress, Totals, Workers
+    from ..annotate.jobs import Job, Outcome
+    from ..annotate.run import Progress, Totals, Workers
+    from ..sources.diagnose import Unreadable
 
 
 class InputFormat(str, Enum):
-    """What input files hold."""
+    """Format of the input files."""
 
     text = "text"
     jsonl = "jsonl"
@@ -32,7 +30,7 @@ class InputFormat(str, Enum):
 
 
 class OutputFormat(str, Enum):
-    """What is written."""
+    """Format of the output."""
 
     jsonl = "jsonl"
     parquet = "parquet"
@@ -41,25 +39,24 @@ class OutputFormat(str, Enum):
 
 
 class EngineName(str, Enum):
-    """Who annotates."""
+    """Execution engine."""
 
     local = "local"
     dask = "dask"
 
 
 _CONTINUE = "Finished shards are kept: run the same command again to continue"
-# Those that can be written piece by piece.
+# Formats that can be written to standard output.
 _STREAMED = (OutputFormat.jsonl, OutputFormat.conll)
-# Inputs that cannot be read and are named.
+# Maximum number of unreadable inputs to list.
 _MAX_MESSAGES = 20
 
 
 @contextmanager
 def _stops_on_signals() -> Iterator[None]:
-    """Make Ctrl-C, SIGTERM and a closed terminal end the command in the same way: workers are
-    stopped, temporary files are removed, and the exit code is 128 plus the signal's number. A
-    second signal ends the process at once. Signals that the caller ignores, as nohup does, stay
-    ignored."""
+    """Handle Ctrl-C, SIGTERM and a closed terminal: stop the workers, remove temporary files and
+    exit with 128 plus the signal's number. A second signal ends the process at once. Signals that
+    the caller ignores, such as with nohup, stay ignored."""
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
@@ -68,7 +65,7 @@ def _stops_on_signals() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         for each in handled:
             signal.signal(each, signal.SIG_DFL)
-        # Not an Exception, which would become a reject of the text that is being annotated.
+        # An Exception would turn the text being annotated into a reject.
         raise SystemExit(128 + number)
 
     for number in handled:
@@ -81,119 +78,42 @@ def _stops_on_signals() -> Iterator[None]:
                 signal.signal(number, before[number])
 
 
+# fmt: off
 @app.command("annotate")
 @_stops_on_signals()
 def annotate_cli(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[MODEL] INPUT...",
-            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
-            "Text files, JSON (lines, arrays, pages of Twitter's API v1.1 or v2, archives), CSV, "
-            "TSV or Parquet; may end in .gz, .bz2, .xz or .zst; folders, patterns, addresses as "
-            "s3://…; - for standard input",
-        ),
-    ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder to write to; run again, it is continued. Default: standard output",
-        ),
-    ] = None,
-    output_format: Annotated[
-        OutputFormat, typer.Option("--format", "-f", help="What to write")
-    ] = OutputFormat.jsonl,
-    input_format: Annotated[
-        InputFormat | None,
-        typer.Option("--input-format", "-i", help="What inputs hold; default: as their names say"),
-    ] = None,
-    delimiter: Annotated[
-        str | None,
-        typer.Option(
-            "--delimiter",
-            "-d",
-            help="Delimiter of CSV: a character, or tab. Default: a tab for .tsv, else a comma",
-        ),
-    ] = None,
-    no_header: Annotated[
-        bool,
-        typer.Option(
-            "--no-header",
-            help="CSV has no header: columns are named by their numbers, as --text-field 6",
-        ),
-    ] = False,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            "--encoding",
-            help="Encoding of text, JSON and CSV, such as cp1252 or utf-16. Default: UTF-8, or "
-            "UTF-16 if the file starts like that",
-        ),
-    ] = None,
-    text_field: Annotated[
-        str | None,
-        typer.Option("--text-field", "-t", help="Where records have their text, as text or a.b"),
-    ] = None,
-    id_field: Annotated[
-        str | None, typer.Option("--id-field", help="Where records have their id")
-    ] = None,
-    no_text: Annotated[
-        bool, typer.Option("--no-text", help="Leave texts out of the output")
-    ] = False,
-    keep_fields: Annotated[
-        bool, typer.Option("--keep-fields", help="Put what input records hold under `fields`")
-    ] = False,
-    workers: Annotated[
-        int, typer.Option("--workers", "-w", min=0, help="Processes; 0 for one each core")
-    ] = 0,
-    engine: Annotated[
-        EngineName, typer.Option("--engine", "-e", help="Processes of this machine, or Dask")
-    ] = EngineName.local,
-    scheduler: Annotated[
-        str | None,
-        typer.Option("--scheduler", help="Address of a Dask scheduler; implies --engine dask"),
-    ] = None,
-    shard_size: Annotated[
-        int | None,
-        typer.Option(
-            "--shard-size",
-            min=1,
-            help="Records that are annotated in one piece: those of a file of output. Default: "
-            "10,000; to standard output 1,000, of standard input at most 256",
-        ),
-    ] = None,
-    max_latency: Annotated[
-        float,
-        typer.Option(
-            "--max-latency", min=0.0, help="Seconds that a record of standard input may wait"
-        ),
-    ] = 0.5,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(
-            "--rejects",
-            help="File for records without text; default: rejects.jsonl in the folder of output, "
-            "or standard error",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 2 if there were rejects")
-    ] = False,
-    silent: Annotated[bool, typer.Option("--silent", "-S", help="Print errors only")] = False,
+    arguments: Annotated[list[str], Arg(metavar="[MODEL] INPUT...", help="Folder or package of a trained pipeline, by default the pretrained pipeline; then inputs: text, JSON (lines, arrays, pages from Twitter's API v1.1 or v2, archives), CSV, TSV or Parquet files, also compressed as .gz, .bz2, .xz or .zst; folders, glob patterns, URLs such as s3://..., or - for standard input")],
+    output: Annotated[str | None, Opt("--output", "-o", help="Output folder. An incomplete one is continued. Default: standard output")] = None,
+    output_format: Annotated[OutputFormat, Opt("--format", "-f", help="Output format")] = OutputFormat.jsonl,
+    input_format: Annotated[InputFormat | None, Opt("--input-format", "-i", help="Input format. Default: by file name")] = None,
+    delimiter: Annotated[str | None, Opt("--delimiter", "-d", help="CSV delimiter: a character, or tab. Default: tab for .tsv, comma otherwise")] = None,
+    no_header: Annotated[bool, Opt("--no-header", help="CSV files have no header. Columns are named by number, as in --text-field 6")] = False,
+    encoding: Annotated[str | None, Opt("--encoding", help="Encoding of text, JSON and CSV files, such as cp1252. Default: UTF-8, or UTF-16 with a byte order mark")] = None,
+    text_field: Annotated[str | None, Opt("--text-field", "-t", help="Field with the text, such as text or a.b")] = None,
+    id_field: Annotated[str | None, Opt("--id-field", help="Field with the ID")] = None,
+    no_text: Annotated[bool, Opt("--no-text", help="Exclude texts from the output")] = False,
+    keep_fields: Annotated[bool, Opt("--keep-fields", help="Copy the input records to `fields`")] = False,
+    workers: Annotated[int, Opt("--workers", "-w", min=0, help="Processes, or 0 for one per core")] = 0,
+    engine: Annotated[EngineName, Opt("--engine", "-e", help="local processes or dask")] = EngineName.local,
+    scheduler: Annotated[str | None, Opt("--scheduler", help="Address of a Dask scheduler; implies --engine dask")] = None,
+    shard_size: Annotated[int | None, Opt("--shard-size", min=1, help="Records per shard, which is one output file. Default: 10,000; 1,000 for standard output; at most 256 from standard input")] = None,
+    max_latency: Annotated[float, Opt("--max-latency", min=0.0, help="Maximum seconds that a record from standard input waits")] = 0.5,
+    rejects: Annotated[Path | None, Opt("--rejects", help="File for records without a text. Default: rejects.jsonl in the output folder, or standard error")] = None,
+    strict: Annotated[bool, Opt("--strict", help="Exit with code 2 if there are rejects")] = False,
+    silent: Silent = False,
 ) -> None:
+    # fmt: on
     """
-    Find the entities of tweets, however many. Each output record has id, text, entities (start,
-    end, type, text, confidence), model and version. With --output, work is cut into shards: a shard
-    is written whole or not at all, and the same command goes on where an earlier one stopped.
+    Annotate any number of tweets with entities. Output records have id, text, entities (start, end,
+    type, text, confidence), model and version. With --output, shards are written completely or not
+    at all, and running the same command again resumes an interrupted run.
     """
-    # Imported here because they import spaCy, which takes seconds.
-    from ..scale.engines import WorkerError
-    from ..scale.inputs import STDIN, expand, is_remote
-    from ..scale.jobs import Job
-    from ..scale.looks import Unreadable
-    from ..scale.records import ReadOptions
+    # Imported here because spaCy takes seconds to import.
+    from ..annotate.engines import WorkerError
+    from ..annotate.jobs import Job
+    from ..sources.diagnose import Unreadable
+    from ..sources.inputs import STDIN, expand, is_remote
+    from ..sources.records import ReadOptions
 
     model, inputs = split_model(arguments)
     unreadable: list[Unreadable] = []
@@ -212,24 +132,24 @@ def annotate_cli(
     }
     if shard_size is not None:
         options["shard_size"] = shard_size
-    # Standard output is for records.
+    # Standard output is for records only.
     with errors_as_messages(_StderrPrinter()):
         if not inputs:
-            raise ValueError("give files to annotate, or - for standard input")
+            raise ValueError("pass files to annotate, or - for standard input")
         if STDIN in inputs and sys.stdin is None:
             raise ValueError("standard input is closed")
         options["options"] = ReadOptions(delimiter, encoding, header=not no_header)
         try:
-            # What is read is settled before any output is opened, which may be in the same folder.
+            # List the inputs before opening any output, which may be in the same folder.
             files = expand(inputs)
             _check_outputs(files, output, rejects)
             unreadable += _find_unreadable(files, job, options)
             if output is not None:
                 if is_remote(output):
-                    raise ValueError(f"--output {output}: a folder is needed, no address")
+                    raise ValueError(f"--output {output}: must be a local folder")
                 totals = _to_folder(files, job, rejects, options, silent)
             elif output_format not in _STREAMED:
-                raise ValueError(f"--format {output_format.value} needs --output, a folder")
+                raise ValueError(f"--format {output_format.value} needs --output with a folder")
             else:
                 totals = _to_stdout(files, job, max_latency, rejects, options, silent)
             if not silent:
@@ -240,7 +160,7 @@ def annotate_cli(
             _drop_output(error)
             raise ValueError(describe_error(error) + _advise(error, output)) from None
         except SystemExit as error:
-            # The terminal may be gone.
+            # The terminal may be closed.
             with suppress(OSError):
                 if output is not None:
                     typer.echo(f"Stopped by a signal. {_CONTINUE}", err=True)
@@ -256,9 +176,11 @@ def annotate_cli(
 
 
 def _find_unreadable(files: list[str], job: "Job", options: dict[str, Any]) -> "list[Unreadable]":
-    """The inputs of which no record can be read. If no record of any has the fields that are named,
-    nothing is done."""
-    from ..scale.looks import find_unreadable
+    """Find the inputs without a readable record.
+
+    RAISES (ValueError): If none of the inputs has the given fields.
+    """
+    from ..sources.diagnose import find_unreadable
 
     found = find_unreadable(
         files, options["input_format"], options["options"], job.text_field, job.id_field
@@ -270,30 +192,30 @@ def _find_unreadable(files: list[str], job: "Job", options: dict[str, Any]) -> "
 
 
 def _check_outputs(files: list[str], output: str | None, rejects: Path | None) -> None:
-    """Check, before any work is done, that output can be written and that it overwrites no input.
+    """Check that the outputs can be written and don't overwrite an input.
 
     files (list[str]): The inputs.
-    output (Optional[str]): The folder of output.
-    rejects (Optional[Path]): The file of rejects.
-    RAISES (ValueError): If output would go to an input, or rejects into the folder of output.
-    RAISES (OSError): If the file of rejects cannot be written.
+    output (Optional[str]): The output folder.
+    rejects (Optional[Path]): The file for rejects.
+    RAISES (ValueError): If an output is an input, or the rejects are in the output folder.
+    RAISES (OSError): If the file for rejects can't be written.
     """
     if output is None:
         if sys.stdout is None:
-            raise ValueError("standard output is closed; give --output, a folder")
+            raise ValueError("standard output is closed. Pass --output with a folder")
         if written := next((name for name in files if _is_stdout(name)), None):
-            raise ValueError(f"{written} is standard output, too: its records would be read again")
+            raise ValueError(f"{written} is also standard output: its records would be read again")
     if rejects is None:
         return
     target = rejects.resolve()
     if any(Path(name).resolve() == target for name in files):
         raise ValueError(f"--rejects {rejects} is one of the inputs, and would be overwritten")
     if output is not None and Path(output).resolve() in target.parents:
-        raise ValueError(f"--rejects {rejects}: give a file outside of the folder {output}")
+        raise ValueError(f"--rejects {rejects}: must be outside the output folder {output}")
     if not rejects.parent.is_dir():
         raise ValueError(f"--rejects {rejects}: there is no folder {rejects.parent}")
     if rejects.is_dir():
-        raise ValueError(f"--rejects {rejects} is a folder: give a file")
+        raise ValueError(f"--rejects {rejects} is a folder. Pass a file")
     if not rejects.exists():
         rejects.open("xb").close()
         rejects.unlink()
@@ -302,7 +224,7 @@ def _check_outputs(files: list[str], output: str | None, rejects: Path | None) -
 
 
 def _is_stdout(name: str) -> bool:
-    """Whether a file is what standard output is redirected to."""
+    """Check whether standard output is redirected to the file."""
     try:
         status = os.fstat(sys.stdout.fileno())
         other = os.stat(sys.stdin.fileno() if name == "-" else name)
@@ -312,11 +234,11 @@ def _is_stdout(name: str) -> bool:
 
 
 def _drop_output(error: OSError) -> None:
-    """Drop what is left to write to standard output if that is what failed: the interpreter would
-    try to write it when it exits, and fail again.
+    """Drop unwritten output if writing to standard output failed. Otherwise the interpreter would
+    fail again when it flushes the stream at exit.
 
     error (OSError): The error.
-    RAISES (typer.Exit): If the reader of a pipe is gone, which is how `| head` ends a command.
+    RAISES (typer.Exit): If the reader has closed the pipe, as `| head` does.
     """
     is_closed = isinstance(error, BrokenPipeError)
     if is_closed or error.filename == getattr(getattr(sys.stdout, "buffer", None), "name", ""):
@@ -326,14 +248,14 @@ def _drop_output(error: OSError) -> None:
 
 
 def _advise(error: OSError, output: str | None) -> str:
-    """RETURNS (str): What can be done if the folder of output cannot be written to."""
+    """RETURNS (str): Advice if the output folder can't be written to."""
     if output is None or Path(output) not in Path(str(error.filename)).parents:
         return ""
     return f". {_CONTINUE}"
 
 
 class _StderrPrinter(Printer):
-    """Prints nothing itself, so that errors go to standard error."""
+    """A printer for errors only, which go to standard error."""
 
     def __init__(self) -> None:
         super().__init__(no_print=True)
@@ -342,12 +264,12 @@ class _StderrPrinter(Printer):
 def _make_workers(
     n: int, engine: EngineName, scheduler: str | None, *, to_stream: bool
 ) -> "Workers":
-    from ..scale.running import Workers
+    from ..annotate.run import Workers
 
     name: Any = EngineName.dask.value if scheduler else engine.value
     if n:
         return Workers(n, name, scheduler)
-    # A stream is mostly a short one, for which starting processes takes longer than the work.
+    # For short streams, starting processes takes longer than annotating.
     return Workers(1, name, scheduler) if to_stream else Workers(engine=name, scheduler=scheduler)
 
 
@@ -358,13 +280,13 @@ def _to_folder(
     options: dict[str, Any],
     silent: bool,
 ) -> "Totals":
-    from ..scale.running import REJECTS, annotate_files
+    from ..annotate.run import REJECTS, annotate_files
 
     with _progress(inputs, silent) as on_outcome:
         totals = annotate_files(inputs, job, on_outcome=on_outcome, **options)
     if rejects is not None:
         found = Path(str(job.output_dir)) / REJECTS
-        # Not copyfile, which refuses a pipe.
+        # shutil.copyfile raises an error for pipes.
         with open(found if found.exists() else os.devnull, "rb") as file, rejects.open("wb") as bad:
             shutil.copyfileobj(file, bad)
     return totals
@@ -378,9 +300,9 @@ def _to_stdout(
     options: dict[str, Any],
     silent: bool,
 ) -> "Totals":
-    from ..scale.inputs import STDIN
-    from ..scale.jobs import name_in_errors
-    from ..scale.running import annotate_to_stream
+    from ..annotate.jobs import name_in_errors
+    from ..annotate.run import annotate_to_stream
+    from ..sources.inputs import STDIN
 
     with ExitStack() as stack:
         if rejects is not None:
@@ -398,12 +320,12 @@ def _to_stdout(
 
 
 def _live(job: "Job", max_latency: float, rejects: IO[bytes], options: dict[str, Any]) -> "Totals":
-    from ..scale.running import Workers, annotate_live, stdin_records
+    from ..annotate.run import Workers, annotate_live, stdin_records
 
     if options["workers"] != Workers(1):
         raise ValueError(
-            "a live stream is annotated by one process: --workers, --engine and --scheduler need "
-            "--output, or files"
+            "--workers, --engine and --scheduler need --output or input files: standard input is "
+            "annotated in one process"
         )
     sizes = {"batch_size": options["shard_size"]} if "shard_size" in options else {}
     return annotate_live(
@@ -419,10 +341,10 @@ def _live(job: "Job", max_latency: float, rejects: IO[bytes], options: dict[str,
 
 @contextmanager
 def _progress(inputs: list[str], silent: bool) -> Iterator["Progress"]:
-    """A bar of the bytes read, tweets a second and the time that is left, on standard error."""
+    """Show a progress bar on standard error: bytes read, tweets per second and time left."""
     from tqdm import tqdm
 
-    from ..scale.inputs import expand, input_size
+    from ..sources.inputs import expand, input_size
 
     total = sum(map(input_size, expand(inputs)))
     tweets = 0

@@ -1,5 +1,3 @@
-"""The command `check`."""
-
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +6,7 @@ from typing import Annotated
 import typer
 from wasabi import Printer
 
-from ..corpus.checking import (
+from ..corpus.check import (
     DUPLICATES,
     LABELS,
     LOW_LABEL_COUNT,
@@ -20,11 +18,13 @@ from ..corpus.checking import (
     check_corpus,
 )
 from ..corpus.layout import DEFAULT_LABEL, FileFormat
-from ..corpus.reading import AUTO, PROBLEMS_SHOWN, summarize_problems
 from ..corpus.splits import split_name
-from .app import (
+from ..corpus.tagfile import AUTO, PROBLEMS_SHOWN, summarize_problems
+from ._util import (
+    Arg,
     Comments,
     Label,
+    Opt,
     Scheme,
     TagColumn,
     TokenColumn,
@@ -37,53 +37,26 @@ from .app import (
 _MAX_COLUMN = 60
 
 
+# fmt: off
 @app.command("check")
 def check_cli(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILES",
-            help="Token/tag files: the splits of a corpus. The one whose name says "
-            "'train', or else the first, is the training split",
-        ),
-    ],
+    files: Annotated[list[Path], Arg(metavar="FILES", help="Token/tag files: the splits of a corpus. The training split is the one with 'train' in its name, or else the first")],
     scheme: Scheme = AUTO,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
     comments: Comments = None,
     label: Label = DEFAULT_LABEL,
-    json_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            "-j",
-            help="Write the results to this file, as JSON; '-' writes them to standard output "
-            "instead of the report",
-            allow_dash=True,
-        ),
-    ] = None,
-    ignore_warnings: Annotated[
-        bool,
-        typer.Option(
-            "--ignore-warnings", "-IW", help="Ignore warnings, only show stats and errors"
-        ),
-    ] = False,
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose/--no-verbose",
-            help="List all problems, and print additional information and explanations",
-        ),
-    ] = False,
-    no_format: Annotated[
-        bool, typer.Option("--no-format", "-NF", help="Don't pretty-print the results")
-    ] = False,
+    json_path: Annotated[Path | None, Opt("--json", "-j", allow_dash=True, help="Write the results as JSON to this file, or with '-' to standard output instead of the report")] = None,
+    ignore_warnings: Annotated[bool, Opt("--ignore-warnings", "-IW", help="Ignore warnings, only show stats and errors")] = False,
+    verbose: Annotated[bool, Opt("--verbose/--no-verbose", help="List all problems, and print additional information and explanations")] = False,
+    no_format: Annotated[bool, Opt("--no-format", "-NF", help="Don't pretty-print the results")] = False,
 ) -> None:
+    # fmt: on
     """
     Analyze and validate the token/tag files of a corpus. Outputs useful stats, and can help
-    you find problems like invalid tag sequences, tweets that occur in several splits, entity
-    types that the training split lacks, low data labels and more. Also shows how well
-    tokenizers agree with the tokens of the corpus.
+    you find problems like invalid tag sequences, overlapping splits, entity types that are missing
+    from the training split, low data labels and more. Also shows the agreement of tokenizers with
+    the tokens of the corpus.
 
     If there are problems that `convert` would stop at, the exit code is 1.
     """
@@ -105,11 +78,11 @@ def check_cli(
 
 
 def print_check(check: CorpusCheck, msg: Printer, *, verbose: bool = False) -> None:
-    """Print a report on a corpus, as `spacy debug data` does on other data.
+    """Print a report in the format of `spacy debug data`.
 
-    check (CorpusCheck): The corpus, checked.
+    check (CorpusCheck): The results.
     msg (Printer): The printer.
-    verbose (bool): Whether to list all problems, and explain the figures.
+    verbose (bool): Whether to list all problems and explain the figures.
     """
     _print_validation(check, msg, verbose)
     _print_stats(check, msg)
@@ -181,15 +154,15 @@ def _print_labels(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
 def _print_duplicates(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
     msg.divider("Duplicates")
     if not check.duplicates_within:
-        msg.good("No tweet occurs twice in a split")
+        msg.good("No duplicates within a split")
     if len(check.splits) > 1 and not check.overlaps:
         msg.good("No overlap between the splits")
     _print_warnings(check, DUPLICATES, msg)
     _print_pairs("First duplicates within a split:", check.duplicates_within, msg)
     _print_pairs("First duplicates across splits:", check.duplicates_across, msg)
     msg.text(
-        "Tweets of the same tokens count as duplicates. Those that the training split shares "
-        "with others make scores look better than they are.",
+        "Tweets with the same tokens count as duplicates. Overlap with the training split "
+        "inflates scores.",
         show=verbose,
     )
 
@@ -202,8 +175,8 @@ def _print_unseen(splits: list[SplitStats], msg: Printer, verbose: bool) -> None
     ]
     _print_table(msg, rows, splits, first=1)
     msg.text(
-        f"Shares of entities (surface form and type) and of tokens that do not occur in "
-        f"{printable(splits[0].path)}; case counts.",
+        f"Shares of entities (surface form and type) and tokens that don't occur in "
+        f"{printable(splits[0].path)}, case-sensitive.",
         show=verbose,
     )
 
@@ -211,9 +184,9 @@ def _print_unseen(splits: list[SplitStats], msg: Printer, verbose: bool) -> None
 def _print_conflicts(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
     msg.divider("Ambiguous entities")
     if not check.conflicts:
-        msg.good("No surface form is an entity of more than one type")
+        msg.good("No surface form has more than one entity type")
         return
-    msg.info(f"{check.conflicting_forms} surface form(s) are entities of more than one type")
+    msg.info(f"{check.conflicting_forms} surface form(s) have more than one entity type")
     rows = [
         (
             printable(conflict.form),
@@ -223,8 +196,8 @@ def _print_conflicts(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
     ]
     msg.table(rows, header=("Form", "Labels"), divider=True, max_col=_MAX_COLUMN)
     msg.text(
-        "Case does not count. The forms on top would be mistaken most often by their most "
-        "frequent type: names that are truly ambiguous, or annotation that is not consistent.",
+        "Case-insensitive, sorted by the errors that always predicting the most frequent type "
+        "would make. Either the names are ambiguous or the annotation is inconsistent.",
         show=verbose,
     )
 
@@ -238,9 +211,8 @@ def _print_tokenizers(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
         rows.append((f"{name}: entities", *found))
     _print_table(msg, rows, check.splits)
     msg.text(
-        "How tokenizers agree with the corpus's tokens, on the text that these were probably cut "
-        "from. Entities are those that begin and end where tokens do: others cannot be found in "
-        "raw text.",
+        "Agreement between tokenizers and the corpus's tokens on the probable raw text. "
+        "Entities that aren't aligned with tokens can't be predicted from raw text.",
         show=verbose,
     )
 
@@ -256,7 +228,10 @@ def _print_summary(check: CorpusCheck, msg: Printer) -> None:
 
 
 def _print_warnings(check: CorpusCheck, topic: str, msg: Printer) -> bool:
-    """Print the warnings on a topic; say whether there were any."""
+    """Print a topic's warnings.
+
+    RETURNS (bool): Whether there are any.
+    """
     messages = [warning.message for warning in check.warnings if warning.topic == topic]
     for message in messages:
         msg.warn(printable(message))
@@ -267,7 +242,7 @@ def _print_pairs(title: str, pairs: list[Duplicate], msg: Printer) -> None:
     if pairs:
         msg.text(title)
     for pair in pairs:
-        # Not through the printer, which would wrap it and break the links.
+        # The printer would wrap the line and break the links.
         difference = "" if pair.same_tags else " (tagged differently)"
         print(f"  {printable(f'{pair.first} = {pair.second}')}{difference}")
 
@@ -275,7 +250,7 @@ def _print_pairs(title: str, pairs: list[Duplicate], msg: Printer) -> None:
 def _print_table(
     msg: Printer, rows: Sequence[tuple[str, ...]], splits: list[SplitStats], first: int = 0
 ) -> None:
-    """Print a table with a column for each split, from the first one on."""
+    """Print a table with one column per split, starting at index `first`."""
     stems = [split_name(Path(stats.path)) for stats in splits]
     distinct = len(set(stems)) == len(stems)
     names = [printable(name) for name in (stems if distinct else [s.path for s in splits])]

@@ -1,5 +1,3 @@
-"""The command `convert`."""
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,10 +5,12 @@ import typer
 from wasabi import Printer, msg
 
 from ..corpus.layout import DEFAULT_LABEL, FileFormat
-from ..corpus.reading import AUTO
-from .app import (
+from ..corpus.tagfile import AUTO
+from ._util import (
+    Arg,
     Comments,
     Label,
+    Opt,
     Scheme,
     TagColumn,
     TokenColumn,
@@ -22,60 +22,43 @@ from .app import (
 )
 
 if TYPE_CHECKING:
-    from ..corpus.converting import Conversion
+    from ..corpus.convert import Conversion
 
-_HINT = "Nothing was written. Fix the files, or pass --repair to fix them where possible."
+_HINT = (
+    "Nothing was written. Fix the files, or pass --repair to fix them automatically where possible."
+)
 
 
+# fmt: off
 @app.command("convert")
 def convert_cli(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="IN [IN]... OUT",
-            help="Token/tag files: one, or the splits of a corpus. The one whose name says "
-            "'train', or else the first, is the training split. Last, the file in .spacy to write "
-            "to (for one input), or a folder that gets one for each input",
-        ),
-    ],
+    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Then the output: a .spacy file for one input, or a folder")],
     scheme: Scheme = AUTO,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
     comments: Comments = None,
     label: Label = DEFAULT_LABEL,
-    repair: Annotated[
-        bool,
-        typer.Option(
-            "--repair", "-r", help="Fix problems and say how, instead of stopping at them"
-        ),
-    ] = False,
-    raw: Annotated[
-        bool,
-        typer.Option(
-            "--raw",
-            help="Write for each input a second file, NAME_raw.spacy, of the same tweets on raw "
-            "text: their docs have spaces between the tokens where there probably were some, so "
-            "that train and evaluate use the pipeline's tokenizer instead of the corpus's tokens",
-        ),
-    ] = False,
+    repair: Annotated[bool, Opt("--repair", "-r", help="Repair problems and report how, instead of stopping")] = False,
+    raw: Annotated[bool, Opt("--raw", help="Also write NAME_raw.spacy, with the likely whitespace between tokens restored, so that train and evaluate use the pipeline's tokenizer instead of the corpus's tokens")] = False,
 ) -> None:
+    # fmt: on
     """
-    Convert token/tag files into spaCy's binary training format. A file has one token and its tag
-    per line and a blank line between tweets. Columns are separated by tabs or by spaces. The
-    .spacy files can be used with the train command.
+    Convert token/tag files into spaCy's binary training format. Files have one token and its tag
+    per line, separated by tabs or spaces, and a blank line between tweets. The .spacy files can
+    be used with the train command.
 
-    Either all files are written or none: if there are problems, they are listed by file and
-    line, and the exit code is 1. With --repair, labels that cannot be read are left missing and
-    invalid tag sequences are read by conlleval's rules. An entity type that occurs in a later
-    file but not in the training split counts as a problem, too.
+    If there are problems, they are listed by file and line, nothing is written and the exit code
+    is 1. With --repair, invalid labels are left missing and invalid tag sequences are interpreted
+    as conlleval does. An entity type that's in another split but not in the training split also
+    counts as a problem.
     """
-    # Imported here because it imports spaCy, which takes seconds.
-    from ..corpus.converting import convert
+    # Imported here because spaCy takes seconds to import.
+    from ..corpus.convert import convert
 
     if len(paths) < 2:
         raise typer.BadParameter(
-            f"there is nothing to write to after {paths[0]}. Give files to read and then the file "
-            f"or folder to write: spacy-twitter-ner convert {paths[0]} {paths[0].stem}.spacy"
+            f"no output given after {paths[0]}. Pass the input files, then the output file or "
+            f"folder: spacy-twitter-ner convert {paths[0]} {paths[0].stem}.spacy"
         )
     with errors_as_messages(msg, _HINT):
         conversion = convert(
@@ -91,7 +74,7 @@ def convert_cli(
 
 def _print_conversion(conversion: "Conversion", msg: Printer) -> None:
     if conversion.problems:
-        msg.warn(f"Mended {count_of(conversion.problems, 'problem')}")
+        msg.warn(f"Repaired {count_of(conversion.problems, 'problem')}")
         for problem in conversion.problems:
             print(f"  {printable(describe_repair(problem))}")
     for note in conversion.notes:
@@ -104,4 +87,4 @@ def _print_conversion(conversion: "Conversion", msg: Printer) -> None:
             f"{entities:,} entities ({file.scheme})"
         )
     for output in conversion.raw_outputs:
-        msg.good(f"{printable(str(output))}: the same on raw text")
+        msg.good(f"{printable(str(output))}: the same as raw text")

@@ -1,61 +1,40 @@
-"""The command `explain`."""
-
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages, printable, printable_json, split_model
+from ._util import Arg, Opt, app, errors_as_messages, printable, printable_json, split_model
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..pipeline.explanation import Explanation
+    from ..pipeline.explain import Explanation
 
-# Effects below it are not worth a colour.
+# Smaller effects are printed without color.
 _SMALL = 0.005
-# Where output is no terminal, tables are not folded to its width.
+# Table width if the output is not a terminal.
 _FILE_WIDTH = 200
 
 
+# fmt: off
 @app.command("explain")
 def explain_cli(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[MODEL] TEXT",
-            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
-            "A tweet",
-        ),
-    ],
-    min_probability: Annotated[
-        float | None,
-        typer.Option(
-            "--min-probability",
-            "-p",
-            min=1e-6,
-            max=1.0,
-            help="Explain all that is an entity with this probability, found or not",
-        ),
-    ] = None,
-    component: Annotated[
-        str | None,
-        typer.Option("--component", "-c", help="Name of the component; default: the first"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", "-j", help="Print JSON")] = False,
+    arguments: Annotated[list[str], Arg(metavar="[MODEL] TEXT", help="Folder or package of a trained pipeline, by default the pretrained pipeline; then a tweet")],
+    min_probability: Annotated[float | None, Opt("--min-probability", "-p", min=1e-6, max=1.0, help="Explain all spans with at least this probability, predicted or not")] = None,
+    component: Annotated[str | None, Opt("--component", "-c", help="Name of the component. Default: the first")] = None,
+    as_json: Annotated[bool, Opt("--json", "-j", help="Print JSON")] = False,
 ) -> None:
+    # fmt: on
     """
-    Tell which tokens, and what is known of them, make a tweet's entities probable. Each figure is
-    the entity's probability minus what it would be if that token, or that feature of it, were
-    unknown; above 0 speaks for the entity. For example:
-    spacy-twitter-ner explain "saw Drake in Chicago"
+    Explain a tweet's entities. Each figure is the entity's probability minus its probability if
+    the token, or one feature of it, were unknown; positive values support the entity.
+    For example: spacy-twitter-ner explain "saw Drake in Chicago"
     """
-    # Imported here because it imports spaCy, which takes seconds.
+    # Imported here because spaCy takes seconds to import.
     from ..loading import load_pipeline
-    from ..pipeline.explanation import explain
+    from ..pipeline.explain import explain
 
     with errors_as_messages(msg):
         model, texts = split_model(arguments, n_others=1)
@@ -70,7 +49,7 @@ def explain_cli(
         print(printable_json(json.dumps(data, ensure_ascii=False, indent=2)))
         return
     if not explanations:
-        msg.info("No entity was found; --min-probability 0.01 shows what may be one")
+        msg.info("No entities found. To explain less probable ones, pass --min-probability 0.01")
     from rich.console import Console
 
     console = Console(
@@ -84,11 +63,11 @@ def explain_cli(
 
 
 def make_table(explanation: "Explanation") -> "Table":
-    """Make a table for a terminal.
+    """Make a table of the effects on one entity.
 
     explanation (Explanation): The explanation of one entity.
-    RETURNS (Table): A row a token, a column a feature, and the effects of whole tokens and, in the
-        last row, of features of all tokens.
+    RETURNS (Table): One row per token and one column per feature, with totals for each token and,
+        in the last row, each feature.
     """
     from rich.table import Table
     from rich.text import Text

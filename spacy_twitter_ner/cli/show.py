@@ -1,12 +1,9 @@
-"""The command `show`."""
-
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from wasabi import msg
 
-from .app import app, errors_as_messages, printable, split_model
+from ._util import Arg, app, errors_as_messages, printable, split_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,21 +14,16 @@ if TYPE_CHECKING:
     from ..iob import TokenSpan
 
 
+# fmt: off
 @app.command("show")
 def show_cli(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MODEL] [TEXT]...",
-            help="A trained pipeline: its folder or package; the pretrained one if it is left out. "
-            "Tweets; without any, lines of standard input",
-        ),
-    ] = None,
+    arguments: Annotated[list[str] | None, Arg(metavar="[MODEL] [TEXT]...", help="Folder or package of a trained pipeline, by default the pretrained pipeline; then tweets, by default the lines of standard input")] = None,
 ) -> None:
+    # fmt: on
     """
-    Print tweets with their entities in colour, each with its type and, if the pipeline tells, how
-    probable it is; where output is no terminal, in brackets: [Drake musicartist 93%]. For example:
-    spacy-twitter-ner show "saw Drake in Chicago"
+    Print tweets with their entities highlighted, with types and, if available, probabilities.
+    Without a terminal, entities are in brackets: [Drake musicartist 93%].
+    For example: spacy-twitter-ner show "saw Drake in Chicago"
     """
     from rich.console import Console
 
@@ -45,7 +37,7 @@ def show_cli(
                 require_pipeline(texts[0])
             except OSError as error:
                 raise ValueError(
-                    f"{error}. To show a tweet of one word, name the pipeline: "
+                    f"{error}. To show a tweet with a single word, pass the pipeline: "
                     f"spacy-twitter-ner show MODEL {texts[0]}"
                 ) from None
         if not texts and sys.stdin.isatty():
@@ -57,18 +49,18 @@ def show_cli(
             for doc in nlp.pipe(line for line in lines if line.strip()):
                 scores = entity_scores(doc, key)
                 is_terminal = console.color_system is not None
-                console.print(colour_entities(doc, scores, in_colour=is_terminal))
+                console.print(color_entities(doc, scores, in_color=is_terminal))
 
 
-def colour_entities(
-    doc: "Doc", scores: "Mapping[TokenSpan, float] | None" = None, *, in_colour: bool = True
+def color_entities(
+    doc: "Doc", scores: "Mapping[TokenSpan, float] | None" = None, *, in_color: bool = True
 ) -> "Text":
-    """Make a text for a terminal.
+    """Highlight the entities of a doc for a terminal.
 
     doc (Doc): A doc with entities.
-    scores (Optional[Mapping[TokenSpan, float]]): How probable each entity is, if that is known.
-    in_colour (bool): Whether the terminal has colours.
-    RETURNS (Text): Its text, each entity followed by its type.
+    scores (Optional[Mapping[TokenSpan, float]]): The probability of each entity, if available.
+    in_color (bool): Whether to use colors instead of brackets.
+    RETURNS (Text): The text with each entity followed by its type.
     """
     from rich.text import Text
 
@@ -81,7 +73,7 @@ def colour_entities(
         words, label = printable(ent.text), printable(ent.label_)
         if scores is not None:
             label += f" {scores[ent.start, ent.end, ent.label_]:.0%}"
-        if in_colour:
+        if in_color:
             color = colors[ent.label_]
             text.append(f" {words} ", f"#16181d on {color}")
             text.append(f"{label} ", f"bold #16181d on {color}")

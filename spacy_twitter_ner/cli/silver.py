@@ -1,44 +1,29 @@
-"""The command `silver`."""
-
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from wasabi import msg
 
-from .app import TweetFiles, app, errors_as_messages, printable
+from ._util import Arg, Opt, TweetFiles, app, errors_as_messages, printable
 
 
+# fmt: off
 @app.command("silver")
 def silver_cli(
     tweets: TweetFiles,
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="File to write to, in .spacy")],
-    models: Annotated[
-        list[str],
-        typer.Option("--model", "-m", help="A trained pipeline; name several to let them vote"),
-    ],
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many tweets; 0 for all")] = 0,
-    min_words: Annotated[
-        int, typer.Option("--min-words", help="Leave out tweets of fewer words")
-    ] = 4,
-    min_probability: Annotated[
-        float,
-        typer.Option(
-            "--min-probability",
-            "-p",
-            min=0.0,
-            max=1.0,
-            help="Annotation that is less probable is left missing",
-        ),
-    ] = 0.5,
+    output: Annotated[Path, Arg(metavar="OUT", help="Output file, .spacy")],
+    models: Annotated[list[str], Opt("--model", "-m", help="Folder or package of a trained pipeline; repeatable, to average several")],
+    limit: Annotated[int, Opt("--limit", "-n", help="Number of tweets, or 0 for all")] = 0,
+    min_words: Annotated[int, Opt("--min-words", help="Skip tweets with fewer words")] = 4,
+    min_probability: Annotated[float, Opt("--min-probability", "-p", min=0.0, max=1.0, help="Leave less probable annotations missing")] = 0.5,
 ) -> None:
+    # fmt: on
     """
-    Annotate unlabelled tweets with trained pipelines, to train another one on them. The models'
-    probabilities are averaged; where the models are not sure, the annotation is left missing, and
-    a CRF that learns from it sums over all tags there. The .spacy file can be used with the train
-    command, alone or in a folder beside the file of annotated tweets.
+    Annotate unlabeled tweets with trained pipelines, as training data for another one. The
+    pipelines' probabilities are averaged. Annotations of low confidence are left missing, so that
+    a CRF sums over all tags there. Train on the .spacy file alone, or put it in a folder with the
+    annotated tweets.
     """
-    # Imported here because they import spaCy, which takes seconds.
+    # Imported here because spaCy takes seconds to import.
     from ..training.silver import write_silver
 
     with errors_as_messages(msg):

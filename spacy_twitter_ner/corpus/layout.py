@@ -1,8 +1,8 @@
-"""The layout of a token/tag file: its separator, its columns, its comments and its tags.
+"""Detect the layout of a token/tag file: its separator, columns, comments and style of tags.
 
-A file is separated by tabs if that leaves fewer rows with a deviating number of columns than
-separating it by runs of spaces and tabs, or as few. So a token may contain a space in a file
-separated by tabs. The number of columns is the one that most rows have.
+Columns are separated by tabs, or by runs of spaces and tabs if that makes the number of columns
+more uniform. So tokens may contain spaces in files separated by tabs. The most frequent number of
+columns is the file's.
 """
 
 import re
@@ -18,10 +18,10 @@ DEFAULT_LABEL = "entity"
 
 SEPARATORS = " \t"
 _SEPARATOR = re.compile(f"[{SEPARATORS}]+")
-# Comments of CoNLL-U and GermEval, and the ids of images and tweets in other corpora.
+# Comments in CoNLL-U and GermEval, and image and tweet IDs in other corpora.
 _COMMENT = re.compile(r"(#+)[ \t]+\S|((?:img|image|tweet|doc|sent|text)?_?id ?[:=])", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,9}")
-# Multiword tokens and empty nodes of CoNLL-U.
+# Multiword tokens and empty nodes in CoNLL-U.
 _NO_TOKEN = re.compile(r"\d+[-.]\d+")
 _SEVERAL_LABELS = re.compile(r"[,;|]|[^\w-](?:[BILUESMW]-|O\Z)")
 _BARE_TYPE = re.compile(r"[^\W\d_][\w.+/-]+")
@@ -32,14 +32,14 @@ Line = tuple[int, str]
 
 @dataclass(frozen=True)
 class FileFormat:
-    """What a user can say about the format of token/tag files.
+    """The user's settings for the format of token/tag files.
 
-    token_column (int | None): The column of the tokens, counted from 1, or from -1 for the last.
-        None is the first column, or the second if the first one numbers the tokens.
-    tag_column (int | None): The column of the tags, counted in the same way. None is the last.
-    comments (Sequence[str]): Prefixes of comment lines. A line that is a complete row is never a
-        comment, as "#" and hashtags are tokens.
-    label (str): The entity type of tags without one, such as B and I.
+    token_column (int | None): The column of the tokens, counting from 1, or from -1 for the last.
+        Defaults to the first, or to the second if the first one numbers the tokens.
+    tag_column (int | None): The column of the tags, counted in the same way. Defaults to the last.
+    comments (Sequence[str]): Prefixes of comment lines. Complete rows are never comments, since "#"
+        and hashtags are tokens.
+    label (str): The entity type for tags without one, such as B and I.
     """
 
     token_column: int | None = None
@@ -61,14 +61,14 @@ class FileFormat:
 
 @dataclass
 class Layout:
-    """The layout of one file. Columns are counted from 0.
+    """The layout of one file. Columns count from 0.
 
     tabbed (bool): Whether only tabs separate columns.
     width (int): The number of columns.
     token, tag (int): The columns to read.
     number (bool): Whether the first column numbers the tokens.
-    style (TagStyle): Whether tags have a prefix and a type, only a prefix or only a type.
-    error (str): Why these columns can't be read, or an empty string.
+    style (TagStyle): Whether tags have a prefix and a type, just a prefix, or just a type.
+    error (str): Why the columns can't be read, or an empty string.
     """
 
     tabbed: bool = False
@@ -86,18 +86,18 @@ class Layout:
         return columns[: max(_count(columns), min(len(columns), self.width))]
 
     def is_mixed(self, text: str) -> bool:
-        """RETURNS (bool): Whether both tabs and spaces would have to separate a row's columns."""
+        """RETURNS (bool): Whether a row's columns are separated by both tabs and spaces."""
         return not self.tabbed and _is_mixed(text)
 
 
 def find_layout(
     groups: Sequence[Sequence[Line]], file_format: FileFormat, *, bare: bool = False
 ) -> Layout:
-    """Find the layout of a file.
+    """Detect the layout of a file.
 
-    groups (Sequence[Sequence[Line]]): The numbers and texts of the lines of each tweet.
-    file_format (FileFormat): What is known already.
-    bare (bool): Whether tags are entity types without a prefix, as the scheme IO has them.
+    groups (Sequence[Sequence[Line]]): The numbered lines of each tweet.
+    file_format (FileFormat): The user's settings.
+    bare (bool): Whether tags are entity types without a prefix, as in the IO scheme.
     RETURNS (Layout): The layout.
     """
     tweets = [
@@ -131,7 +131,7 @@ def comment_prefix(text: str) -> str:
 
 def is_comment(text: str, prefixes: Sequence[str], *, fits: bool) -> bool:
     """RETURNS (bool): Whether an incomplete row is a comment with one of the user's prefixes. If
-    it has as many columns as the file (fits), a prefix has to be a word of its own."""
+    it has the right number of columns (fits), the prefix has to be a separate word."""
     return any(
         text.startswith(prefix)
         and (not fits or text[len(prefix) : len(prefix) + 1] in ("", *SEPARATORS))
@@ -140,14 +140,14 @@ def is_comment(text: str, prefixes: Sequence[str], *, fits: bool) -> bool:
 
 
 def is_no_token(number: str) -> bool:
-    """RETURNS (bool): Whether a row's number is that of a multiword token or an empty node."""
+    """RETURNS (bool): Whether a row's number marks a multiword token or an empty node."""
     return bool(_NO_TOKEN.fullmatch(number))
 
 
 def tag_error(tag: str, style: TagStyle) -> str:
-    """RETURNS (str): Why a tag can't be read, or an empty string."""
+    """RETURNS (str): The error in a tag, or an empty string."""
     if not tag.isprintable():
-        return f"the tag {tag!r} has characters that cannot be seen"
+        return f"the tag {tag!r} contains invisible characters"
     if any(char.isspace() for char in tag):
         return f"the tag {tag!r} contains whitespace"
     if has_several_labels(tag):
@@ -169,7 +169,7 @@ def has_several_labels(tag: str) -> bool:
 
 
 def full_tag(tag: str, style: TagStyle, label: str) -> str:
-    """RETURNS (str): A tag of any style, with a prefix and a type."""
+    """RETURNS (str): A tag in any style, completed with a prefix and a type."""
     if style == "untyped" and tag in PREFIXES:
         return f"{tag}-{label}"
     if style == "bare" and tag != OUTSIDE and not _has_prefix(tag):
@@ -185,7 +185,7 @@ def split_row(text: str, tabbed: bool = False) -> list[str]:
 
 
 def _count(columns: Sequence[str]) -> int:
-    """Count columns without the empty ones at the end of a row."""
+    """RETURNS (int): The number of columns, without empty ones at the end."""
     return next((i for i in range(len(columns), 0, -1) if columns[i - 1]), 1)
 
 
@@ -207,7 +207,7 @@ def _measure(texts: Iterable[str], tabbed: bool) -> _Measure:
     widths: Counter[int] = Counter()
     for (count, _), n in counts.items():
         widths[count] += n
-    # A single column is a missing tag. Of equally frequent widths, the smaller one.
+    # A single column is a token without a tag. Ties go to the smaller width.
     width = max((w for w in widths if w > 1), key=lambda w: (widths[w], -w), default=2)
     fitting = sum(n for (count, full), n in counts.items() if count <= width <= full)
     return _Measure(tabbed, width, counts.total() - fitting + n_mixed)
@@ -215,7 +215,7 @@ def _measure(texts: Iterable[str], tabbed: bool) -> _Measure:
 
 def _is_mixed(text: str) -> bool:
     text = text.strip(SEPARATORS)
-    # Runs of separators are one, as in aligned columns.
+    # In aligned columns, a run of separators counts as one.
     return "\t" in text and len(split_row(text)) != len([c for c in split_row(text, True) if c])
 
 
@@ -261,8 +261,8 @@ def _index(column: int | None, width: int, default: int) -> int:
 
 
 def _is_numbered(tweets: Iterable[Sequence[list[str]]]) -> bool:
-    """Whether the first column counts the tokens of each tweet or of the file, or repeats the
-    number of the tweet."""
+    """RETURNS (bool): Whether the first column numbers the tokens of each tweet or of the file, or
+    repeats the tweet's number."""
     n_pairs = n_running = 0
     for rows in tweets:
         first = [row[0] for row in rows if not is_no_token(row[0])]
@@ -274,7 +274,7 @@ def _is_numbered(tweets: Iterable[Sequence[list[str]]]) -> bool:
 
 
 def _entity_types(tweets: Iterable[Sequence[list[str]]], column: int) -> set[str]:
-    """Find the entity types in a column; none, if fewer than half of its values are tags."""
+    """RETURNS (set[str]): The entity types in a column, if at least half of its values are tags."""
     values = Counter(row[column] for rows in tweets for row in rows)
     tags = [value for value in values if not tag_error(value, "typed")]
     if 2 * sum(values[tag] for tag in tags) < values.total():
@@ -308,4 +308,4 @@ def _describe_style(style: TagStyle, label: str) -> Iterator[str]:
     if style == "untyped":
         yield f"the tags have no entity types, so all entities are of the type {label!r}"
     elif style == "bare":
-        yield "the tags are entity types without prefixes (IO), so entities that touch are one"
+        yield "the tags are entity types without prefixes (IO), so adjacent entities are merged"

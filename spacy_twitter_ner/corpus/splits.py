@@ -1,11 +1,11 @@
-"""Recognize the splits of a corpus by their file names, and compare them."""
+"""Identify the splits of a corpus by file name, and compare their entity types and schemes."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..iob import Scheme
-from .reading import NEW_TYPE, Problem, TagFile
+from .tagfile import NEW_TYPE, Problem, TagFile
 
 _WORD = re.compile(r"[^\W\d_]+")
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -17,21 +17,21 @@ _HELD_OUT = re.compile(
 
 
 def training_first(paths: Sequence[Path]) -> list[Path]:
-    """Put the training split first, which a shell's `*.txt` doesn't.
+    """Sort splits so that the training split comes first.
 
     paths (Sequence[Path]): The splits.
-    RETURNS (list[Path]): First those whose file names say that they are training data, as in
-        train.txt, wnut17train.conll and eng.train, then the others, each in the order given.
+    RETURNS (list[Path]): Files named as training data, such as train.txt, wnut17train.conll and
+        eng.train, then the others. Otherwise, the order is kept.
     """
     return sorted((Path(path) for path in paths), key=_rank)
 
 
 def split_name(path: Path) -> str:
-    """Name a split after its file.
+    """Return the name of a split.
 
     path (Path): The file.
-    RETURNS (str): Its name without the suffix. A suffix that names the split is part of the name,
-        as in btc.dev and eng.testa.
+    RETURNS (str): The file name without its suffix. Suffixes that name the split are kept, as in
+        btc.dev and eng.testa.
     """
     suffix = path.suffix[1:].lower()
     is_split = any(
@@ -55,10 +55,10 @@ def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:
     """Compare the entity types and the tag schemes of later splits with the training split's.
 
     files (Sequence[TagFile]): The splits, the training split first.
-    RETURNS (tuple[list[Problem], list[str]]): A problem for each type that the training split
-        lacks, at its first entity in the later split: no model can learn it. And notes: how files
-        were read, what the training split is, types that later splits lack, tag schemes that
-        differ.
+    RETURNS (tuple[list[Problem], list[str]]): A problem for each entity type that doesn't
+        occur in the training split, at its first entity in the later split; and notes on how files
+        were read, on the training split, on types that don't occur in later splits and on
+        different tag schemes.
     """
     problems: list[Problem] = []
     notes = [note for file in files for note in file.notes]
@@ -66,8 +66,8 @@ def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:
         return problems, notes
     if len(files) > 1 and _rank(files[0].path) == 2:
         notes.append(
-            f"{files[0].path}, the first file, is taken for the training split, as no file name "
-            "says 'train'"
+            f"{files[0].path}, the first file, is used as the training split, since no file name "
+            "contains 'train'"
         )
     training, *later_files = files
     known = _first_lines(training)
@@ -76,7 +76,7 @@ def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:
         for label, line in found.items():
             if label not in known:
                 message = f"entity type {label!r} does not occur in {training.path}"
-                problems.append(Problem(later.path, line, NEW_TYPE, message, "kept as it is"))
+                problems.append(Problem(later.path, line, NEW_TYPE, message, "kept"))
         absent = [label for label in sorted(known) if label not in found]
         if absent and later.tweets:
             notes.append(f"{later.path} has no entities of type {', '.join(absent)}")
@@ -84,7 +84,7 @@ def compare_splits(files: Sequence[TagFile]) -> tuple[list[Problem], list[str]]:
 
 
 def _scheme_notes(files: Sequence[TagFile]) -> list[str]:
-    # A file without entities is in any scheme.
+    # A file without entities fits any scheme.
     tagged = [file for file in files if _first_lines(file)]
     others: dict[Scheme, list[str]] = {}
     for file in tagged:
@@ -97,7 +97,7 @@ def _scheme_notes(files: Sequence[TagFile]) -> list[str]:
 
 
 def _first_lines(file: TagFile) -> dict[str, int]:
-    """Find the line of the first entity of each type."""
+    """RETURNS (dict[str, int]): The line of each entity type's first entity."""
     lines: dict[str, int] = {}
     for tweet in file.tweets:
         for start, _, label in tweet.spans():

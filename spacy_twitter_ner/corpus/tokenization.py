@@ -1,5 +1,4 @@
-"""How well a tokenizer agrees with the tokens of a corpus: what a model that learned on those
-will meet on raw text."""
+"""Measure how well a tokenizer agrees with the gold tokens of a corpus."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -9,16 +8,22 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..tokenizer import TweetTokenizer
-from .converting import docs_from_tweets
-from .detokenizing import detokenize
-from .reading import TaggedTweet
+from .convert import docs_from_tweets
+from .detokenize import detokenize
+from .tagfile import TaggedTweet
 
 Tokenizer = Callable[[str], Doc]
 
 
 class TokenizerAgreement(NamedTuple):
-    """What a tokenizer makes of the texts of gold docs: how many tokens it finds and how many of
-    them are gold tokens, out of how many; how many entities begin and end where tokens do."""
+    """The agreement of a tokenizer with gold docs.
+
+    tokens (int): The number of tokens.
+    gold_tokens (int): The number of gold tokens.
+    same_tokens (int): The number of tokens that are gold tokens.
+    entities (int): The number of gold entities.
+    reachable_entities (int): The number of those aligned with the tokens.
+    """
 
     tokens: int
     gold_tokens: int
@@ -28,12 +33,12 @@ class TokenizerAgreement(NamedTuple):
 
     @property
     def precision(self) -> float | None:
-        """RETURNS (float | None): The share of the tokens that are gold tokens."""
+        """RETURNS (float | None): The share of tokens that are gold tokens."""
         return self.same_tokens / self.tokens if self.tokens else None
 
     @property
     def recall(self) -> float | None:
-        """RETURNS (float | None): The share of the gold tokens that are found."""
+        """RETURNS (float | None): The share of gold tokens that are found."""
         return self.same_tokens / self.gold_tokens if self.gold_tokens else None
 
     @property
@@ -44,7 +49,7 @@ class TokenizerAgreement(NamedTuple):
 
     @property
     def entity_recall(self) -> float | None:
-        """RETURNS (float | None): The share of entities that could be found on these tokens."""
+        """RETURNS (float | None): The share of entities aligned with the tokens."""
         return self.reachable_entities / self.entities if self.entities else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,29 +59,27 @@ class TokenizerAgreement(NamedTuple):
 
 
 def tokenizer_agreement(docs: Iterable[Doc], tokenizer: Tokenizer) -> TokenizerAgreement:
-    """Compare a tokenizer's tokens with the gold tokens of docs. White space does not count.
+    """Compare a tokenizer with the gold tokens of docs. Whitespace tokens don't count.
 
-    docs (Iterable[Doc]): The gold docs. Where a doc does not know its spaces, its text is guessed
-        (see detokenize).
-    tokenizer (Tokenizer): Any function from a text to a Doc.
+    docs (Iterable[Doc]): The gold docs. If a doc has unknown spaces, its text is guessed.
+    tokenizer (Tokenizer): A function that turns a text into a Doc.
     RETURNS (TokenizerAgreement): The counts over all docs.
     """
     counts = [0] * len(TokenizerAgreement._fields)
     for doc in docs:
-        for place, count in enumerate(_compare(doc, tokenizer)):
-            counts[place] += count
+        for index, count in enumerate(_compare(doc, tokenizer)):
+            counts[index] += count
     return TokenizerAgreement(*counts)
 
 
 def compare_tokenizers(
     splits: Iterable[Sequence[TaggedTweet]],
 ) -> dict[str, list[TokenizerAgreement]]:
-    """Compare the tokenizers at hand with the tokens of a corpus: TweetTokenizer, with both of
-    its settings, and spaCy's for English.
+    """Compare TweetTokenizer, with either setting, and spaCy's English tokenizer with the tokens of
+    a corpus.
 
     splits (Iterable[Sequence[TaggedTweet]]): The tweets of each split.
-    RETURNS (dict[str, list[TokenizerAgreement]]): The agreement on each split, by the tokenizer's
-        name.
+    RETURNS (dict[str, list[TokenizerAgreement]]): The agreement with each split, by tokenizer.
     """
     vocab = Vocab()
     tokenizers: dict[str, Tokenizer] = {

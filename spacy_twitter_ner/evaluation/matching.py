@@ -1,9 +1,7 @@
-"""Which predicted span goes with which gold span, and what is wrong between them.
+"""Pair predicted spans with gold spans and classify the errors.
 
-A span is (start, end, type) in tokens, as in iob.py. The spans of one side must not overlap one
-another, as neither entities of a doc nor spans read off tags do.
-
-The counts are those of SemEval-2013 task 9.1 (Segura-Bedmar et al. 2013), as nervaluate makes them.
+A span is (start, end, type) in tokens, as in iob.py. Spans of one side don't overlap. The counts
+follow SemEval-2013 task 9.1 (Segura-Bedmar et al. 2013) as implemented in nervaluate.
 """
 
 from collections import Counter
@@ -36,11 +34,11 @@ _RIGHT: dict[Schema, tuple[Category, ...]] = {
 
 
 class Match(NamedTuple):
-    """A gold span and the predicted one that goes with it, or either alone.
+    """A gold span paired with a predicted span.
 
     gold (Optional[TokenSpan]): None for a spurious prediction.
     predicted (Optional[TokenSpan]): None for a missed entity.
-    category (Category): What is wrong, or "correct".
+    category (Category): The kind of error, or "correct".
     """
 
     gold: TokenSpan | None
@@ -48,14 +46,17 @@ class Match(NamedTuple):
     category: Category
 
 
-class MatchCounts(NamedTuple):
-    """What nervaluate counts under one schema.
+class SchemaScores(NamedTuple):
+    """Counts and scores under one of nervaluate's schemas. A ratio over zero spans is 0.
 
-    correct (int): Predictions that the schema takes for right.
-    incorrect (int): Those that it takes for wrong although they overlap a gold span.
-    partial (int): Those that count for half: under "partial", where the boundaries differ.
-    missed (int): Gold spans that no prediction goes with.
-    spurious (int): Predictions that go with no gold span.
+    correct (int): Number of predictions that are correct under the schema.
+    incorrect (int): Number of predictions that overlap a gold span but are incorrect.
+    partial (int): Number of predictions with half credit: different boundaries under "partial".
+    missed (int): Number of unpaired gold spans.
+    spurious (int): Number of unpaired predictions.
+    p (float): Precision: credits over predictions, 0..1.
+    r (float): Recall: credits over gold spans, 0..1.
+    f (float): F1, 0..1.
     """
 
     correct: int
@@ -63,37 +64,22 @@ class MatchCounts(NamedTuple):
     partial: int
     missed: int
     spurious: int
-
-    @property
-    def precision(self) -> float:
-        """RETURNS (float): Credits over predictions; 0 if there are none."""
-        n_predicted = self.correct + self.incorrect + self.partial + self.spurious
-        return (self.correct + self.partial / 2) / n_predicted if n_predicted else 0.0
-
-    @property
-    def recall(self) -> float:
-        """RETURNS (float): Credits over gold spans; 0 if there are none."""
-        n_gold = self.correct + self.incorrect + self.partial + self.missed
-        return (self.correct + self.partial / 2) / n_gold if n_gold else 0.0
-
-    @property
-    def f1(self) -> float:
-        """RETURNS (float): The harmonic mean of precision and recall."""
-        total = self.precision + self.recall
-        return 2 * self.precision * self.recall / total if total else 0.0
+    p: float
+    r: float
+    f: float
 
 
 def match_spans(
     gold: Sequence[TokenSpan], predicted: Sequence[TokenSpan], *, by_type: bool = False
 ) -> list[Match]:
-    """Pair the spans of a tweet. From left to right, a prediction goes with the gold span of its
-    own boundaries, otherwise with the first one it overlaps that is not taken.
+    """Pair the spans of a tweet. From left to right, each prediction is paired with the gold span
+    with the same boundaries, or else with the first unpaired gold span that it overlaps.
 
     gold (Sequence[TokenSpan]): The gold spans.
     predicted (Sequence[TokenSpan]): The predicted spans.
-    by_type (bool): Prefer gold spans of the prediction's own type, the one with the closest
-        boundaries first, as nervaluate's schema "ent_type" does.
-    RETURNS (list[Match]): The pairs and what is left over, in the order of the text.
+    by_type (bool): Prefer gold spans of the prediction's type, closest boundaries first, as in
+        nervaluate's schema "ent_type".
+    RETURNS (list[Match]): Pairs and unpaired spans, in text order.
     """
     free = sorted(gold)
     matches = []
@@ -113,13 +99,13 @@ def _find_partner(span: TokenSpan, free: Sequence[TokenSpan], by_type: bool) -> 
     overlapping = [other for other in free if other[0] < end and start < other[1]]
     if by_type:
         same_type = [other for other in overlapping if other[2] == label]
-        # min() takes the first of equals.
+        # min() returns the first of equals.
         return min(
             same_type or overlapping[:1],
             key=lambda other: abs(other[0] - start) + abs(other[1] - end),
             default=None,
         )
-    # A gold span of the same boundaries leaves no room for another one to overlap.
+    # A gold span with the same boundaries is the only one that overlaps.
     return next(iter(overlapping), None)
 
 
@@ -131,28 +117,41 @@ def _compare(gold: TokenSpan, predicted: TokenSpan) -> Category:
 
 
 def count_categories(matches: Iterable[Match]) -> dict[Category, int]:
-    """RETURNS (dict[Category, int]): How many matches there are of each category."""
+    """RETURNS (dict[Category, int]): The number of matches per category."""
     counts = Counter(match.category for match in matches)
     return {category: counts[category] for category in CATEGORIES}
 
 
-def count_schema(
+def score_schema(
     pairs: Iterable[tuple[Sequence[TokenSpan], Sequence[TokenSpan]]], schema: Schema
-) -> MatchCounts:
-    """Count under one of the four schemas: "strict" asks for the right type and boundaries,
-    "exact" for boundaries, "partial" for boundaries and gives half a credit for an overlap,
-    "type" for an overlap and the right type.
+) -> SchemaScores:
+    """Score spans under one of the four schemas. "strict" requires the correct type and
+    boundaries, "exact" the boundaries, "partial" the boundaries, with half credit for an overlap,
+    and "type" the type and an overlap.
 
     pairs (Iterable[tuple[Sequence[TokenSpan], Sequence[TokenSpan]]]): The gold and the predicted
         spans of each tweet.
     schema (Schema): The schema.
-    RETURNS (MatchCounts): The counts over all tweets.
+    RETURNS (SchemaScores): The counts and scores over all tweets.
     """
     counts: Counter[Category] = Counter()
     for gold, predicted in pairs:
         matches = match_spans(gold, predicted, by_type=schema == "type")
         counts.update(match.category for match in matches)
-    right = sum(counts[category] for category in _RIGHT[schema])
-    other = sum(counts[category] for category in _PAIRED) - right
-    incorrect, partial = (0, other) if schema == "partial" else (other, 0)
-    return MatchCounts(right, incorrect, partial, counts["missed"], counts["spurious"])
+    correct = sum(counts[category] for category in _RIGHT[schema])
+    n_paired = sum(counts[category] for category in _PAIRED)
+    n_gold, n_predicted = n_paired + counts["missed"], n_paired + counts["spurious"]
+    is_partial = schema == "partial"
+    credit = correct + (n_paired - correct) / 2 if is_partial else correct
+    p = credit / n_predicted if n_predicted else 0.0
+    r = credit / n_gold if n_gold else 0.0
+    return SchemaScores(
+        correct,
+        0 if is_partial else n_paired - correct,
+        n_paired - correct if is_partial else 0,
+        counts["missed"],
+        counts["spurious"],
+        p,
+        r,
+        2 * p * r / (p + r) if p + r else 0.0,
+    )

@@ -1,4 +1,4 @@
-"""What a pipeline finds in an annotated corpus, beside what is there."""
+"""Run a pipeline on an annotated corpus."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,23 +10,25 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.types import Floats2d
 
-from ..corpus import readers
+from ..corpus import reader
 from ..iob import TokenSpan
-from ..pipeline.scores import find_score
+from ..pipeline.distribution import get_score
+from ..util import batched, find_ners
 
 _SPANS_KEY = "spacy-twitter-ner report"
+_BATCH_SIZE = 256
 
 
 class Tweet(NamedTuple):
-    """A tweet, its gold and its predicted entities.
+    """A tweet with its gold and predicted entities.
 
     words (tuple[str, ...]): The nT tokens.
     gold (list[TokenSpan]): The gold entities, in order.
-    predicted (list[TokenSpan]): The predicted ones, in order.
-    confidence (Optional[list[float]]): How probable each predicted one is, 0..1; None if the
-        pipeline does not tell.
-    probabilities (Optional[Floats2d]): (nT, n_tags) how probable each BIO tag of each token is;
-        None if the pipeline does not tell.
+    predicted (list[TokenSpan]): The predicted entities, in order.
+    confidence (Optional[list[float]]): The confidence of each predicted entity, 0..1; None if the
+        pipeline has no twitter_bilstm_ner.
+    probabilities (Optional[Floats2d]): (nT, n_tags) probabilities of the BIO tags; None if the
+        pipeline has no twitter_bilstm_ner or they weren't requested.
     """
 
     words: tuple[str, ...]
@@ -37,12 +39,12 @@ class Tweet(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """The tweets of a corpus.
+    """The predictions for a corpus.
 
-    name (str): What to call the corpus, as "test".
-    tweets (list[Tweet]): Its tweets.
-    tags (tuple[str, ...]): The tags that the probabilities are of; none if there are none.
-    n_skipped (int): How many docs were left out since they have no gold annotation.
+    name (str): The name of the corpus, such as "test".
+    tweets (list[Tweet]): The annotated tweets.
+    tags (tuple[str, ...]): The BIO tags in the order of the probabilities; empty without them.
+    n_skipped (int): Number of docs without gold annotation, which are left out.
     """
 
     name: str
@@ -57,8 +59,8 @@ class Predictions(NamedTuple):
 
 
 def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """RETURNS (list[Doc]): The docs of an annotated corpus (see corpus.readers.read_docs)."""
-    return list(readers.read_docs(path, vocab))
+    """RETURNS (list[Doc]): The docs of an annotated corpus (see corpus.reader.read_docs)."""
+    return list(reader.read_docs(path, vocab))
 
 
 def predict_corpus(
@@ -67,21 +69,22 @@ def predict_corpus(
     """Run a pipeline on the gold tokens of a corpus.
 
     nlp (Language): The pipeline.
-    references (Iterable[Doc]): The annotated docs. Those without any annotation of entities are
-        left out; where it is missing at some tokens, nothing predicted there counts, as in
-        spaCy's scorer.
-    name (str): What to call the corpus.
-    with_probabilities (bool): Whether to ask the pipeline for the probabilities of tags.
-    RETURNS (Predictions): The tweets.
+    references (Iterable[Doc]): The annotated docs. Docs without entity annotation are left out.
+        Predictions on tokens whose annotation is missing are ignored, as in spaCy's scorer.
+    name (str): The name of the corpus.
+    with_probabilities (bool): Whether to compute tag probabilities.
+    RETURNS (Predictions): The predictions.
     """
     references = list(references)
     annotated = [doc for doc in references if len(doc) and doc.has_annotation("ENT_IOB")]
     with scores_stored(nlp) as key:
         docs = list(nlp.pipe(_bare_copies(annotated, nlp.vocab)))
-    tagger = find_tagger(nlp) if with_probabilities else None
+    tagger = next(iter(find_ners(nlp)), None) if with_probabilities else None
     probabilities: Sequence[Any] = [None] * len(docs)
     if tagger is not None:
-        probabilities = [row for batch in _batches(docs) for row in tagger.predict_proba(batch)]
+        probabilities = [
+            row for batch in batched(docs, _BATCH_SIZE) for row in tagger.predict_proba(batch)
+        ]
     tweets = []
     for reference, doc, proba in zip(annotated, docs, probabilities, strict=True):
         words = tuple(token.text for token in doc)
@@ -94,19 +97,20 @@ def predict_corpus(
 
 
 def doc_spans(doc: Doc) -> list[TokenSpan]:
-    """RETURNS (list[TokenSpan]): The entities of a doc, in tokens."""
+    """RETURNS (list[TokenSpan]): The entities of a doc."""
     return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
 
 
 @contextmanager
 def scores_stored(nlp: Language) -> Iterator[str | None]:
-    """Let a pipeline store how probable its entities are, while it is used.
+    """Store the confidence of predicted entities in a span group, within the context.
 
     nlp (Language): The pipeline.
-    YIELDS (Optional[str]): The key of the span group in doc.spans; None if the pipeline cannot.
+    YIELDS (Optional[str]): The key of the span group in doc.spans; None if the pipeline has no
+        component that computes confidences.
     """
-    tagger = find_tagger(nlp)
-    if tagger is None or not hasattr(tagger, "spans_key"):
+    tagger = next(iter(find_ners(nlp)), None)
+    if tagger is None:
         yield None
         return
     before = tagger.spans_key
@@ -118,18 +122,18 @@ def scores_stored(nlp: Language) -> Iterator[str | None]:
 
 
 def entity_scores(doc: Doc, key: str | None) -> dict[TokenSpan, float] | None:
-    """Find how probable a doc's entities are.
+    """Get the confidence of a doc's entities.
 
     doc (Doc): The doc.
-    key (Optional[str]): The key of the span group that they were stored in.
-    RETURNS (Optional[dict[TokenSpan, float]]): The probability of each entity, 0..1; None if not
-        all of them have a score there.
+    key (Optional[str]): The key of the span group with the scores.
+    RETURNS (Optional[dict[TokenSpan, float]]): The confidence of each entity, 0..1; None if some
+        have no score.
     """
     if key is None or key not in doc.spans:
         return None
     scores = {}
     for ent in doc.ents:
-        score = find_score(ent, key)
+        score = get_score(ent, key)
         if score is None:
             return None
         scores[ent.start, ent.end, ent.label_] = score
@@ -141,17 +145,6 @@ def _bare_copies(docs: Iterable[Doc], vocab: Vocab) -> Iterator[Doc]:
         words = [token.text for token in doc]
         spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
         yield Doc(vocab, words=words, spaces=spaces)
-
-
-def _batches(docs: list[Doc], size: int = 256) -> Iterator[list[Doc]]:
-    for start in range(0, len(docs), size):
-        yield docs[start : start + size]
-
-
-def find_tagger(nlp: Language) -> Any:
-    """RETURNS (Any): The first component that tells probabilities of tags; None if none does."""
-    pipes = [pipe for _, pipe in nlp.pipeline if hasattr(pipe, "predict_proba")]
-    return next((pipe for pipe in pipes if hasattr(pipe, "tags")), None)
 
 
 def _is_known(reference: Doc, span: TokenSpan) -> bool:

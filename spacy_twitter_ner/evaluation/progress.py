@@ -1,5 +1,4 @@
-"""How scores grew in training: the file that spacy-twitter-ner.ProgressLogger.v1 writes, one JSON
-object a line for each evaluation:
+"""Training progress. spacy-twitter-ner.ProgressLogger.v1 writes one JSON line per evaluation:
 
     {
       "step": int, "epoch": int, "seconds": float, "score": float, "losses": {component: float},
@@ -7,7 +6,7 @@ object a line for each evaluation:
     }
 
 SCORES is {"p": …, "r": …, "f": …, "per_type": {type: {"p": …, "r": …, "f": …}}}, fractions of 1.
-"train" is of a sample of the training data.
+"train" is evaluated on a sample of the training data.
 """
 
 import json
@@ -15,7 +14,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .reports import PRF
+from .scores import PRF, asdict
 
 FILE_NAME = "progress.jsonl"
 CURVE_SPLITS = ("train", "validation")
@@ -24,8 +23,8 @@ CURVE_SPLITS = ("train", "validation")
 class SplitProgress(NamedTuple):
     """Scores of a split at one evaluation.
 
-    overall (PRF): Of all types; None where nothing was scored.
-    per_type (dict[str, PRF]): Of each type that occurs.
+    overall (PRF): The micro-average over all types.
+    per_type (dict[str, PRF]): The scores by type.
     """
 
     overall: PRF
@@ -33,15 +32,15 @@ class SplitProgress(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """One evaluation in a training.
+    """One evaluation during training.
 
-    step (int): How many batches had been seen.
-    epoch (int): How often the training data had been.
-    seconds (float): How long the training had taken.
-    score (float): What the best model is chosen by.
+    step (int): Number of batches so far.
+    epoch (int): Number of completed epochs.
+    seconds (float): Training time so far.
+    score (float): The score that selects the best model.
     losses (dict[str, float]): The losses since the last evaluation, by component.
-    splits (dict[str, SplitProgress]): The scores of "validation" and, where it was scored, of
-        the sample of "train".
+    splits (dict[str, SplitProgress]): The scores of "validation" and, if evaluated, of a sample
+        of "train".
     """
 
     step: int
@@ -53,7 +52,7 @@ class Checkpoint(NamedTuple):
 
 
 def scores_to_progress(scores: dict[str, Any]) -> SplitProgress:
-    """RETURNS (SplitProgress): The scores of entities among those of a pipeline."""
+    """RETURNS (SplitProgress): The entity scores from the output of a pipeline's scorers."""
     per_type = scores.get("ents_per_type") or {}
     return SplitProgress(
         PRF(*(scores.get(f"ents_{key}") for key in PRF._fields)),
@@ -62,23 +61,22 @@ def scores_to_progress(scores: dict[str, Any]) -> SplitProgress:
 
 
 def checkpoint_to_json(checkpoint: Checkpoint) -> str:
-    """RETURNS (str): The line of a checkpoint in the file, without its end."""
-    data = checkpoint._asdict()
+    """RETURNS (str): The checkpoint as a line of the file, without line break."""
+    data = asdict(checkpoint)
     splits = data.pop("splits")
     for split in CURVE_SPLITS:
-        data[split] = None
-        if split in splits:
-            per_type = {label: prf._asdict() for label, prf in splits[split].per_type.items()}
-            data[split] = {**splits[split].overall._asdict(), "per_type": per_type}
+        data[split] = splits.get(split)
+        if data[split] is not None:
+            data[split] = {**data[split].pop("overall"), **data[split]}
     return json.dumps(data, ensure_ascii=False)
 
 
 def read_progress(path: Path) -> list[Checkpoint]:
-    """Read the progress of a training.
+    """Read the progress of a training run.
 
-    path (Path): The file that the logger wrote.
+    path (Path): The file written by the logger.
     RETURNS (list[Checkpoint]): The evaluations, in order.
-    RAISES (ValueError): If the file is no such file, with the line.
+    RAISES (ValueError): If a line has another format, or there are none.
     """
     checkpoints = []
     for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), start=1):
@@ -86,11 +84,11 @@ def read_progress(path: Path) -> list[Checkpoint]:
             checkpoints.append(_parse(json.loads(line)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
-                f"{path}:{number}: no evaluation as spacy-twitter-ner.ProgressLogger.v1 writes "
-                f"it ({error!r}). Train again, or remove the line"
+                f"{path}:{number}: not in the format of spacy-twitter-ner.ProgressLogger.v1 "
+                f"({error!r}). Train again, or remove the line"
             ) from error
     if not checkpoints:
-        raise ValueError(f"{path} holds no evaluation: was the training stopped before the first?")
+        raise ValueError(f"{path} contains no evaluation: training stopped before the first one")
     return checkpoints
 
 
@@ -110,5 +108,5 @@ def _parse(data: dict[str, Any]) -> Checkpoint:
 def _parse_prf(data: dict[str, Any]) -> PRF:
     values = [None if data[key] is None else float(data[key]) for key in PRF._fields]
     if not all(value is None or (0 <= value <= 1 and math.isfinite(value)) for value in values):
-        raise ValueError(f"scores have to be fractions of 1, got {values}")
+        raise ValueError(f"scores must be fractions of 1, got {values}")
     return PRF(*values)

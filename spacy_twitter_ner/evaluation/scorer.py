@@ -1,5 +1,5 @@
-"""The scorer of entities: spans are compared by the characters they cover, so that scores on gold
-tokens and on a tokenizer's own can be set side by side."""
+"""Entity scorer that compares spans by characters: scores on gold tokens and on raw text are
+comparable."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -12,30 +12,29 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples
 from thinc.types import Ints1d
 
-# Where an entity starts and ends, in characters that are not white space, and its type.
-Place = tuple[int, int, str]
+# Start and end of an entity in non-whitespace characters, and its type.
+CharSpan = tuple[int, int, str]
 
 
 def make_entity_scorer() -> Callable[..., dict[str, Any]]:
-    """Make the scorer "spacy-twitter-ner.entity_scorer.v1".
+    """Create the scorer "spacy-twitter-ner.entity_scorer.v1".
 
-    RETURNS (Callable[..., dict[str, Any]]): The scoring method of a component.
+    RETURNS (Callable[..., dict[str, Any]]): The scoring function.
     """
     return score_entities
 
 
 def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-    """Score entities: right is what has the type and covers the characters of a gold entity.
+    """Score entities. A prediction is correct if a gold entity has the same type and characters.
 
-    spaCy's own scorer (spacy.ner_scorer.v1) widens a predicted entity to the gold tokens that it
-    touches before it compares. On gold tokens the two agree; on a tokenizer's own this one does
-    not forgive an entity that is cut in the wrong place. White space counts for nothing, as the
-    two texts may differ in it. Entities where gold annotation is missing count for nothing either.
+    spacy.ner_scorer.v1 expands a predicted entity to the gold tokens that it overlaps. On gold
+    tokens the two scorers agree; on other tokens this one doesn't accept entities with wrong
+    boundaries. Whitespace is ignored, since it may differ between the two texts. Predictions are
+    also ignored where gold annotation is missing.
 
-    examples (Iterable[Example]): The predicted docs and their references; references without any
-        annotation of entities are left out.
+    examples (Iterable[Example]): The examples. Those without gold entity annotation are ignored.
     RETURNS (dict[str, Any]): Fractions "ents_p", "ents_r" and "ents_f", and "ents_per_type" with
-        p, r and f by type; all None if nothing could be scored.
+        p, r and f by type; all None if nothing was scored.
     """
     examples = list(examples)
     validate_examples(examples, "score_entities")
@@ -43,8 +42,8 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     for example in examples:
         if not example.reference.has_annotation("ENT_IOB"):
             continue
-        gold = set(_places(example.reference, example.reference.ents))
-        predicted = set(_places(example.predicted, example.predicted.ents))
+        gold = set(_char_spans(example.reference, example.reference.ents))
+        predicted = set(_char_spans(example.predicted, example.predicted.ents))
         labels = {label for _, _, label in gold | predicted}
         predicted -= _unannotated(example.reference, predicted - gold)
         for label in labels:
@@ -62,47 +61,48 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     }
 
 
-def judge_spans(reference: Doc, spans: Sequence[Span]) -> list[bool | None]:
-    """Tell for each of a doc's spans whether it is right, as score_entities sees it.
+def is_correct(reference: Doc, spans: Sequence[Span]) -> list[bool | None]:
+    """Check which predicted spans are correct, as defined by score_entities.
 
-    reference (Doc): The gold annotation of the doc's text.
-    spans (Sequence[Span]): Spans of a predicted doc.
-    RETURNS (list[Optional[bool]]): True or False; None where gold annotation is missing.
+    reference (Doc): The doc with gold annotation.
+    spans (Sequence[Span]): Spans of the predicted doc.
+    RETURNS (list[Optional[bool]]): Whether each span is correct; None where gold annotation is
+        missing.
     """
     if not spans:
         return []
-    places = _places(spans[0].doc, spans)
-    gold = set(_places(reference, reference.ents))
-    unknown = _unannotated(reference, set(places) - gold)
-    return [None if place in unknown else place in gold for place in places]
+    char_spans = _char_spans(spans[0].doc, spans)
+    gold = set(_char_spans(reference, reference.ents))
+    unknown = _unannotated(reference, set(char_spans) - gold)
+    return [None if span in unknown else span in gold for span in char_spans]
 
 
-def _places(doc: Doc, spans: Iterable[Span]) -> list[Place]:
+def _char_spans(doc: Doc, spans: Iterable[Span]) -> list[CharSpan]:
     spans = list(spans)
     if not spans:
         return []
-    place = _count_visible(doc.text)
-    return [(int(place[s.start_char]), int(place[s.end_char]), s.label_) for s in spans]
+    offsets = _visible_offsets(doc.text)
+    return [(int(offsets[s.start_char]), int(offsets[s.end_char]), s.label_) for s in spans]
 
 
-def _count_visible(text: str) -> Ints1d:
-    """RETURNS (Ints1d): (len(text) + 1,) how many characters before each are not white space."""
+def _visible_offsets(text: str) -> Ints1d:
+    """RETURNS (Ints1d): (len(text) + 1,) number of non-whitespace characters before each offset."""
     visible = [not char.isspace() for char in text]
     return numpy.concatenate([[0], numpy.cumsum(visible, dtype="int64")])
 
 
-def _unannotated(reference: Doc, places: set[Place]) -> set[Place]:
-    """RETURNS (set[Place]): Those that touch a token whose gold annotation is missing."""
-    if not places:
+def _unannotated(reference: Doc, spans: set[CharSpan]) -> set[CharSpan]:
+    """RETURNS (set[CharSpan]): The spans that overlap tokens without gold annotation."""
+    if not spans:
         return set()
     missing = numpy.flatnonzero(reference.to_array(ENT_IOB) == 0).tolist()
-    holes = _places(reference, [reference[index : index + 1] for index in missing])
+    holes = _char_spans(reference, [reference[index : index + 1] for index in missing])
     return {
         (start, end, label)
-        for start, end, label in places
+        for start, end, label in spans
         if any(start < hole_end and hole_start < end for hole_start, hole_end, _ in holes)
     }
 
 
-def _of_type(places: set[Place], label: str) -> set[Place]:
-    return {place for place in places if place[2] == label}
+def _of_type(spans: set[CharSpan], label: str) -> set[CharSpan]:
+    return {span for span in spans if span[2] == label}

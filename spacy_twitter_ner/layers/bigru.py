@@ -4,8 +4,8 @@
     n    = tanh(W x + b + r * (U h' + d))  the candidate
     h    = n + z * (h' - n)
 
-with h' the state one step before (Cho et al. 2014, in the variant of cuDNN and PyTorch, whose
-reset gate acts on the candidate's recurrent product).
+with h' the state of the preceding step (Cho et al. 2014, in the variant of cuDNN and PyTorch, whose
+reset gate is applied to the candidate's recurrent product).
 """
 
 from collections.abc import Callable
@@ -14,11 +14,10 @@ from typing import TypeAlias
 from thinc.api import Model, Ops, get_width
 from thinc.types import Floats2d, Floats3d, Ragged
 
-from .memory import keep_freed_memory
-from .packing import Packing, pack_sequences
+from .packing import Packing, pack_sequences, with_previous
 from .recurrent import (
-    drop_inputs,
-    glorot_gates,
+    apply_input_dropout,
+    glorot_uniform_gates,
     orthogonal_gates,
     recurrent_dropout_mask,
     stack_layers,
@@ -39,17 +38,17 @@ def BiGRU(
     dropout: float = 0.0,
     recurrent_dropout: float = 0.0,
 ) -> Model[InT, OutT]:
-    """Read each sequence from both ends with a gated recurrent unit.
+    """Encode each sequence in both directions with a gated recurrent unit.
 
-    nO (Optional[int]): Output width: nO / 2 hidden units for each direction.
+    nO (Optional[int]): Output width: nO / 2 hidden units per direction.
     nI (Optional[int]): Input width.
-    depth (int): How many layers, each over the outputs of the one below.
-    dropout (float): Rate on the input of every layer. spaCy's training loop overwrites it
-        with its own [training] dropout.
-    recurrent_dropout (float): Rate on the hidden state that enters the next step's gates, a
-        new mask for every token. The training loop leaves it alone.
-    RETURNS (Model[Ragged, Ragged]): (N, nI) -> (N, nO); the left half of the columns is read
-        from the left.
+    depth (int): Number of stacked layers.
+    dropout (float): Dropout rate for the input of each layer. spaCy's training loop overwrites it
+        with [training] dropout.
+    recurrent_dropout (float): Dropout rate for the hidden state that enters the gates of the next
+        step, with a new mask for each token. Not overwritten by the training loop.
+    RETURNS (Model[Ragged, Ragged]): (N, nI) -> (N, nO). The first half of the columns is the
+        forward direction.
     """
     validate_width("BiGRU", nO)
 
@@ -67,26 +66,24 @@ def BiGRU(
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Glorot-uniform input weights, orthogonal recurrent weights, biases 0."""
+    """Initialize with Glorot-uniform input weights, orthogonal recurrent weights, zero biases."""
     if X is not None:
         model.set_dim("nI", get_width(X))
     if Y is not None:
         model.set_dim("nO", get_width(Y))
         validate_width("BiGRU", model.get_dim("nO"))
     nH, nI = model.get_dim("nO") // 2, model.get_dim("nI")
-    model.set_param("W", glorot_gates(model.ops, N_GATES, nH, nI))
+    model.set_param("W", glorot_uniform_gates(model.ops, N_GATES, nH, nI))
     model.set_param("U", orthogonal_gates(model.ops, N_GATES, nH))
     model.set_param("b", model.ops.alloc2f(2, N_GATES * nH))
     model.set_param("d", model.ops.alloc2f(2, nH))
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Callable]:
-    if is_train:
-        keep_freed_memory()
     ops = model.ops
     W, U = model.get_param("W"), model.get_param("U")
     packing = pack_sequences(ops, X.lengths)
-    rows, backprop_dropout = drop_inputs(model, X.dataXd, is_train)
+    rows, backprop_dropout = apply_input_dropout(model, X.dataXd, is_train)
     inputs = packing.pack(ops, rows)
     gates = ops.xp.matmul(inputs, W.transpose(0, 2, 1)) + model.get_param("b")[:, None]
     mask = recurrent_dropout_mask(model, (2, len(rows), U.shape[2]), is_train)
@@ -98,7 +95,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> tuple[OutT, Call
             ops, packing, d_hidden, gates, products, hidden, U, mask
         )
         recurrent = hidden if mask is None else hidden * mask
-        later = d_recurrent[:, packing.first_step :]
+        later = d_recurrent[:, packing.n_sequences :]
         model.inc_grad("W", ops.xp.matmul(d_gates.transpose(0, 2, 1), inputs))
         model.inc_grad("U", ops.xp.matmul(later.transpose(0, 2, 1), recurrent[:, packing.previous]))
         model.inc_grad("b", d_gates.sum(axis=1))
@@ -117,20 +114,19 @@ def _run_steps(
     d: Floats2d,
     mask: Floats3d | None,
 ) -> tuple[Floats3d, Floats3d]:
-    """Visit the steps of both directions at once.
+    """Process the steps of both directions at once.
 
-    gates (Floats3d): (2, N, 3 * nH) the inputs' part of the gates, overwritten with their values.
-    RETURNS (tuple[Floats3d, Floats3d]): The candidate's recurrent product U h' + d and the
-        hidden states, each (2, N, nH).
+    gates (Floats3d): (2, N, 3 * nH) W x + b, overwritten with the gates.
+    RETURNS (tuple[Floats3d, Floats3d]): The candidate's recurrent product U h' + d and the hidden
+        states, each (2, N, nH).
     """
     xp = ops.xp
     n_rows, nH = gates.shape[1], U.shape[2]
-    # With few rows, BLAS is several times slower on the view.
+    # With few rows, BLAS is several times slower with a transposed view.
     U_t = xp.ascontiguousarray(U.transpose(0, 2, 1))
     products, hidden = (xp.empty((2, n_rows, nH), dtype=gates.dtype) for _ in range(2))
     products[:] = d[:, None]
-    before = 0
-    for start, end in packing.bounds:
+    for before, start, end in with_previous(packing.step_offsets):
         size = end - start
         reset_update, candidate = gates[:, start:end, : 2 * nH], gates[:, start:end, 2 * nH :]
         if start:
@@ -149,7 +145,6 @@ def _run_steps(
         hidden[:, start:end] = (1.0 - z) * candidate
         if start:
             hidden[:, start:end] += z * state
-        before = start
     return products, hidden
 
 
@@ -163,18 +158,18 @@ def _backprop_steps(
     U: Floats3d,
     mask: Floats3d | None,
 ) -> tuple[Floats3d, Floats3d]:
-    """Back-propagate through time.
+    """Backpropagate through time.
 
     d_hidden (Floats3d): (2, N, nH) the gradient of the hidden states, overwritten.
     RETURNS (tuple[Floats3d, Floats3d]): The gradient of the gates before their nonlinearity, and
-        the same with the candidate's replaced by that of its recurrent product: (2, N, 3 * nH).
+        that of their recurrent products, each (2, N, 3 * nH).
     """
     xp = ops.xp
     nH = U.shape[2]
     r, z, n = (gates[..., k * nH : (k + 1) * nH] for k in range(N_GATES))
     state = xp.zeros_like(hidden)
-    state[:, packing.first_step :] = hidden[:, packing.previous]
-    # What each gate's gradient is per unit of the hidden state's, all steps at once.
+    state[:, packing.n_sequences :] = hidden[:, packing.previous]
+    # The derivatives of the hidden state by each gate, for all steps at once.
     d_candidate = (1.0 - z) * (1.0 - n * n)
     d_gates = xp.concatenate(
         (d_candidate * products * r * (1.0 - r), (state - n) * z * (1.0 - z), d_candidate), axis=-1
@@ -182,8 +177,7 @@ def _backprop_steps(
     d_recurrent = d_gates.copy()
     d_recurrent[..., 2 * nH :] *= r
     d_hidden_later = d_hidden[:, :0]
-    befores = [0, *(start for start, _ in packing.bounds)]
-    for before, (start, end) in reversed(list(zip(befores, packing.bounds, strict=False))):
+    for before, start, end in reversed(with_previous(packing.step_offsets)):
         size, size_later = end - start, d_hidden_later.shape[1]
         dh = d_hidden[:, start:end]
         dh[:, :size_later] += d_hidden_later

@@ -1,21 +1,21 @@
-/* The steps of an LSTM, row by row: what NumPy does in a dozen passes over a step's gates, in one.
+/* LSTM steps in a single pass over the gates, where NumPy needs a dozen.
 
-   Products of matrices are left to NumPy's BLAS. Gates lie in the order o, i, f, g, the sigmoids'
-   inputs halved, see lstm.py, whose NumPy code computes the same. */
+   Matrix products are left to NumPy's BLAS. The gates are stored in the order o, i, f, g, with
+   halved inputs for the sigmoids. See lstm_ops.py for the equivalent NumPy code. */
 
 #include <math.h>
 #include <stdint.h>
 
-/* A build for any processor of its kind, that takes the wider vectors of the one it runs on. */
+/* Portable builds that select the widest vector instructions at run time. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
-#define VECTORISED __attribute__((target_clones("avx512f", "fma", "default")))
+#define VECTORIZED __attribute__((target_clones("avx512f", "fma", "default")))
 #define INLINE static inline __attribute__((always_inline))
 #else
-#define VECTORISED
+#define VECTORIZED
 #define INLINE static inline
 #endif
 
-/* Has memory that will be read soon brought into the second cache. */
+/* Prefetch into the second-level cache. */
 #ifdef __GNUC__
 #define PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
@@ -28,8 +28,8 @@
 #define restrict __restrict
 #endif
 
-/* tanh as a quotient of polynomials, to 3e-7 of its value or better where it is not as good as 1.
-   The coefficients are those of Eigen's generic_fast_tanh_float (MathFunctionsImpl.h). */
+/* tanh as a rational function, with a relative error of at most 3e-7. The coefficients are those of
+   Eigen's generic_fast_tanh_float (MathFunctionsImpl.h). */
 INLINE float tanh_float(float x)
 {
     const float largest = 7.90531110763549805f;
@@ -58,7 +58,7 @@ INLINE float tanh_float(float x)
 #undef TANH
 #undef NAME
 
-/* For gradient checks: exact, not fast. */
+/* Exact but slow, for gradient checks. */
 #define REAL double
 #define TANH tanh
 #define NAME(name) name##_double

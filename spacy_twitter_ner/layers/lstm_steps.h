@@ -1,14 +1,14 @@
-/* Included once for each type of numbers: REAL, with TANH of it; NAME makes the functions' names.
-   Rows are those of one step; matrices lie row by row. H is n_hidden. */
+/* Included once per floating-point type: REAL and its TANH. NAME makes the function names.
+   The rows are those of one step, matrices are row-major, H is n_hidden. */
 
-/* A step of a prediction. A row's gates get their input from a table, and from another one where
-   extra_rows is not negative.
+/* Inference. The projected input of a row is looked up in a table, and in a second one if its
+   extra_rows isn't negative.
 
-   gates (n_rows, 4 H): the hidden state's part, of any value in the first step; overwritten.
-   cells, hidden (n_rows, H): the state, which becomes the next one.
-   outputs (?, H): the hidden states, each written to its row. */
-VECTORISED static void NAME(predict_step)(
-    int64_t n_rows, int64_t n_hidden, int is_first,
+   gates (n_rows, 4 H): U h', overwritten.
+   cells, hidden (n_rows, H): the state, overwritten with the next one.
+   outputs (?, H): the hidden state of row r is written to row output_rows[r]. */
+VECTORIZED static void NAME(infer_step)(
+    int64_t n_rows, int64_t n_hidden,
     REAL *restrict gates,
     const REAL *restrict table, const int64_t *restrict rows,
     const REAL *restrict extra, const int64_t *restrict extra_rows,
@@ -23,21 +23,16 @@ VECTORISED static void NAME(predict_step)(
         REAL *restrict cell = cells + row * n_hidden;
         REAL *restrict state = hidden + row * n_hidden;
         REAL *restrict output = outputs + output_rows[row] * n_hidden;
-        /* The table is larger than the caches, and no processor can guess which row is next. */
+        /* The table is larger than the caches and its rows are accessed in random order. */
         if (row + ROWS_AHEAD < n_rows) {
             const REAL *ahead = table + rows[row + ROWS_AHEAD] * 4 * n_hidden;
             for (int64_t k = 0; k < 4 * n_hidden; k += CACHE_LINE / sizeof(REAL)) PREFETCH(ahead + k);
         }
-        if (is_first)
-            for (int64_t k = 0; k < 4 * n_hidden; k++) o[k] = input[k];
-        else
-            for (int64_t k = 0; k < 4 * n_hidden; k++) o[k] += input[k];
+        for (int64_t k = 0; k < 4 * n_hidden; k++) o[k] += input[k];
         if (extra_rows && extra_rows[row] >= 0) {
             const REAL *restrict more = extra + extra_rows[row] * 4 * n_hidden;
             for (int64_t k = 0; k < 4 * n_hidden; k++) o[k] += more[k];
         }
-        if (is_first)
-            for (int64_t k = 0; k < n_hidden; k++) cell[k] = 0;
         for (int64_t k = 0; k < n_hidden; k++) {
             const REAL c = (TANH(f[k]) * half + half) * cell[k] + (TANH(i[k]) * half + half) * TANH(g[k]);
             const REAL h = (TANH(o[k]) * half + half) * TANH(c);
@@ -48,16 +43,16 @@ VECTORISED static void NAME(predict_step)(
     }
 }
 
-/* A step of a training, which keeps what backpropagation needs.
+/* Training: compute the activations that backpropagation needs.
 
-   gates (n_rows, 4 H): the inputs' part; becomes the gates' values.
-   recurrent (n_rows, 4 H): the hidden state's part, NULL in the first step.
-   before (n_rows, H): the cells of the step before, not read in the first step.
-   cells, squashed, hidden (n_rows, H): the cells, their tanh, and the hidden state. */
-VECTORISED static void NAME(train_step)(
+   gates (n_rows, 4 H): W x + b, overwritten with the gates.
+   recurrent (n_rows, 4 H): U h', NULL in the first step.
+   before (n_rows, H): the cells of the preceding step, ignored in the first step.
+   cells, tanh_cells, hidden (n_rows, H): the cells, their tanh and the hidden states. */
+VECTORIZED static void NAME(train_step)(
     int64_t n_rows, int64_t n_hidden,
     REAL *restrict gates, const REAL *restrict recurrent, const REAL *restrict before,
-    REAL *restrict cells, REAL *restrict squashed, REAL *restrict hidden)
+    REAL *restrict cells, REAL *restrict tanh_cells, REAL *restrict hidden)
 {
     const REAL half = (REAL)0.5;
     for (int64_t row = 0; row < n_rows; row++) {
@@ -65,7 +60,7 @@ VECTORISED static void NAME(train_step)(
         REAL *restrict i = o + n_hidden, *restrict f = i + n_hidden, *restrict g = f + n_hidden;
         const REAL *restrict earlier = before + row * n_hidden;
         REAL *restrict cell = cells + row * n_hidden;
-        REAL *restrict tanh_cell = squashed + row * n_hidden;
+        REAL *restrict tanh_cell = tanh_cells + row * n_hidden;
         REAL *restrict state = hidden + row * n_hidden;
         if (recurrent) {
             const REAL *restrict more = recurrent + row * 4 * n_hidden;
@@ -85,27 +80,27 @@ VECTORISED static void NAME(train_step)(
     }
 }
 
-/* A step back.
+/* Backpropagation.
 
-   n_later: how many rows the next step has, the first ones of this.
-   gates (n_rows, 4 H): the gates' values.
-   before (n_rows, H): the cells of the step before, NULL in the first step.
-   squashed (n_rows, H): tanh of the cells.
+   n_later: the number of rows of the following step.
+   gates (n_rows, 4 H): the gates.
+   before (n_rows, H): the cells of the preceding step, NULL in the first step.
+   tanh_cells (n_rows, H): tanh of the cells.
    d_hidden (n_rows, H): the gradient of the hidden states.
-   d_later (n_later, H): what the next step adds to it.
-   d_cells (n_rows, H): the gradient of the cells from the next step, of its rows; becomes that for
-       the step before.
+   d_later (n_later, H): the following step's contribution to it.
+   d_cells (n_rows, H): the following step's gradient of the cells, overwritten with that for the
+       preceding step.
    d_gates (n_rows, 4 H): the gradient of the gates before their nonlinearity, written. */
-VECTORISED static void NAME(backprop_step)(
+VECTORIZED static void NAME(backprop_step)(
     int64_t n_rows, int64_t n_later, int64_t n_hidden,
-    const REAL *restrict gates, const REAL *restrict before, const REAL *restrict squashed,
+    const REAL *restrict gates, const REAL *restrict before, const REAL *restrict tanh_cells,
     const REAL *restrict d_hidden, const REAL *restrict d_later,
     REAL *restrict d_cells, REAL *restrict d_gates)
 {
     for (int64_t row = 0; row < n_rows; row++) {
         const REAL *restrict o = gates + row * 4 * n_hidden;
         const REAL *restrict i = o + n_hidden, *restrict f = i + n_hidden, *restrict g = f + n_hidden;
-        const REAL *restrict tanh_cell = squashed + row * n_hidden;
+        const REAL *restrict tanh_cell = tanh_cells + row * n_hidden;
         const REAL *restrict dh = d_hidden + row * n_hidden;
         const REAL *restrict dh_later = d_later + row * n_hidden;
         REAL *restrict dc_row = d_cells + row * n_hidden;

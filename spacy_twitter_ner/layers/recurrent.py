@@ -1,4 +1,4 @@
-"""What the recurrent layers share: depth, directions, dropout and initial weights."""
+"""Depth, directions, dropout and initialization of recurrent layers."""
 
 import multiprocessing
 import threading
@@ -14,10 +14,10 @@ from thinc.types import Floats2d, Floats3d, Ragged
 
 ResultT = TypeVar("ResultT")
 
-# Below that many rows a second thread takes longer to start than it saves.
+# With fewer rows, starting a second thread takes longer than it saves.
 MIN_ROWS_FOR_THREADS = 256
-# The steps of fewer sequences are so short that it pays to make one of two. Larger ones fit a cache
-# better by themselves.
+# With fewer sequences, the steps are so short that processing both directions at once pays off.
+# Otherwise one direction at a time makes better use of the cache.
 MIN_SEQUENCES_FOR_ONE_BY_ONE = 128
 
 
@@ -27,13 +27,13 @@ def stack_layers(
     nI: int | None,
     depth: int,
 ) -> Model[Ragged, Ragged]:
-    """Put recurrent layers one over another.
+    """Stack recurrent layers.
 
-    make_layer (Callable): Makes one layer, given its input width.
-    nO (Optional[int]): Output width of every layer.
+    make_layer (Callable): Creates a layer, given its input width.
+    nO (Optional[int]): Output width of each layer.
     nI (Optional[int]): Input width of the lowest layer.
-    depth (int): How many layers.
-    RETURNS (Model[Ragged, Ragged]): (N, nI) -> (N, nO); for depth 1 the layer itself.
+    depth (int): Number of layers.
+    RETURNS (Model[Ragged, Ragged]): (N, nI) -> (N, nO). For depth 1, the layer itself.
     RAISES (ValueError): If depth is less than 1.
     """
     if depth < 1:
@@ -43,7 +43,7 @@ def stack_layers(
 
 
 def validate_width(name: str, nO: int | None) -> None:
-    """RAISES (ValueError): If an output width cannot be split between two directions."""
+    """RAISES (ValueError): If an output width can't be split between two directions."""
     if nO is not None and (nO < 2 or nO % 2):
         raise ValueError(
             f"{name}: the output width nO = {nO} must be even, half of it for each direction"
@@ -51,7 +51,7 @@ def validate_width(name: str, nO: int | None) -> None:
 
 
 def validate_threads(threads: int) -> None:
-    """RAISES (ValueError): If there are not one or two threads."""
+    """RAISES (ValueError): If the number of threads isn't 1 or 2."""
     if threads not in (1, 2):
         raise ValueError(
             f"a recurrent layer has two directions, so threads must be 1 or 2, not {threads}"
@@ -59,17 +59,16 @@ def validate_threads(threads: int) -> None:
 
 
 def set_threads(model: Model, threads: int) -> None:
-    """Let the recurrent layers of a model read from the left and from the right one after the
-    other, or at the same time, in two threads.
+    """Set whether the recurrent layers of a model run their two directions in parallel.
 
-    Two threads are faster where two cores are free and matrix products run in one thread: set
-    OPENBLAS_NUM_THREADS=1 (or MKL_NUM_THREADS=1) before Python starts, as otherwise products
-    wait for each other. Processes that were started by multiprocessing, as those of nlp.pipe
-    with n_process, and threads other than the main one never use two, nor does a GPU.
+    Two threads are faster if two cores are idle and matrix products are single-threaded: set
+    OPENBLAS_NUM_THREADS=1 (or MKL_NUM_THREADS=1) before starting Python. Only the main thread of
+    the main process uses a second one: not the workers of nlp.pipe with n_process, other threads
+    or a GPU.
 
-    model (Model): Any model; its layers that know the setting are changed.
+    model (Model): Any model. Its recurrent layers are modified.
     threads (int): 1 or 2.
-    RAISES (ValueError): If there are not one or two threads.
+    RAISES (ValueError): If threads isn't 1 or 2.
     """
     validate_threads(threads)
     for node in model.walk():
@@ -78,44 +77,44 @@ def set_threads(model: Model, threads: int) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How the direction from the left, 0, and that from the right, 1, are read.
+class DirectionPlan:
+    """How to process the two directions, forward (0) and backward (1).
 
     parts (list[slice]): The directions, both at once or one by one.
-    in_threads (bool): Whether the two parts run in two threads.
+    in_threads (bool): Whether to run the two parts in two threads.
     """
 
     parts: list[slice]
     in_threads: bool
 
-    def run(self, read: Callable[[slice], ResultT]) -> list[ResultT]:
+    def run(self, process: Callable[[slice], ResultT]) -> list[ResultT]:
         """Call a function for each part.
 
-        read (Callable[[slice], Any]): The function. It may run in two threads at the same time.
+        process (Callable[[slice], Any]): The function. It may run in two threads at the same time.
         RETURNS (list[Any]): Its results.
         """
         if not self.in_threads:
-            return [read(part) for part in self.parts]
-        left, right = self.parts
+            return [process(part) for part in self.parts]
+        forward, backward = self.parts
         with ThreadPoolExecutor(1) as pool:
-            # NumPy keeps its handling of floating-point errors in a context.
-            result = pool.submit(copy_context().run, read, right)
-            return [read(left), result.result()]
+            # NumPy stores its handling of floating-point errors in a context variable.
+            result = pool.submit(copy_context().run, process, backward)
+            return [process(forward), result.result()]
 
 
-def plan_directions(model: Model, n_rows: int, n_sequences: int) -> Plan:
-    """Decide how both directions are read.
+def plan_directions(model: Model, n_rows: int, n_sequences: int) -> DirectionPlan:
+    """Choose how to process the two directions.
 
-    model (Model): The layer, with the setting "threads".
-    n_rows (int): How many rows are read.
-    n_sequences (int): How many sequences are read side by side.
-    RETURNS (Plan): The decision.
+    model (Model): The layer, with the attribute "threads".
+    n_rows (int): Number of rows in the batch.
+    n_sequences (int): Maximum number of sequences in a step.
+    RETURNS (DirectionPlan): The plan.
     """
     in_threads = n_rows >= MIN_ROWS_FOR_THREADS and _may_use_threads(model)
     on_gpu = model.ops.device_type != "cpu"
     if not in_threads and (on_gpu or n_sequences < MIN_SEQUENCES_FOR_ONE_BY_ONE):
-        return Plan([slice(0, 2)], in_threads=False)
-    return Plan([slice(0, 1), slice(1, 2)], in_threads)
+        return DirectionPlan([slice(0, 2)], in_threads=False)
+    return DirectionPlan([slice(0, 1), slice(1, 2)], in_threads)
 
 
 def _may_use_threads(model: Model) -> bool:
@@ -127,8 +126,8 @@ def _may_use_threads(model: Model) -> bool:
     )
 
 
-def drop_inputs(model: Model, X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable]:
-    """Apply the layer's dropout_rate to its input while training.
+def apply_input_dropout(model: Model, X: Floats2d, is_train: bool) -> tuple[Floats2d, Callable]:
+    """Apply the layer's dropout_rate to its input during training.
 
     RETURNS (tuple[Floats2d, Callable]): The input and its backpropagation.
     """
@@ -144,14 +143,14 @@ def recurrent_dropout_mask(
 ) -> Floats3d | None:
     """Draw a mask for the hidden states that enter the next step.
 
-    RETURNS (Optional[Floats3d]): Zeros and 1 / (1 - rate), or None where nothing is dropped.
+    RETURNS (Optional[Floats3d]): Zeros and 1 / (1 - rate), or None without dropout.
     """
     rate = model.attrs["recurrent_dropout_rate"]
     return model.ops.get_dropout_mask(shape, rate) if is_train and rate > 0 else None
 
 
-def glorot_gates(ops: Ops, n_gates: int, nH: int, nI: int) -> Floats3d:
-    """Glorot-uniform input weights, each gate's matrix on its own (Glorot & Bengio 2010).
+def glorot_uniform_gates(ops: Ops, n_gates: int, nH: int, nI: int) -> Floats3d:
+    """Draw Glorot-uniform input weights, separately for each gate (Glorot & Bengio 2010).
 
     RETURNS (Floats3d): (2, n_gates * nH, nI)
     """
@@ -161,11 +160,11 @@ def glorot_gates(ops: Ops, n_gates: int, nH: int, nI: int) -> Floats3d:
 
 
 def orthogonal_gates(ops: Ops, n_gates: int, nH: int) -> Floats3d:
-    """Orthogonal recurrent weights, each gate's matrix on its own (Saxe et al. 2014).
+    """Draw orthogonal recurrent weights, separately for each gate (Saxe et al. 2014).
 
     RETURNS (Floats3d): (2, n_gates * nH, nH)
     """
     Q, R = numpy.linalg.qr(numpy.random.normal(size=(2, n_gates, nH, nH)))
-    # Without the signs of R's diagonal, QR does not draw evenly from all orthogonal matrices.
+    # Multiply by the signs of R's diagonal, so that the distribution is uniform.
     Q *= numpy.sign(numpy.diagonal(R, axis1=-2, axis2=-1))[..., None, :]
     return ops.asarray3f(Q.reshape(2, n_gates * nH, nH).astype("float32"))

@@ -1,4 +1,4 @@
-"""Phrases: lists of them in files, and a trie that finds them in texts."""
+"""Read phrase lists, and find phrases in texts with a trie."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,14 +14,13 @@ _BYTE_ORDER_MARK = "\ufeff"
 def create_phrase_lists(paths: dict[str, Path]) -> dict[str, list[str]]:
     """Read lists of phrases: "spacy-twitter-ner.PhraseLists.v1".
 
-    A file has one phrase a line in UTF-8, its tokens separated by spaces. Blank lines are
-    skipped, and so are comments: lines that begin with "# " or are "#" alone ("#nasa" is a
-    phrase). The files are read at once: spaCy calls this when it initialises a pipeline, and a
-    trained pipeline needs them no more.
+    Files are in UTF-8 with one phrase per line, its tokens separated by spaces. Blank lines and
+    comments are skipped. Comments start with "# " or are just "#" ("#nasa" is a phrase). spaCy
+    calls this when a pipeline is initialized; a trained pipeline doesn't need the files.
 
-    paths (dict[str, Path]): For each type of phrase, which may be an entity type, its file.
-    RETURNS (dict[str, list[str]]): For each type, its phrases in the file's order.
-    RAISES (ValueError): If a file cannot be read or is not UTF-8.
+    paths (dict[str, Path]): The file for each type of phrase. Types may be entity types.
+    RETURNS (dict[str, list[str]]): The phrases of each type, in the order of the file.
+    RAISES (ValueError): If a file can't be read or isn't in UTF-8.
     """
     return {label: _read_phrases(label, Path(path)) for label, path in paths.items()}
 
@@ -31,19 +30,19 @@ def _read_phrases(label: str, path: Path) -> list[str]:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise ValueError(
-            f"{_SETTING} {label} = {str(path)!r}: cannot read the phrases of {label!r}: "
-            f"{error.strerror}. Name a text file with one phrase a line"
+            f"{_SETTING} {label} = {str(path)!r}: can't read the phrases of {label!r}: "
+            f"{error.strerror}. Use a text file with one phrase per line"
         ) from error
     decoded = (_decode(line, label, f"{path}:{n}") for n, line in enumerate(lines, start=1))
     return [" ".join(line.split()) for line in decoded if line.strip() and not _is_comment(line)]
 
 
-def _decode(line: bytes, label: str, place: str) -> str:
+def _decode(line: bytes, label: str, location: str) -> str:
     try:
         return line.decode("utf8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{place}: not UTF-8: byte {error.object[error.start]:#04x} in the phrases of "
+            f"{location}: not UTF-8: byte {error.object[error.start]:#04x} in the phrases of "
             f"{label!r}, set by {_SETTING} {label}. Save the file as UTF-8"
         ) from error
 
@@ -53,11 +52,11 @@ def _is_comment(line: str) -> bool:
 
 
 class Matches(NamedTuple):
-    """Where phrases stand in a batch.
+    """Matches of phrases in a batch.
 
-    starts (Ints1d): (nM,) each match's first token, counted over all texts of the batch.
-    lengths (Ints1d): (nM,) how many tokens it has.
-    phrases (Ints1d): (nM,) the number of its phrase.
+    starts (Ints1d): (nM,) index of each match's first token in the batch.
+    lengths (Ints1d): (nM,) its number of tokens.
+    phrases (Ints1d): (nM,) the index of its phrase.
     """
 
     starts: Ints1d
@@ -65,32 +64,32 @@ class Matches(NamedTuple):
     phrases: Ints1d
 
     def select(self, which: Ints1d) -> "Matches":
-        """RETURNS (Matches): Those of a mask or of indices."""
+        """RETURNS (Matches): The matches selected by a mask or by indices."""
         return Matches(*(array[which] for array in self))
 
     def longest(self) -> Ints1d:
-        """RETURNS (Ints1d): The indices of those that lie in no other match, left to right. They
-        may overlap."""
+        """RETURNS (Ints1d): The indices of matches that aren't inside another one, left to right.
+        They may overlap."""
         order = numpy.lexsort((-self.lengths, self.starts))
         ends = (self.starts + self.lengths)[order]
-        # A match lies in another if one that starts no later reaches as far.
+        # A match is inside another one that starts no later and ends no earlier.
         reach = numpy.maximum.accumulate(ends)
         return order[ends > numpy.concatenate([[0], reach])[: len(ends)]]
 
 
 class PhraseTrie:
-    """A trie over phrases that is walked from all tokens of a batch at once.
+    """A trie of phrases that is searched from all tokens of a batch at once.
 
-    Nodes are numbered level by level from the root, which is 0, and on each level by parent and
-    word. So the edges (parent, word) are sorted, and the i-th leads to node i + 1: a step of the
-    walk is a binary search for an edge.
+    Nodes are numbered by level, starting from the root, which is 0, and on each level by parent and
+    word. So the edges (parent, word) are sorted, and the i-th edge leads to node i + 1. Following
+    an edge is a binary search.
 
-    phrases (Sequence[Sequence[str]]): The phrases' words; they are distinct and not empty.
+    phrases (Sequence[Sequence[str]]): The words of each phrase. Phrases are distinct and not empty.
     """
 
     def __init__(self, phrases: Sequence[Sequence[str]] = ()) -> None:
         vocabulary = dict.fromkeys(word for phrase in phrases for word in phrase)
-        # 0 is for words that stand in no phrase: no edge has it.
+        # 0 is for words that don't occur in any phrase.
         self._words = {word: number for number, word in enumerate(vocabulary, start=1)}
         lengths = numpy.asarray([len(phrase) for phrase in phrases], dtype="int64")
         words = numpy.asarray(
@@ -113,12 +112,12 @@ class PhraseTrie:
         self._phrase_at[nodes] = numpy.arange(len(phrases))
 
     def find(self, words: Iterable[str], inverse: Ints1d, lengths: Sequence[int]) -> Matches:
-        """Find all occurrences of phrases, those inside of longer ones too.
+        """Find all matches of phrases, including those inside longer ones.
 
         words (Iterable[str]): The distinct words of a batch.
-        inverse (Ints1d): (N,) for each token of the batch, its word's index in words.
-        lengths (Sequence[int]): How many tokens each text has; no phrase crosses a border.
-        RETURNS (Matches): The occurrences, shortest first, then left to right.
+        inverse (Ints1d): (N,) index of each token's word.
+        lengths (Sequence[int]): The number of tokens in each text. Matches don't cross texts.
+        RETURNS (Matches): The matches, shortest first, then left to right.
         """
         return self.find_numbers(self.numbers(words)[inverse], lengths)
 
@@ -126,17 +125,17 @@ class PhraseTrie:
         """Look words up.
 
         words (Iterable[str]): The words.
-        RETURNS (Ints1d): Each word's number; 0 if it stands in no phrase.
+        RETURNS (Ints1d): Each word's number; 0 if it doesn't occur in any phrase.
         """
         number_of = self._words.get
         return numpy.asarray([number_of(word, 0) for word in words], dtype="int64")
 
     def find_numbers(self, tokens: Ints1d, lengths: Sequence[int]) -> Matches:
-        """Find all occurrences of phrases, as find does, in words that are looked up already.
+        """Find all matches of phrases, given the numbers of words.
 
         tokens (Ints1d): (N,) the number of each token's word.
-        lengths (Sequence[int]): How many tokens each text has.
-        RETURNS (Matches): The occurrences, shortest first, then left to right.
+        lengths (Sequence[int]): The number of tokens in each text.
+        RETURNS (Matches): The matches, shortest first, then left to right.
         """
         ends = numpy.repeat(numpy.cumsum(lengths, dtype="int64"), lengths)
         starts = numpy.flatnonzero(tokens)
@@ -145,10 +144,10 @@ class PhraseTrie:
         length = 0
         while len(starts):
             edges = self._edges(nodes, tokens[starts + length])
-            places = numpy.searchsorted(self._sorted_edges, edges)
-            places = numpy.minimum(places, len(self._sorted_edges) - 1)
-            is_edge = self._sorted_edges[places] == edges
-            starts, nodes = starts[is_edge], places[is_edge] + 1
+            rows = numpy.searchsorted(self._sorted_edges, edges)
+            rows = numpy.minimum(rows, len(self._sorted_edges) - 1)
+            is_edge = self._sorted_edges[rows] == edges
+            starts, nodes = starts[is_edge], rows[is_edge] + 1
             length += 1
             phrases = self._phrase_at[nodes]
             is_phrase = phrases >= 0

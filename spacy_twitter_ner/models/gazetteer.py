@@ -1,10 +1,9 @@
-"""A gazetteer: embeds for each token the known phrases it stands in.
+"""Gazetteer embeddings: which known phrases a token is in.
 
-Phrases come from lists and from the entities of the training data. Of the latter the gazetteer
-knows how often each occurs and how often it is an entity of each type, so that "apple", "may" and
-"microsoft" differ. Every entity of the training data is in a gazetteer made of it; were it matched
-as it stands, the model would learn to trust the gazetteer blindly. So each doc is looked up, in
-training, as if the gazetteer were made of all others.
+Phrases come from lists and from the entities of the training data. For the latter, the gazetteer
+stores how often each one occurs and how often it is an entity of each type, so that "apple", "may"
+and "microsoft" differ. Since every entity of the training data is in the gazetteer, the model would
+learn to trust it blindly. So in training, the counts from a doc's own text are held out.
 """
 
 from collections import Counter
@@ -24,15 +23,16 @@ from thinc.types import Floats2d, Ints1d, Ints2d
 from ..lazy import lazy_property
 from ..lexical.phrases import Matches, PhraseTrie
 from ..normalization import URL, USER, normal_form, normalize_word
-from .features import Lexemes, distinct_lexemes, see_no_names
-from .tables import add_gradient, draw_table
+from .interface import PhrasePart
+from .lexemes import Lexemes, distinct_lexemes
+from .tables import add_gradient, init_table
 
 InT: TypeAlias = list[Doc]
 OutT: TypeAlias = list[Floats2d]
 Phrase: TypeAlias = tuple[str, ...]
 
-# A phrase is graded by the share of its occurrences that are entities of a type, and by whether
-# there is more than one of these. The first grade is for phrases of lists.
+# A phrase's grade depends on the share of its occurrences that are entities of a type, and on
+# whether there is more than one of these. The first grade is for listed phrases.
 SHARES = (0.1, 0.5, 0.9)
 N_GRADES = 1 + 2 * (len(SHARES) + 1)
 N_POSITIONS = 2
@@ -41,18 +41,18 @@ N_POSITIONS = 2
 def GazetteerEmbed(
     width: int, *, from_training: bool = True, min_count: int = 1, max_length: int = 8
 ) -> Model[InT, OutT]:
-    """Embed the phrases that each token stands in, of lists and of the training data.
+    """Embed the phrases that each token is in, from lists and from the training data.
 
-    Texts and phrases are compared by their tokens' normal forms. Of each of both sources the
-    longest matches count, those that lie in no other match, even if they overlap. A token gets
-    the sum of the learned vectors of its features: source, entity type, begin or inside, and for
-    phrases of the training data their grade. A token outside of all phrases gets zeros.
+    Texts and phrases are compared by their tokens' normal forms. From each of the two sources, the
+    longest matches are used: those that aren't inside another match. They may overlap. A token's
+    vector is the sum of the learned vectors of its features: source, entity type, begin or inside,
+    and the grade of phrases from the training data. Tokens outside all phrases are zeros.
 
-    width (int): The vectors' width.
-    from_training (bool): Whether to take phrases from the entities of the training data.
-    min_count (int): Such phrases that are entities less often are left out.
-    max_length (int): Phrases of more tokens are left out.
-    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, width) array a doc.
+    width (int): Width of the vectors.
+    from_training (bool): Whether to use the entities of the training data as phrases.
+    min_count (int): Minimum number of times a phrase of the training data is an entity.
+    max_length (int): Maximum number of tokens in a phrase.
+    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, width) array per doc.
     RAISES (ValueError): If a number is less than 1.
     """
     settings = {"width": width, "min_count": min_count, "max_length": max_length}
@@ -70,17 +70,14 @@ def GazetteerEmbed(
             "from_training": from_training,
             "min_count": min_count,
             "max_length": max_length,
-            "fit_gazetteer": fit_gazetteer,
-            "number_words": number_words,
-            "see_names": see_no_names,
-            "embed_words": embed_words,
+            "part": PhrasePart(fit_gazetteer, number_words, embed_words),
         },
     )
 
 
 def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -> None:
-    """Draw the vectors from N(0, 1 / width)."""
-    draw_table(model, "E", model.attrs["gazetteer"].n_features, model.get_dim("nO"))
+    """Initialize the vectors from N(0, 1 / width)."""
+    init_table(model, "E", model.attrs["gazetteer"].n_features, model.get_dim("nO"))
 
 
 def fit_gazetteer(
@@ -88,12 +85,12 @@ def fit_gazetteer(
     docs: Iterable[Doc],
     phrases: Mapping[str, Iterable[str]] | None = None,
 ) -> None:
-    """Make the gazetteer. If there are vectors, they are drawn again.
+    """Build the gazetteer. Existing vectors are reinitialized.
 
-    docs (Iterable[Doc]): All docs of the training data with their gold entities, read once.
-    phrases (Optional[Mapping[str, Iterable[str]]]): Lists of phrases by type, their tokens
-        separated by spaces, as spacy-twitter-ner.PhraseLists.v1 reads them. None keeps those of
-        an earlier initialization, as the vocab keeps its lookups and vectors.
+    docs (Iterable[Doc]): All docs of the training data, with gold entities. Iterated once.
+    phrases (Optional[Mapping[str, Iterable[str]]]): Phrases by type, with tokens separated by
+        spaces, as read by spacy-twitter-ner.PhraseLists.v1. None keeps those of an earlier
+        initialization, as the vocab keeps its lookups and vectors.
     """
     attrs = model.attrs
     if phrases is None:
@@ -126,19 +123,19 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> tuple[OutT, C
 
 
 def number_words(model: Model[InT, OutT], lexemes: Lexemes) -> Ints1d:
-    """RETURNS (Ints1d): (nU,) what embed_words has to know of each lexeme."""
+    """RETURNS (Ints1d): (nU,) the number of each lexeme's normal form in the trie."""
     return model.attrs["gazetteer"].trie.numbers(lexemes.forms)
 
 
 def embed_words(
     model: Model[InT, OutT], words: Ints1d, lengths: Sequence[int]
 ) -> tuple[Ints1d, Floats2d]:
-    """Predict what the layer predicts, but for few tokens only.
+    """Predict the layer's output in sparse form.
 
-    words (Ints1d): (N,) what number_words has found of each token's lexeme.
-    lengths (Sequence[int]): How many tokens each doc has.
-    RETURNS (tuple[Ints1d, Floats2d]): (k,) the tokens whose vectors are not zeros, in order, and
-        (k, width) these vectors.
+    words (Ints1d): (N,) the number of each token's lexeme, from number_words.
+    lengths (Sequence[int]): The docs' lengths.
+    RETURNS (tuple[Ints1d, Floats2d]): (k,) the tokens with non-zero vectors, in order, and (k,
+        width) these vectors.
     """
     pairs, rows = model.attrs["gazetteer"].features_of_words(words, lengths)
     vectors = model.get_param("E")[model.ops.asarray1i(rows)]
@@ -151,17 +148,17 @@ def embed_words(
 
 @dataclass(frozen=True, eq=False)
 class Gazetteer:
-    """Phrases of nK types, and what is known of them. It is never changed, only replaced.
+    """Phrases of nK types, with their counts. Gazetteers aren't modified, only replaced.
 
     types (list[str]): The types.
-    phrases (Sequence[Sequence[str]]): The nP phrases' normal forms, first those of the nT phrases
-        that are entities in the training data.
-    listed (Ints2d): (nP, nK) whether a phrase is listed as of a type.
-    counts (Ints2d): (nT, 1 + nK) how often a phrase occurs in the training data in all, and how
+    phrases (Sequence[Sequence[str]]): The normal forms of nP phrases. The first nT are entities in
+        the training data.
+    listed (Ints2d): (nP, nK) whether a phrase is listed with a type.
+    counts (Ints2d): (nT, 1 + nK) how often a phrase occurs in the training data in total, and how
         often as an entity of each type.
-    own_keys (Ints1d): (nC,) sorted 64-bit keys, each of a count and a text that adds to it.
-    own_counts (Ints1d): (nC,) what that text adds.
-    min_count (int): Phrases that are entities less often count for nothing.
+    own_keys (Ints1d): (nC,) sorted 64-bit keys, each for a count and a text that contributes to it.
+    own_counts (Ints1d): (nC,) the text's contribution.
+    min_count (int): Phrases that are entities less often are ignored.
     """
 
     types: list[str]
@@ -187,37 +184,37 @@ class Gazetteer:
 
     @property
     def n_features(self) -> int:
-        """RETURNS (int): Types times grades times positions."""
+        """RETURNS (int): The number of features: types times grades times positions."""
         return N_POSITIONS * len(self.types) * (N_GRADES if len(self.counts) else 1)
 
     def features(self, docs: Sequence[Doc], *, hold_out: bool) -> tuple[Ints1d, Ints1d]:
-        """Find the features of the tokens of a batch. Most tokens have none.
+        """Find the features of a batch's tokens. Most tokens have none.
 
         docs (Sequence[Doc]): The batch.
-        hold_out (bool): Whether to look up each doc as if the training data lacked its text.
-        RETURNS (tuple[Ints1d, Ints1d]): Token and feature of each pair, distinct and sorted.
+        hold_out (bool): Whether to subtract the counts from each doc's own text.
+        RETURNS (tuple[Ints1d, Ints1d]): The tokens and features of distinct pairs, sorted.
         """
         text_keys = _text_keys(docs) if hold_out else None
-        return self._features(_find(self.trie, docs), [len(doc) for doc in docs], text_keys)
+        return self._features(_find_phrases(self.trie, docs), [len(doc) for doc in docs], text_keys)
 
     def features_of_words(self, words: Ints1d, lengths: Sequence[int]) -> tuple[Ints1d, Ints1d]:
-        """Find the features of the tokens of a batch whose words are looked up already.
+        """Find the features of a batch's tokens from their numbers in the trie.
 
-        words (Ints1d): (N,) the number of each token's normal form in the trie.
-        lengths (Sequence[int]): How many tokens each doc has.
-        RETURNS (tuple[Ints1d, Ints1d]): Token and feature of each pair, distinct and sorted.
+        words (Ints1d): (N,) the number of each token's normal form.
+        lengths (Sequence[int]): The docs' lengths.
+        RETURNS (tuple[Ints1d, Ints1d]): The tokens and features of distinct pairs, sorted.
         """
         return self._features(self.trie.find_numbers(words, lengths), lengths, None)
 
     def _features(
         self, matches: Matches, lengths: Sequence[int], text_keys: Ints1d | None
     ) -> tuple[Ints1d, Ints1d]:
-        """text_keys (Optional[Ints1d]): The docs' keys, if they are to be held out."""
+        """text_keys (Optional[Ints1d]): The keys of the docs' texts, if they are held out."""
         if not len(matches.starts):
             return matches.starts, matches.starts
         listed = self._listed_features(matches)
         trained = self._trained_features(matches, lengths, text_keys)
-        # Where matches overlap, a token may get the same feature twice.
+        # In overlapping matches, a token may have the same feature twice.
         pairs = numpy.unique(numpy.concatenate([listed, trained]))
         return numpy.divmod(pairs, self.n_features)
 
@@ -225,7 +222,7 @@ class Gazetteer:
         matches = matches.select(self.listed[matches.phrases].any(axis=1))
         matches = matches.select(matches.longest())
         which, types = numpy.nonzero(self.listed[matches.phrases])
-        return self._spread(matches.select(which), types)
+        return self._token_features(matches.select(which), types)
 
     def _trained_features(
         self, matches: Matches, lengths: Sequence[int], text_keys: Ints1d | None
@@ -237,25 +234,26 @@ class Gazetteer:
         else:
             counts = self.counts[matches.phrases]
         known = numpy.flatnonzero(counts[:, 1:].sum(axis=1) >= self.min_count)
-        # The longest are chosen only now: what is held out hides no shorter phrase.
+        # Select the longest only now, so that held-out phrases don't hide shorter ones.
         chosen = known[matches.select(known).longest()]
         matches, counts = matches.select(chosen), counts[chosen]
         which, types = numpy.nonzero(counts[:, 1:])
         n_entities = counts[which, 1 + types]
         share_grades = numpy.searchsorted(SHARES, n_entities / counts[which, 0], side="right")
         grades = 1 + 2 * share_grades + (n_entities > 1)
-        return self._spread(matches.select(which), grades * len(self.types) + types)
+        return self._token_features(matches.select(which), grades * len(self.types) + types)
 
     def _own(self, text_keys: Ints1d, phrases: Ints1d) -> Ints2d:
-        """What texts add to the counts of phrases: (nM, 1 + nK); 0 for texts that are new."""
+        """RETURNS (Ints2d): (nM, 1 + nK) the contribution of each match's text to the counts of its
+        phrase. 0 for texts that aren't in the training data."""
         columns = numpy.arange(self.counts.shape[1])
         keys = _count_keys(text_keys[:, None], phrases[:, None], columns, len(columns))
-        places = numpy.minimum(numpy.searchsorted(self.own_keys, keys), len(self.own_keys) - 1)
-        return numpy.where(self.own_keys[places] == keys, self.own_counts[places], 0)
+        indices = numpy.minimum(numpy.searchsorted(self.own_keys, keys), len(self.own_keys) - 1)
+        return numpy.where(self.own_keys[indices] == keys, self.own_counts[indices], 0)
 
-    def _spread(self, matches: Matches, kinds: Ints1d) -> Ints1d:
-        """Give each token of a match the feature of the match's kind and the token's position,
-        as one number for both: token * features + feature."""
+    def _token_features(self, matches: Matches, kinds: Ints1d) -> Ints1d:
+        """RETURNS (Ints1d): For each token of each match, token * n_features + feature. The feature
+        depends on the match's kind and on the token's position."""
         lengths = matches.lengths
         ends = numpy.cumsum(lengths)
         offsets = numpy.arange(lengths.sum()) - numpy.repeat(ends - lengths, lengths)
@@ -278,14 +276,15 @@ def make_gazetteer(
     min_count: int = 1,
     max_length: int = 8,
 ) -> Gazetteer:
-    """Make a gazetteer of annotated docs and of lists of phrases. Without any, it is empty.
+    """Build a gazetteer from annotated docs and lists of phrases.
 
-    A listed phrase with a user name or a URL is left out: its normal form is that of all users.
+    Listed phrases with a user name or URL are skipped, since all users have the same normal form.
 
-    docs (Iterable[Doc]): Docs with gold entities, read once. Unannotated tokens tell nothing.
+    docs (Iterable[Doc]): Docs with gold entities. Iterated once. Matches with unannotated tokens
+        aren't counted.
     lists (Optional[Mapping[str, Iterable[str]]]): Phrases by type, tokens separated by spaces.
-    min_count (int): Phrases of the docs that are entities less often are left out.
-    max_length (int): Phrases of more tokens are left out.
+    min_count (int): Minimum number of times a phrase of the docs is an entity.
+    max_length (int): Maximum number of tokens in a phrase.
     RETURNS (Gazetteer): The gazetteer.
     """
     docs = list(docs)
@@ -309,7 +308,7 @@ def make_gazetteer(
 
 
 def _listed_phrases(phrases: Iterable[str], max_length: int) -> set[Phrase]:
-    split = (_forms(phrase.split()) for phrase in phrases)
+    split = (_normal_forms(phrase.split()) for phrase in phrases)
     return {
         phrase
         for phrase in split
@@ -319,7 +318,7 @@ def _listed_phrases(phrases: Iterable[str], max_length: int) -> set[Phrase]:
 
 def _entity_phrases(docs: Sequence[Doc], min_count: int, max_length: int) -> list[Phrase]:
     entities = Counter(
-        _forms(token.text for token in ent)
+        _normal_forms(token.text for token in ent)
         for doc in docs
         for ent in doc.ents
         if len(ent) <= max_length
@@ -330,8 +329,8 @@ def _entity_phrases(docs: Sequence[Doc], min_count: int, max_length: int) -> lis
 def _count(
     docs: Sequence[Doc], phrases: Sequence[Phrase], types: Sequence[str]
 ) -> tuple[Ints2d, Ints1d, Ints1d]:
-    """Count the phrases' occurrences: Gazetteer.counts, own_keys and own_counts."""
-    matches = _find(PhraseTrie(phrases), docs)
+    """RETURNS (tuple[Ints2d, Ints1d, Ints1d]): Gazetteer.counts, own_keys and own_counts."""
+    matches = _find_phrases(PhraseTrie(phrases), docs)
     lengths, labels, n_missing = _gold(docs, types)
     ends = matches.starts + matches.lengths
     matches = matches.select(n_missing[ends] == n_missing[matches.starts])
@@ -348,11 +347,11 @@ def _count(
 
 
 def _gold(docs: Sequence[Doc], types: Sequence[str]) -> tuple[Ints1d, Ints1d, Ints1d]:
-    """The gold entities of a batch of N tokens.
+    """Get the gold entities of a batch of N tokens.
 
-    RETURNS (tuple[Ints1d, Ints1d, Ints1d]): For each token (N,) the length of the entity that
-        begins there, or 0, and its type's number; for each place between tokens (N + 1,) how
-        many tokens before it have no annotation.
+    RETURNS (tuple[Ints1d, Ints1d, Ints1d]): (N,) the length of the entity that begins at each
+        token, or 0; (N,) the index of its type; and (N + 1,) the number of unannotated tokens
+        before each boundary between tokens.
     """
     type_index = {label: number for number, label in enumerate(types)}
     n_tokens = sum(len(doc) for doc in docs)
@@ -367,36 +366,35 @@ def _gold(docs: Sequence[Doc], types: Sequence[str]) -> tuple[Ints1d, Ints1d, In
     return lengths, labels, numpy.cumsum(numpy.concatenate(missing))
 
 
-def _find(trie: PhraseTrie, docs: Sequence[Doc]) -> Matches:
+def _find_phrases(trie: PhraseTrie, docs: Sequence[Doc]) -> Matches:
     lexemes = distinct_lexemes(docs)
     return trie.find(lexemes.forms, lexemes.inverse, lexemes.lengths)
 
 
-def _forms(texts: Iterable[str]) -> Phrase:
+def _normal_forms(texts: Iterable[str]) -> Phrase:
     return tuple(normal_form(normalize_word(text)) for text in texts)
 
 
 def _doc_numbers(lengths: Sequence[int], matches: Matches) -> Ints1d:
-    """RETURNS (Ints1d): (nM,) the number of the doc that each match stands in."""
+    """RETURNS (Ints1d): (nM,) the index of each match's doc."""
     return numpy.searchsorted(numpy.cumsum(lengths), matches.starts, side="right")
 
 
 def _text_keys(docs: Iterable[Doc]) -> Ints1d:
-    """Find a 64-bit key of each doc's text. It is blind to case, white space and the style of
-    letters: the docs of training may be tokenized otherwise than the gold ones, or changed by an
-    augmenter."""
+    """RETURNS (Ints1d): A 64-bit key of each doc's text. Case, whitespace and letter style are
+    ignored, since training docs may be augmented or tokenized differently from the gold docs."""
     texts = (normalize_word("".join(doc.text.split())).casefold() for doc in docs)
     digests = (blake2b(text.encode("utf8"), digest_size=8).digest() for text in texts)
     return numpy.frombuffer(b"".join(digests), dtype="<u8").astype("uint64")
 
 
 def _count_keys(text_keys: Ints1d, rows: Ints1d, columns: Ints1d, width: int) -> Ints1d:
-    """A key of a count and a text. The texts' keys are spread over all 64 bits, so that adding
-    the count's number, modulo 2^64, makes keys as distinct as hashing both anew."""
+    """RETURNS (Ints1d): A key for each count and text. Text keys are uniform over 64 bits, so
+    adding the index of the count, modulo 2^64, is as good as hashing both."""
     return text_keys + (rows * width + columns).astype("uint64")
 
 
-# Thinc stores a model's attributes by their type; one of an unknown type is silently left out.
+# Thinc serializes attributes by type and silently skips unknown types.
 @serialize_attr.register(Gazetteer)
 def _serialize_gazetteer(_: Any, value: Gazetteer, name: str, model: Any) -> bytes:
     return value.to_bytes()

@@ -1,4 +1,4 @@
-"""The taggers: token vectors to a distribution over tags, each token's or the sequence's."""
+"""Taggers: token vectors to a distribution over the tags of each token or sequence."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,18 +20,17 @@ from thinc.types import Floats1d, Floats2d
 
 from ..layers import crf
 from ..layers.heads import CRFHead, SoftmaxHead
-from .lexeme_cache import LexemeCache
-from .prediction import can_predict_by_lexeme, predict_by_lexeme
+from .inference import LexemeCache, can_predict_by_lexeme, predict_by_lexeme
 
 InT = list[Doc]
 OutT = list[Floats2d]
 
-# How many lexemes a tagger remembers: those that make up nine of ten tokens of tweets. Each takes
-# 8 * hidden_width numbers, 64 MB in all with 100 hidden units.
+# Default cache size. Covers about 90% of the tokens in a tweet stream. Each lexeme takes
+# 8 * hidden_width floats: 64 MB in total with 100 hidden units.
 CACHE_SIZE = 20_000
-# How much smaller than that of O the logit of a new tag is.
+# The logit of a new tag is that of O minus this margin.
 NEW_TAG_MARGIN = 5.0
-# The initial bias of O. It exceeds the differences of untrained logits, which are below 1.
+# Initial bias of O. Greater than the differences between untrained logits, which are below 1.
 OUTSIDE_MARGIN = 2.0
 
 
@@ -42,15 +41,15 @@ def BiLSTMTagger(
     dropout: float = 0.0,
     cache_size: int = CACHE_SIZE,
 ) -> Model[InT, OutT]:
-    """Tag each token: token vectors, a dense layer, a softmax over the tags.
+    """Tag each token independently: token vectors, a dense layer and a softmax over the tags.
 
-    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors, as of spacy.Tok2Vec.v2 with
+    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors, such as spacy.Tok2Vec.v2 with
         spacy-twitter-ner.BiLSTMEncoder.v1, or a spacy.Tok2VecListener.v1.
-    nO (Optional[int]): The number of tags. Found from the labels at initialisation if not given.
-    dropout (float): Rate on the token vectors; spaCy's [training] dropout overwrites it.
-    cache_size (int): Of how many lexemes prediction remembers what it computed; 0 for none.
-    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, nO) array of probabilities a doc. Its
-        backpropagation expects the gradient of the softmax's input.
+    nO (Optional[int]): The number of tags. Inferred from the labels if not given.
+    dropout (float): Dropout rate on the token vectors. Overwritten by spaCy's [training] dropout.
+    cache_size (int): Maximum number of lexemes to cache during prediction. 0 disables the cache.
+    RETURNS (Model[list[Doc], list[Floats2d]]): One (nT, nO) array of probabilities per doc. Its
+        backprop callback expects the gradient with respect to the softmax's input.
     """
     width = tok2vec.maybe_get_dim("nO")
     output_layer = Softmax_v2(nO, width, init_W=glorot_uniform_init, init_b=favor_outside)
@@ -58,7 +57,7 @@ def BiLSTMTagger(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output_layer)
     model.attrs["head"] = SoftmaxHead()
-    return _finish(model, cache_size)
+    return _set_attrs(model, cache_size)
 
 
 def BiLSTMCRFTagger(
@@ -68,15 +67,15 @@ def BiLSTMCRFTagger(
     dropout: float = 0.0,
     cache_size: int = CACHE_SIZE,
 ) -> Model[InT, crf.Lattice]:
-    """Tag each sequence: token vectors, a dense layer, a conditional random field over BIO tags
-    (Huang, Xu & Yu 2015). Invalid sequences of tags have probability zero.
+    """Tag each sequence: token vectors, a dense layer and a conditional random field over BIO tags
+    (Huang, Xu & Yu 2015). Invalid tag sequences have probability zero.
 
-    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors, as of spacy.Tok2Vec.v2 with
+    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors, such as spacy.Tok2Vec.v2 with
         spacy-twitter-ner.BiLSTMEncoder.v1, or a spacy.Tok2VecListener.v1.
-    nO (Optional[int]): The number of tags. Found from the labels at initialisation if not given.
-    dropout (float): Rate on the token vectors; spaCy's [training] dropout overwrites it.
-    cache_size (int): Of how many lexemes prediction remembers what it computed; 0 for none.
-    RETURNS (Model[list[Doc], Lattice]): The scores of all tag sequences. Its backpropagation
+    nO (Optional[int]): The number of tags. Inferred from the labels if not given.
+    dropout (float): Dropout rate on the token vectors. Overwritten by spaCy's [training] dropout.
+    cache_size (int): Maximum number of lexemes to cache during prediction. 0 disables the cache.
+    RETURNS (Model[list[Doc], Lattice]): The scores of all tag sequences. Its backprop callback
         expects a Lattice of gradients.
     """
     width = tok2vec.maybe_get_dim("nO")
@@ -88,17 +87,17 @@ def BiLSTMCRFTagger(
     model.set_ref("output_layer", output_layer)
     model.set_ref("crf", crf_layer)
     model.attrs["head"] = CRFHead()
-    return _finish(model, cache_size)
+    return _set_attrs(model, cache_size)
 
 
 def favor_outside(ops: Ops, shape: tuple[int, ...]) -> Floats1d:
-    """Initialize the biases of the tags such that an untrained tagger predicts O everywhere."""
+    """Initialize the tags' biases so that an untrained tagger predicts O everywhere."""
     b = ops.alloc1f(*shape)
     b[0] = OUTSIDE_MARGIN
     return b
 
 
-def _finish(model: Model, cache_size: int) -> Model:
+def _set_attrs(model: Model, cache_size: int) -> Model:
     model.attrs["resize_output"] = resize_output
     model.attrs["lexeme_cache"] = LexemeCache(cache_size)
     model.replace_callbacks(forward, init=model.init)
@@ -106,8 +105,8 @@ def _finish(model: Model, cache_size: int) -> Model:
 
 
 def forward(model: Model, docs: InT, is_train: bool) -> tuple[Any, Callable]:
-    """The layers one after another; but prediction takes a shorter way to the same scores, if
-    the layers allow it."""
+    """Apply the layers one after another. Prediction computes the same scores by lexeme if the
+    layers support it."""
     tok2vec, emit, *crf_layers = model.layers
     if is_train or not can_predict_by_lexeme(tok2vec, docs):
         return forward_chain(model, docs, is_train)
@@ -124,18 +123,18 @@ def forward(model: Model, docs: InT, is_train: bool) -> tuple[Any, Callable]:
 
 
 def _no_backprop(d_scores: Any) -> InT:
-    raise RuntimeError("a prediction has no gradient: call the model with is_train=True")
+    raise RuntimeError("predictions can't be backpropagated: call the model with is_train=True")
 
 
 def resize_output(model: Model, nO: int) -> Model:
-    """Make room for more tags. What is known of the first ones stays, and so do predictions.
+    """Add tags. Existing weights and predictions stay the same.
 
     nO (int): The new number of tags.
     RETURNS (Model): The same model.
     """
     smaller = model.get_ref("output_layer")
-    # New layers rather than larger arrays in the old ones: an optimizer keeps its averages by
-    # layer, and those of the old ones would not fit.
+    # New layers instead of larger arrays in the old ones: optimizers store averages by layer, and
+    # those of the old layers would have the wrong shape.
     make_layer = Softmax_v2 if smaller.name == "softmax" else Linear
     larger = make_layer(nO, smaller.maybe_get_dim("nI"), init_W=glorot_uniform_init)
     if smaller.has_dim("nO") and smaller.has_param("W"):
@@ -144,8 +143,8 @@ def resize_output(model: Model, nO: int) -> Model:
         for name in larger.param_names:
             param = larger.get_param(name)
             param[:n_known] = smaller.get_param(name)
-            # Random weights would take tokens from the known tags. As a rarer O a new tag is
-            # never the best one until it is learned.
+            # With random weights, a new tag could win over known ones. As a less likely O, it is
+            # never predicted until it is learned.
             param[n_known:] = param[0]
             larger.set_param(name, param)
         larger.get_param("b")[n_known:] -= NEW_TAG_MARGIN
@@ -164,7 +163,7 @@ def _replace(model: Model, old: Model, new: Model, nO: int) -> None:
 
 
 def _ends_in(node: Model, last: Model) -> bool:
-    """Whether a node's output is that of the given layer."""
+    """RETURNS (bool): Whether the node's output is that of its descendant `last`."""
     while node is not last and node.layers:
         node = node.layers[-1]
     return node is last

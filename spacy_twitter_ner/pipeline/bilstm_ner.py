@@ -1,29 +1,49 @@
-"""The component: tags each token with a neural tagger and sets the entities of the tags."""
+"""The pipeline component twitter_bilstm_ner."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.pipeline.trainable_pipe import TrainablePipe
+from spacy.tokens import Doc, SpanGroup
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
-from thinc.types import Ints1d
+from thinc.types import Floats1d, Floats2d, Ints1d
 
 from ..iob import bio_tags
-from .annotation import set_entities, tags_to_entities
-from .confidence import ScoredTags
-from .fitting import fit_embeddings
-from .gold import MISSING, gold_tags, warn_of_cut_entities
-from .prediction import SequencePredictor
-from .remembering import RememberingPipe
-from .scores import register_confidence, set_scores
-from .serialization import CheckedSerialization
-from .settings import make_cfg, validate_cfg, validate_outputs
+from ..layers.crf import Lattice
+from ..layers.heads import Head
+from ..layers.spans import TypedSpans
+from .checks import check_model, loading_errors
+from .constraints import (
+    MISSING,
+    entity_constraints,
+    get_aligned_tags,
+    set_entities,
+    spans_to_entities,
+    split_rows,
+    strip_whitespace,
+    tags_to_spans,
+    warn_misaligned_entities,
+)
+from .distribution import (
+    EntityPrediction,
+    TagDistribution,
+    candidate_groups,
+    entity_confidences,
+    kbest_entities,
+    set_score_extension,
+    set_scores,
+)
+from .embeddings import init_embeddings
+from .settings import GIVEN, make_cfg, override_stored, validate_cfg, validate_outputs
+from .windows import score_docs
 
 default_model_config = """
 [model]
@@ -46,8 +66,10 @@ depth = 1
 """
 DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 
-# How many docs the model is shown to find its widths, as spaCy's own components do.
+# Number of docs for shape inference, as in spaCy's components.
 _SAMPLE_SIZE = 10
+# The parts of a saved component, in the order in which they are loaded.
+_FIELDS = ("cfg", "vocab", "model")
 
 
 @Language.factory(
@@ -79,29 +101,29 @@ def make_twitter_bilstm_ner(
     extension: str | None,
     scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
-    """Make a named entity recogniser that tags tokens with a BiLSTM.
+    """Create a named entity recognizer for tweets.
 
-    model (Model[list[Doc], Any]): Scores BIO tags, as spacy-twitter-ner.BiLSTMTagger.v1 does each
-        token's, or spacy-twitter-ner.BiLSTMCRFTagger.v1 sequences of them.
+    The settings from loss_reduction to temperature are stored in the component's cfg. None means
+    the stored value, or the default for a new component. A value given at load overrides the stored
+    one.
 
-    The next five settings are stored in the component's cfg. None means the stored value, or the
-    default of a new component. A value given at load overrides the stored one.
-
-    loss_reduction (Optional[str]): "mean", the default, divides the loss and gradient of a batch
-        by its number of tokens, so that gradient clipping and learning rate don't depend on the
-        batch size. "sum" doesn't, as in spaCy's own components, and suits a component that shares
-        its tok2vec with them.
+    model (Model[list[Doc], Any]): A model that predicts scores for BIO tags, such as
+        spacy-twitter-ner.BiLSTMTagger.v1 or spacy-twitter-ner.BiLSTMCRFTagger.v1.
+    loss_reduction (Optional[str]): "mean" divides the loss and gradient of a batch by its number
+        of tokens, so that gradient clipping and the learning rate don't depend on the batch size.
+        "sum" is the behavior of spaCy's components. Use it to share a tok2vec with them. Defaults
+        to "mean".
     window_length (Optional[int]): Maximum window size in tokens. Longer docs are predicted in
         overlapping windows, which bounds memory use. 0 disables windowing. Defaults to 500.
-    threshold (Optional[float]): The minimum probability of an entity. Defaults to 0.
+    threshold (Optional[float]): Minimum probability of an entity. Defaults to 0.
     outside_bias (Optional[float]): Bias added to the O score of every token. Positive values
         favor precision, negative values recall. Defaults to 0.
-    temperature (Optional[float]): Divides the scores before probabilities are computed; values
-        above 1 lower the confidence. `spacy-twitter-ner calibrate` fits it. Entities don't depend
-        on it. Defaults to 1.
-    spans_key (Optional[str]): The key of the span group in doc.spans where entities are stored
-        with their probabilities in attrs["scores"]; none if not given.
-    extension (Optional[str]): The name of an extension attribute of spans that has their score.
+    temperature (Optional[float]): Divisor of the scores before probabilities are computed. Values
+        above 1 lower the confidence without changing the entities. `spacy-twitter-ner calibrate`
+        fits it. Defaults to 1.
+    spans_key (Optional[str]): Key of the span group in doc.spans to store entities in, with their
+        probabilities in attrs["scores"]. By default they aren't stored.
+    extension (Optional[str]): Name of an extension attribute of Span for the score.
     scorer (Optional[Callable]): The scoring method.
     """
     return TwitterBiLSTMNER(
@@ -119,7 +141,21 @@ def make_twitter_bilstm_ner(
     )
 
 
-class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization):
+class Predictions(NamedTuple):
+    """Predicted entities of a batch.
+
+    spans (TypedSpans): S spans over all tokens of the batch, in order.
+    scores (Optional[Floats1d]): (S,) their probabilities. None unless spans_key or threshold is
+        set.
+    lengths (list[int]): Number of tokens per doc.
+    """
+
+    spans: TypedSpans
+    scores: Floats1d | None
+    lengths: list[int]
+
+
+class TwitterBiLSTMNER(TrainablePipe):
     """Trainable pipeline component for named entity recognition in tweets."""
 
     def __init__(
@@ -137,21 +173,12 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         extension: str | None = None,
         scorer: Callable | None = None,
     ) -> None:
-        """Make a named entity recogniser.
+        """Initialize a named entity recognizer. See make_twitter_bilstm_ner for the settings.
 
         vocab (Vocab): The shared vocabulary.
-        model (Model[list[Doc], Any]): Scores BIO tags; its attribute "head" tells what the scores
-            mean, see layers/heads.py.
-        name (str): The component's name, under which its loss is recorded.
-        loss_reduction (Optional[str]): "mean" or "sum", over the tokens of a batch.
-        window_length (Optional[int]): Maximum window size in tokens; 0 for no windows.
-        threshold (Optional[float]): The minimum probability of an entity.
-        outside_bias (Optional[float]): Bias added to the O score of every token.
-        temperature (Optional[float]): Divides the scores before probabilities are computed.
-        spans_key (Optional[str]): Where in doc.spans entities and their probabilities are stored.
-        extension (Optional[str]): The extension attribute of spans that has their probability.
-        scorer (Optional[Callable]): The scoring method, as
-            spacy-twitter-ner.entity_scorer.v1.
+        model (Model[list[Doc], Any]): A model whose attribute "head" (see layers/heads.py) defines
+            loss and decoding.
+        name (str): The component's name, used to add to the losses during training.
         RAISES (ValueError): If a setting is invalid or the extension name is already taken.
         """
         self.vocab = vocab
@@ -160,30 +187,27 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         self.scorer = scorer
         self.spans_key = spans_key
         self.extension = extension
-        # Labels and what can be tuned are stored with the model.
         self.cfg: dict[str, Any] = make_cfg(
-            {
-                "loss_reduction": loss_reduction,
-                "window_length": window_length,
-                "threshold": threshold,
-                "outside_bias": outside_bias,
-                "temperature": temperature,
-            }
+            loss_reduction=loss_reduction,
+            window_length=window_length,
+            threshold=threshold,
+            outside_bias=outside_bias,
+            temperature=temperature,
         )
         validate_cfg(name, self.cfg)
         validate_outputs(name, spans_key, extension)
         if spans_key and extension:
-            register_confidence(extension, spans_key)
+            set_score_extension(extension, spans_key)
         self._rehearsal_model: Model | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str, ...]): The entity types, not their tags."""
+        """RETURNS (tuple[str, ...]): The entity types."""
         return tuple(self.cfg["labels"])
 
     @property
     def label_data(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str, ...]): What `spacy init labels` stores: the entity types."""
+        """RETURNS (tuple[str, ...]): The entity types, which `spacy init labels` saves."""
         return self.labels
 
     @property
@@ -191,13 +215,29 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         """RETURNS (tuple[str, ...]): The BIO tags, in the order of the model's outputs."""
         return tuple(bio_tags(self.labels))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The component's cfg.
+
+        RAISES (ValueError): If labels or settings have been set to an invalid value.
+        """
+        validate_cfg(self.name, self.cfg)
+        return self.cfg
+
+    def clear_cache(self) -> None:
+        """Clear the lexeme cache. Only needed after modifying weights, vectors or lookups in
+        place."""
+        cache = self.model.attrs.get("lexeme_cache")
+        if cache is not None:
+            cache.clear()
+
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Set the entities of a stream of docs. Where a batch fails, its docs are tried one by
-        one: only those that fail by themselves go to the error handler, a doc a call.
+        """Apply the component to a stream of docs. If a batch fails, its docs are processed one by
+        one, so that only the docs that fail themselves are passed to the error handler.
 
         stream (Iterable[Doc]): The docs.
-        batch_size (int): How many docs are read at once.
-        YIELDS (Doc): The docs, in order, without those that failed.
+        batch_size (int): Number of docs per batch.
+        YIELDS (Doc): The processed docs, in order.
         """
         for docs in minibatch(stream, size=batch_size):
             try:
@@ -206,24 +246,120 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
                 docs = [doc for doc in docs if self(doc) is not None]
             yield from docs
 
-    def set_annotations(self, docs: Iterable[Doc], batch_tags: list[Ints1d]) -> None:
-        """Set the entities of a batch of docs. Entities and blocked tokens that are there stay.
+    def predict(self, docs: Iterable[Doc]) -> Predictions:
+        """Predict the entities of a batch of docs, without modifying them.
 
-        docs (Iterable[Doc]): The docs to modify.
-        batch_tags (list[Ints1d]): Each doc's tags, as predict returns them.
+        docs (Iterable[Doc]): The docs.
+        RETURNS (Predictions): The entities of the most probable valid tags, without those below
+            the threshold.
         """
         docs = list(docs)
-        batch_entities = tags_to_entities(docs, batch_tags, self.labels)
-        for doc, entities in zip(docs, batch_entities, strict=True):
-            set_entities(doc, entities)
-        if not self.spans_key or not isinstance(batch_tags, ScoredTags):
+        lengths = [len(doc) for doc in docs]
+        if not any(lengths):
+            no_spans = TypedSpans(*numpy.zeros((3, 0), dtype="int64"))
+            return Predictions(no_spans, numpy.zeros(0), lengths)
+        no_begin, no_inside, is_space = entity_constraints(docs)
+        scores = self._get_scores(docs)
+        tags = strip_whitespace(self._head.decode(scores, no_begin, no_inside), is_space)
+        spans = tags_to_spans(tags)
+        threshold, temperature = self.cfg["threshold"], self.cfg["temperature"]
+        if not self.spans_key and threshold == 0.0:
+            return Predictions(spans, None, lengths)
+        lattice = self._head.get_lattice(scores)
+        distribution = TagDistribution(lattice, no_begin, no_inside, is_space)
+        confidences = entity_confidences(distribution.apply_temperature(temperature), spans)
+        is_kept = confidences >= threshold
+        return Predictions(spans.select(is_kept), confidences[is_kept], lengths)
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Predictions) -> None:
+        """Set the entities of a batch of docs. Existing entities and blocked tokens are kept.
+
+        docs (Iterable[Doc]): The docs to modify.
+        predictions (Predictions): The entities, produced by predict.
+        """
+        docs = list(docs)
+        entities = spans_to_entities(docs, predictions.spans, self.labels)
+        for doc, doc_entities in zip(docs, entities, strict=True):
+            set_entities(doc, doc_entities)
+        if not self.spans_key or predictions.scores is None:
             return
         if self.extension:
-            register_confidence(self.extension, self.spans_key)
-        for doc, entities, confidences in zip(
-            docs, batch_entities, batch_tags.confidences, strict=True
-        ):
-            set_scores(doc, self.spans_key, entities, confidences)
+            set_score_extension(self.extension, self.spans_key)
+        scores = split_rows(predictions.scores, [len(doc_entities) for doc_entities in entities])
+        for doc, doc_entities, doc_scores in zip(docs, entities, scores, strict=True):
+            set_scores(doc, self.spans_key, doc_entities, doc_scores)
+
+    def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
+        """Predict the posterior marginals of tags, given that tag sequences are valid BIO. Existing
+        entities are ignored.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (list[Floats2d]): One (nT, n_tags) array per doc, columns in the order of `tags`.
+        """
+        docs = list(docs)
+        lengths = [len(doc) for doc in docs]
+        if not any(lengths):
+            return [numpy.zeros((0, len(self.tags))) for _ in docs]
+        scores = self._get_scores(docs)
+        if self.cfg["temperature"] != 1.0:
+            scores = self._head.apply_temperature(scores, self.cfg["temperature"])
+        return split_rows(self._head.get_posteriors(scores), lengths)
+
+    def predict_kbest(
+        self, docs: Iterable[Doc], k: int = 5, *, keep_ents: bool = False
+    ) -> list[list[EntityPrediction]]:
+        """Predict the k most probable sets of entities of each doc, without modifying it.
+
+        docs (Iterable[Doc]): The docs.
+        k (int): Number of predictions, at least 1.
+        keep_ents (bool): Whether to treat existing entities and blocked tokens as certain and to
+            predict entities of the other tokens only.
+        RETURNS (list[list[EntityPrediction]]): Up to k predictions per doc, the most probable
+            first.
+        RAISES (ValueError): If k is less than 1.
+        """
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [[EntityPrediction([], 1.0)] for _ in docs]
+        distribution = self._get_tempered_distribution(docs, keep_ents)
+        return kbest_entities(docs, distribution, k, self.labels)
+
+    def predict_spans(
+        self, docs: Iterable[Doc], min_probability: float = 0.05, *, keep_ents: bool = False
+    ) -> list[SpanGroup]:
+        """Predict all spans that are entities with at least the given probability, without
+        modifying the docs.
+
+        docs (Iterable[Doc]): The docs.
+        min_probability (float): Minimum probability, above 0.
+        keep_ents (bool): Whether to treat existing entities and blocked tokens as certain, as in
+            predict_kbest.
+        RETURNS (list[SpanGroup]): One group of possibly overlapping spans per doc, from left to
+            right, the more probable ones first. attrs["scores"] contains their probabilities. Like
+            any span group, it is only valid as long as its doc exists.
+        RAISES (ValueError): If min_probability isn't above 0.
+        """
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            attrs = {"scores": numpy.zeros(0)}
+            return [SpanGroup(doc, name=self.name, attrs=attrs) for doc in docs]
+        distribution = self._get_tempered_distribution(docs, keep_ents)
+        return candidate_groups(docs, distribution, min_probability, self.labels, self.name)
+
+    def get_distribution(self, docs: Sequence[Doc], *, keep_ents: bool = True) -> TagDistribution:
+        """Get the distribution that is decoded, at temperature 1.
+
+        docs (Sequence[Doc]): The docs. At least one has tokens.
+        keep_ents (bool): Whether to respect existing entities and blocked tokens.
+        RETURNS (TagDistribution): The distribution.
+        """
+        docs = list(docs)
+        lattice = self._head.get_lattice(self._get_scores(docs))
+        return TagDistribution(lattice, *entity_constraints(docs, keep_ents=keep_ents))
+
+    def to_lattice(self, output: Any) -> Lattice:
+        """RETURNS (Lattice): The model's output as scores of tag sequences, with outside_bias."""
+        return self._head.get_lattice(self._apply_outside_bias(output))
 
     def update(
         self,
@@ -233,13 +369,13 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
-        """Learn from a batch of docs and gold-standard annotation.
+        """Update the model from a batch of examples.
 
         examples (Iterable[Example]): The batch.
         drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): The optimizer; without one, gradients only add up.
-        losses (Optional[dict[str, float]]): The losses so far, by component.
-        RETURNS (dict[str, float]): The losses, this one added.
+        sgd (Optional[Optimizer]): The optimizer. Without one, gradients are accumulated.
+        losses (Optional[dict[str, float]]): Losses to add to, by component.
+        RETURNS (dict[str, float]): The updated losses.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -264,14 +400,14 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         sgd: Optimizer | None = None,
         losses: dict[str, float] | None = None,
     ) -> dict[str, float]:
-        """Learn to predict what the model predicted before nlp.resume_training, so as not to
-        forget it while learning something new.
+        """Perform a rehearsal update: train the model to predict what it did before
+        nlp.resume_training, to prevent catastrophic forgetting.
 
-        examples (Iterable[Example]): The batch; only the predicted docs are looked at.
+        examples (Iterable[Example]): The batch. Only the predicted docs are used.
         drop (float): The dropout rate.
         sgd (Optional[Optimizer]): The optimizer.
-        losses (Optional[dict[str, float]]): The losses so far, by component.
-        RETURNS (dict[str, float]): The losses, this one added.
+        losses (Optional[dict[str, float]]): Losses to add to, by component.
+        RETURNS (dict[str, float]): The updated losses.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -284,7 +420,7 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         targets = self._rehearsal_model.predict(docs)
         scores, backprop = self.model.begin_update(docs)
         loss, gradient = self._head.get_distillation_loss(scores, targets)
-        divisor = self._divisor(sum(len(doc) for doc in docs))
+        divisor = self._get_divisor(sum(len(doc) for doc in docs))
         backprop(self._head.scale(gradient, 1.0 / divisor))
         if sgd not in (None, False):
             self.finish_update(sgd)
@@ -292,21 +428,20 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Any) -> tuple[float, Any]:
-        """Find how unlikely the gold tags are, and the gradient. Tokens whose gold tag is missing
-        count for nothing: a softmax leaves them out, a CRF sums over all their tags.
+        """Compute the loss and its gradient. Missing gold tags don't contribute: a softmax ignores
+        these tokens, and a CRF marginalizes over their tags.
 
         examples (Iterable[Example]): The batch.
         scores (Any): The model's output.
-        RETURNS (tuple[float, Any]): The loss, and the gradient that the model's backpropagation
-            expects.
+        RETURNS (tuple[float, Any]): The loss and the gradient of the scores.
         """
         examples = list(examples)
         validate_examples(examples, "TwitterBiLSTMNER.get_loss")
-        gold = numpy.concatenate([self._gold_tags(example) for example in examples])
+        gold = numpy.concatenate([self._get_gold_tags(example) for example in examples])
         loss, gradient = self._head.get_loss(scores, gold)
         if numpy.isnan(loss):
             raise ValueError(Errors.E940)
-        divisor = self._divisor(int((gold != MISSING).sum()))
+        divisor = self._get_divisor(int((gold != MISSING).sum()))
         return loss / divisor, self._head.scale(gradient, 1.0 / divisor)
 
     def initialize(
@@ -317,17 +452,17 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         labels: Iterable[str] | None = None,
         phrases: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        """Find labels, vocabularies and widths in the training data and draw the weights.
+        """Initialize labels, vocabularies and weights for training.
 
-        get_examples (Callable[[], Iterable[Example]]): Gives the training data.
+        get_examples (Callable[[], Iterable[Example]]): Function that returns the training data.
         nlp (Optional[Language]): The pipeline this component is part of.
-        labels (Optional[Iterable[str]]): The entity types, as `spacy init labels` stores them;
-            without them they are read off the training data.
-        phrases (Optional[Mapping[str, Iterable[str]]]): Known phrases by type, for the model's
-            gazetteer, as spacy-twitter-ner.PhraseLists.v1 reads them from files.
+        labels (Optional[Iterable[str]]): The entity types, as saved by `spacy init labels`.
+            Inferred from the training data if not given.
+        phrases (Optional[Mapping[str, Iterable[str]]]): Phrases by type for the model's gazetteer,
+            as read by spacy-twitter-ner.PhraseLists.v1.
         RAISES (TypeError): If there are no examples.
-        RAISES (ValueError): If the examples have no labels or no tokens, or if there are phrases
-            but no gazetteer.
+        RAISES (ValueError): If the examples have no labels or no tokens, or if phrases are given
+            but the model has no gazetteer.
         """
         validate_get_examples(get_examples, "TwitterBiLSTMNER.initialize")
         if labels is None:
@@ -335,9 +470,9 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
         for label in labels:
             self.add_label(label)
         self._require_labels()
-        warn_of_cut_entities(self.name, get_examples())
-        fit_embeddings(self.name, self.model, nlp, get_examples, phrases)
-        # Docs without tokens tell nothing of widths.
+        warn_misaligned_entities(self.name, get_examples())
+        init_embeddings(self.name, self.model, nlp, get_examples, phrases)
+        # Shapes can't be inferred from empty docs.
         sample = list(islice((eg for eg in get_examples() if len(eg.predicted)), _SAMPLE_SIZE))
         if not sample:
             raise ValueError(Errors.E923.format(name=self.name))
@@ -346,15 +481,14 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
             X=[example.predicted for example in sample],
             Y=[self.model.ops.alloc2f(len(example.predicted), n_tags) for example in sample],
         )
-        self.forget_lexemes()
 
     def add_label(self, label: str) -> int:
-        """Add an entity type. A model that is trained already keeps what it knows of the others.
+        """Add an entity type. A trained model keeps its predictions for the others.
 
         label (str): The entity type, without the prefix of a tag.
-        RETURNS (int): 0 if the label is there already, otherwise 1.
-        RAISES (ValueError): If the label is not a string, is empty, or the model's number of
-            tags is fixed.
+        RETURNS (int): 0 if the label already exists, otherwise 1.
+        RAISES (ValueError): If the label isn't a string or is empty, or the model can't be
+            resized.
         """
         if not isinstance(label, str):
             raise ValueError(Errors.E187)
@@ -362,36 +496,122 @@ class TwitterBiLSTMNER(SequencePredictor, RememberingPipe, CheckedSerialization)
             raise ValueError("cannot add an empty string as an entity label")
         if label in self.labels:
             return 0
-        self.cfg["labels"].append(label)
-        self.vocab.strings.add(label)
-        if self._n_outputs() is not None:
-            self._resize_output()
-        return 1
-
-    def _n_outputs(self) -> int | None:
-        return self.model.get_ref("output_layer").maybe_get_dim("nO")
-
-    def _resize_output(self) -> None:
-        if self.is_resizable:
-            self.set_output(len(self.tags))
-        elif (self._n_outputs() or 0) < len(self.tags):
-            label = self.cfg["labels"].pop()
+        n_outputs = self.model.get_ref("output_layer").maybe_get_dim("nO")
+        n_tags = len(self.tags) + 2
+        if n_outputs is not None and not self.is_resizable and n_outputs < n_tags:
             raise ValueError(
                 f"cannot add label {label!r} to component {self.name!r}: its model has "
-                f"{self._n_outputs()} outputs and cannot be resized"
+                f"{n_outputs} outputs and cannot be resized"
             )
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        if n_outputs is not None and self.is_resizable:
+            self.set_output(n_tags)
+        return 1
 
-    def _gold_tags(self, example: Example) -> Ints1d:
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component.
+
+        path (Union[str, Path]): The folder.
+        exclude (Iterable[str]): Fields to exclude: "vocab", "cfg" or "model".
+        RAISES (ValueError): If a setting is invalid.
+        """
+        validate_cfg(self.name, self.cfg)
+        super().to_disk(path, exclude=exclude)
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialize the component to bytes.
+
+        exclude (Iterable[str]): Fields to exclude: "vocab", "cfg" or "model".
+        RETURNS (bytes): The serialized component.
+        RAISES (ValueError): If a setting is invalid.
+        """
+        validate_cfg(self.name, self.cfg)
+        return super().to_bytes(exclude=exclude)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "TwitterBiLSTMNER":
+        """Load the component in place. Settings given in the config override the stored ones,
+        unless the component was saved with the same config.
+
+        path (Union[str, Path]): The folder.
+        exclude (Iterable[str]): Fields to exclude: "vocab", "cfg" or "model".
+        RETURNS (TwitterBiLSTMNER): The component itself.
+        RAISES (ValueError): If a file is damaged or doesn't match the config.
+        RAISES (FileNotFoundError): If a file is missing.
+        """
+        path = Path(path)
+        given = self._pop_given(exclude)
+        for field in _FIELDS:
+            if field in exclude:
+                continue
+            if not (path / field).exists():
+                raise FileNotFoundError(
+                    f"component {self.name!r} can't be loaded: {path / field} is missing"
+                )
+            others = [other for other in _FIELDS if other != field]
+            with loading_errors(self.name, path / field):
+                super().from_disk(path, exclude=[*exclude, *others])
+        with loading_errors(self.name, path / "cfg"):
+            self._check_cfg(given, path.parent)
+        with loading_errors(self.name, path / "model"):
+            check_model(self.model, len(self.labels))
+        return self
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "TwitterBiLSTMNER":
+        """Load the component from bytes, in place.
+
+        bytes_data (bytes): The serialized component.
+        exclude (Iterable[str]): Fields to exclude: "vocab", "cfg" or "model".
+        RETURNS (TwitterBiLSTMNER): The component itself.
+        RAISES (ValueError): If the bytes are damaged or don't match the config.
+        """
+        given = self._pop_given(exclude)
+        with loading_errors(self.name, "these bytes"):
+            super().from_bytes(bytes_data, exclude=exclude)
+            self._check_cfg(given, None)
+            check_model(self.model, len(self.labels))
+        return self
+
+    def _pop_given(self, exclude: Iterable[str]) -> dict[str, Any] | None:
+        """RETURNS (Optional[dict[str, Any]]): The settings in the config that override the stored
+        ones. None if cfg isn't loaded."""
+        return None if "cfg" in exclude else self.cfg.pop(GIVEN, {})
+
+    def _check_cfg(self, given: dict[str, Any] | None, folder: Path | None) -> None:
+        if given is not None:
+            override_stored(self.name, self.cfg, given, folder)
+        validate_cfg(self.name, self.cfg)
+
+    @property
+    def _head(self) -> Head:
+        return self.model.attrs["head"]
+
+    def _get_scores(self, docs: list[Doc]) -> Any:
+        """Compute the model's output with outside_bias. At least one doc must have tokens. All
+        predictions start here, so that cfg is validated once."""
+        window_length = self.settings["window_length"]
+        scores = score_docs(self.model.predict, self._head, docs, window_length)
+        return self._apply_outside_bias(scores)
+
+    def _apply_outside_bias(self, scores: Any) -> Any:
+        bias = self.cfg["outside_bias"]
+        return self._head.add_outside_bias(scores, bias) if bias else scores
+
+    def _get_tempered_distribution(self, docs: list[Doc], keep_ents: bool) -> TagDistribution:
+        distribution = self.get_distribution(docs, keep_ents=keep_ents)
+        return distribution.apply_temperature(self.cfg["temperature"])
+
+    def _get_gold_tags(self, example: Example) -> Ints1d:
         type_index = {label: index for index, label in enumerate(self.labels)}
         try:
-            return gold_tags(example, type_index)
+            return get_aligned_tags(example, type_index)
         except KeyError as error:
-            known = ", ".join(self.labels) or "none"
+            labels = ", ".join(self.labels) or "none"
             raise ValueError(
-                f"component {self.name!r} was not initialised with the entity label {error}, "
-                f"which stands in the text {example.reference.text[:80]!r}. Its labels are: "
-                f"{known}. Initialise it with data that has all labels, or add_label() it first"
+                f"component {self.name!r} was not initialized with the entity label {error}, found "
+                f"in the text {example.reference.text[:80]!r}. Its labels are: {labels}. "
+                "Initialize it with data that has all labels, or call add_label() first"
             ) from None
 
-    def _divisor(self, n_tokens: int) -> int:
+    def _get_divisor(self, n_tokens: int) -> int:
         return max(n_tokens, 1) if self.settings["loss_reduction"] == "mean" else 1

@@ -12,20 +12,20 @@ from starlette.exceptions import HTTPException
 
 from .. import __version__
 from ..viz.colors import type_colors
-from .batching import MicroBatcher
-from .endpoint import PATH, AnnotateEndpoint, Shortcut
-from .gate import App, Gate, problem_response
-from .messages import (
+from .batcher import MicroBatcher
+from .endpoint import PATH, AnnotateEndpoint, FastPath
+from .metrics import ServiceMetrics
+from .middleware import App, LimitMiddleware, problem_response
+from .schemas import (
     MAX_ALTERNATIVES,
     AnnotateRequest,
     AnnotateResponse,
-    Annotates,
     Description,
     ErrorResponse,
     Problem,
-    request_schema,
+    Worker,
+    get_request_schema,
 )
-from .metrics import ServiceMetrics
 from .settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -39,42 +39,42 @@ PAGE_TYPES = {
 }
 ROUTES = frozenset({"/", PATH, "/healthz", "/readyz", "/metrics", "/pipeline"})
 _ERRORS = {
-    400: "The body is not JSON in UTF-8",
-    401: "A token is needed",
-    408: "The body did not arrive in time",
-    413: "The body, a text, the number of texts or their cost is above a limit",
-    415: "The body is not said to be JSON",
-    421: "The host is not served here",
-    422: "The body is not a request",
-    429: "Too much is waiting; the header Retry-After says when to try again",
-    431: "The head is above a limit",
-    503: "The answer took too long, or the pipeline is restarted",
+    400: "The body isn't JSON in UTF-8",
+    401: "The token is missing or wrong",
+    408: "The body didn't arrive in time",
+    413: "The body, a text, the number of texts or their cost exceeds a limit",
+    415: "The content type isn't JSON",
+    421: "The Host header isn't allowed",
+    422: "The body isn't a valid request",
+    429: "The queue is full: see the header Retry-After",
+    431: "The request head exceeds the limit",
+    503: "The request timed out, or the pipeline is being restarted",
 }
 
 
 def create_app(nlp: "Language", settings: ServiceSettings | None = None) -> App:
-    """Make the service of a pipeline in this process.
+    """Create the service for a pipeline in this process.
 
-    nlp (Language): The pipeline. It must not be used elsewhere meanwhile.
-    settings (Optional[ServiceSettings]): Limits, token and origins; the defaults if None.
-    RETURNS (App): The application. Its OpenAPI document is at /openapi.json.
+    nlp (Language): The pipeline. Don't use it elsewhere while the service runs.
+    settings (Optional[ServiceSettings]): The settings. Default: ServiceSettings().
+    RETURNS (App): The ASGI application. Its OpenAPI document is at /openapi.json.
     """
-    # It imports spaCy, which a process that only speaks HTTP does without.
-    from .annotating import Annotator
+    # Imports spaCy, which isn't needed if workers run in other processes.
+    from .local_worker import LocalWorker
 
-    return create_app_of([Annotator(nlp)], settings or ServiceSettings())
+    return create_app_for_workers([LocalWorker(nlp)], settings or ServiceSettings())
 
 
-def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) -> App:
-    """Make the service of a pipeline that there may be several of.
+def create_app_for_workers(workers: Sequence[Worker], settings: ServiceSettings) -> App:
+    """Create the service for several workers.
 
-    annotators (Sequence[Annotates]): All of the same pipeline.
-    settings (ServiceSettings): Limits, token and origins.
-    RETURNS (App): The application.
+    workers (Sequence[Worker]): The workers, all with the same pipeline.
+    settings (ServiceSettings): The settings.
+    RETURNS (App): The ASGI application.
     """
     metrics = ServiceMetrics()
     batcher: MicroBatcher[AnnotateRequest, bytes] = MicroBatcher(
-        annotators,
+        workers,
         max_batch=settings.max_batch,
         max_waiting=settings.max_waiting,
         timeout=settings.worker_timeout,
@@ -84,16 +84,18 @@ def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) ->
     )
 
     def count_ready() -> int:
-        return sum(one.is_ready for one in annotators) if batcher.is_running else 0
+        return sum(worker.is_ready for worker in workers) if batcher.is_running else 0
 
     metrics.waiting.set_function(lambda: batcher.n_waiting)
     metrics.workers.set_function(count_ready)
     endpoint = AnnotateEndpoint(batcher, settings)
-    api = _create_api(batcher, annotators)
+    api = _create_api(batcher, workers)
     _add_annotate(api, endpoint)
     _add_probes(api, count_ready, metrics)
-    _add_page(api, _describe_pipeline(annotators[0].describe(), settings))
-    app: App = Gate(Shortcut(api, endpoint), settings=settings, metrics=metrics, routes=ROUTES)
+    _add_page(api, _describe_pipeline(workers[0].describe(), settings))
+    app: App = LimitMiddleware(
+        FastPath(api, endpoint), settings=settings, metrics=metrics, routes=ROUTES
+    )
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -105,46 +107,46 @@ def create_app_of(annotators: Sequence[Annotates], settings: ServiceSettings) ->
 
 
 def _create_api(
-    batcher: MicroBatcher[AnnotateRequest, bytes], annotators: Sequence[Annotates]
+    batcher: MicroBatcher[AnnotateRequest, bytes], workers: Sequence[Worker]
 ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # The first batch takes longer than all others.
+        # Warm up: the first batch takes longer.
         warm_up = [AnnotateRequest(text="so tired", probabilities=True)]
-        await asyncio.gather(*(asyncio.to_thread(one.annotate, warm_up) for one in annotators))
+        await asyncio.gather(*(asyncio.to_thread(worker.annotate, warm_up) for worker in workers))
         batcher.start()
         yield
         await batcher.close()
-        await asyncio.gather(*(asyncio.to_thread(one.close) for one in annotators))
+        await asyncio.gather(*(asyncio.to_thread(worker.close) for worker in workers))
 
     api = FastAPI(
         title="spacy-twitter-ner",
         version=__version__,
         summary="Named entities of tweets",
         lifespan=lifespan,
-        # FastAPI's pages of documentation load scripts from elsewhere.
+        # FastAPI's documentation pages load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
-        # Redirects would be built from the client's Host header.
+        # FastAPI builds redirects from the client's Host header.
         redirect_slashes=False,
     )
-    api.add_exception_handler(Problem, _answer_problem)
-    api.add_exception_handler(HTTPException, _answer_http_exception)
+    api.add_exception_handler(Problem, _handle_problem)
+    api.add_exception_handler(HTTPException, _handle_http_exception)
     return api
 
 
 def _add_annotate(app: FastAPI, endpoint: AnnotateEndpoint) -> None:
     async def annotate(request: Request) -> Response:
         content_type = request.headers.get("content-type", "")
-        answer = await endpoint.answer(content_type, await request.body())
-        return Response(answer, media_type="application/json")
+        body = await endpoint.respond(content_type, await request.body())
+        return Response(body, media_type="application/json")
 
-    schema = request_schema(endpoint.settings)
+    schema = get_request_schema(endpoint.settings)
     app.add_api_route(
         PATH,
         annotate,
         methods=["POST"],
-        summary="Find the entities of one text or of several",
+        summary="Annotate one or several texts",
         response_model=AnnotateResponse,
         responses=_describe_errors(),
         openapi_extra={
@@ -155,18 +157,18 @@ def _add_annotate(app: FastAPI, endpoint: AnnotateEndpoint) -> None:
 
 
 def _add_probes(app: FastAPI, count_ready: Callable[[], int], metrics: ServiceMetrics) -> None:
-    @app.get("/healthz", summary="Whether the process lives")
+    @app.get("/healthz", summary="Liveness probe")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get(
         "/readyz",
-        summary="Whether requests are taken",
-        responses={503: {"model": ErrorResponse, "description": "Not yet, or no more"}},
+        summary="Readiness probe",
+        responses={503: {"model": ErrorResponse, "description": "Starting or stopping"}},
     )
     async def ready() -> dict[str, str]:
         if not count_ready():
-            raise Problem(503, "not_ready", "The service starts or stops")
+            raise Problem(503, "not_ready", "The service is starting or stopping")
         return {"status": "ready"}
 
     async def expose() -> Response:
@@ -187,10 +189,10 @@ def _add_page(app: FastAPI, pipeline: dict[str, Any]) -> None:
 
     async def asset(name: str) -> Response:
         if name not in page:
-            raise Problem(404, "not_found", "There is no such file")
+            raise Problem(404, "not_found", "No such file")
         return Response(page[name], media_type=PAGE_TYPES[name])
 
-    app.add_api_route("/pipeline", describe, summary="Name, labels and limits")
+    app.add_api_route("/pipeline", describe, summary="Name, labels and limits of the pipeline")
     app.add_api_route("/", index, include_in_schema=False)
     app.add_api_route("/page/{name}", asset, include_in_schema=False)
 
@@ -214,13 +216,13 @@ def _describe_errors() -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _answer_problem(request: Request, problem: Any) -> Response:
+async def _handle_problem(request: Request, problem: Any) -> Response:
     headers, body = problem_response(problem)
     return Response(body, problem.status, headers)
 
 
-async def _answer_http_exception(request: Request, error: Any) -> Response:
-    """What Starlette has to say itself: no such path, no such method."""
+async def _handle_http_exception(request: Request, error: Any) -> Response:
+    """Convert an error of Starlette, such as an unknown path or method."""
     codes = {404: "not_found", 405: "method_not_allowed"}
     code = codes.get(error.status_code, "http_error")
     headers, body = problem_response(Problem(error.status_code, code, str(error.detail)))

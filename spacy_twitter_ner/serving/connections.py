@@ -1,5 +1,5 @@
-"""Limits per connection, which an ASGI application can't set: time and size of request heads, time
-to read responses, number of connections."""
+"""Limits on connections, which ASGI middleware can't enforce: time and size of request heads, time
+to read responses, and number of connections."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .gate import CONNECTION, ConnectionState, head_too_large, problem_response
+from .middleware import CONNECTION, ConnectionState, head_too_large, problem_response
 from .settings import ServiceSettings
 
-# Bytes of the shortest head without its URL.
+# Size of the shortest head without its URL.
 _MIN_HEAD = 16
 
 
@@ -23,16 +23,16 @@ class Connections:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        # In the order in which they were made.
+        # In the order of creation.
         self._open: dict[GuardedProtocol, None] = {}
 
     def make_protocol(self, **settings: Any) -> "GuardedProtocol":
-        """RETURNS (GuardedProtocol): A protocol, as uvicorn creates it for a connection."""
+        """Create the protocol of a connection. Called by uvicorn."""
         return GuardedProtocol(self, **settings)
 
     def add(self, protocol: "GuardedProtocol") -> None:
-        """Add a connection. If there are too many, the oldest one is closed that isn't working on
-        a request; first of those that have never had a request that was let in."""
+        """Add a connection. If there are too many, close the oldest idle one, preferably one
+        without an accepted request."""
         self._open[protocol] = None
         if len(self._open) > self.settings.max_connections:
             victim = next(self._find_victims(), protocol)
@@ -44,7 +44,7 @@ class Connections:
         self._open.pop(protocol, None)
 
     def close_slow(self) -> None:
-        """Close the connections whose clients are too slow. To be called again and again."""
+        """Close connections with slow clients. Must be called periodically."""
         now = asyncio.get_running_loop().time()
         for protocol in list(self._open):
             if protocol.is_slow(now):
@@ -60,10 +60,10 @@ class Connections:
 
 @dataclass(eq=False)
 class _Head:
-    """A request head that hasn't arrived completely.
+    """An incomplete request head.
 
-    since (float): When it began.
-    size (int): How many bytes have arrived.
+    since (float): Start time.
+    size (int): Number of bytes received.
     """
 
     since: float
@@ -73,7 +73,7 @@ class _Head:
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with limits.
 
-    group (Connections): The connections that this one belongs to.
+    group (Connections): The connections of the service.
     """
 
     def __init__(self, group: Connections, *, app_state: dict[str, Any], **settings: Any) -> None:
@@ -98,7 +98,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head = _Head(self.loop.time())
         head = self._head
         super().data_received(data)
-        # A head that has begun in these data is counted from the next ones on.
+        # Heads that start in the same data are counted from the next data on.
         if head is not None and self._head is head:
             head.size += len(data)
             if head.size > self.group.settings.max_head:
@@ -122,21 +122,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread_since = None
 
     def send_400_response(self, msg: str) -> None:
-        # httptools can't parse URLs that are about as long.
+        # httptools can't parse URLs of about this length.
         if len(self.url) > self.group.settings.max_head - _MIN_HEAD:
             self._refuse_head()
         else:
             super().send_400_response(msg)
 
     def is_slow(self, now: float) -> bool:
-        """RETURNS (bool): Whether the client takes too long to send a head or read a response."""
+        """Return whether the client takes too long to send a head or read a response."""
         settings = self.group.settings
         if self._unread_since is not None:
             return now - self._unread_since > settings.send_timeout
         if self._head is None:
             return False
         if not self._is_idle():
-            # The next head isn't awaited until this response is complete.
+            # The time for the next head starts after this response.
             self._head.since = now
         return now - self._head.since > settings.head_timeout
 

@@ -1,10 +1,10 @@
-"""The way of nearly all requests: POST /annotate."""
+"""The endpoint POST /annotate."""
 
 import asyncio
 
-from .batching import MicroBatcher, QueueFull, WorkerHung
+from .batcher import MicroBatcher, QueueFull, WorkerHung
 from .errors import log_error
-from .gate import (
+from .middleware import (
     App,
     CancelledOnDisconnect,
     Receive,
@@ -14,7 +14,7 @@ from .gate import (
     read_body,
     within,
 )
-from .messages import AnnotateRequest, Problem, join_answers, read_request
+from .schemas import AnnotateRequest, Problem, join_responses, read_request
 from .settings import ServiceSettings
 
 PATH = "/annotate"
@@ -22,9 +22,9 @@ _JSON = (b"content-type", b"application/json")
 
 
 class AnnotateEndpoint:
-    """Reads requests, and has them answered.
+    """Parse requests and process them.
 
-    batcher (MicroBatcher): Answers them.
+    batcher (MicroBatcher): The batcher.
     settings (ServiceSettings): The limits.
     """
 
@@ -34,23 +34,23 @@ class AnnotateEndpoint:
         self.batcher = batcher
         self.settings = settings
 
-    async def answer(self, content_type: str, body: bytes) -> bytes:
-        """Answer a request.
+    async def respond(self, content_type: str, body: bytes) -> bytes:
+        """Process a request.
 
-        content_type (str): Its header Content-Type.
-        body (bytes): Its body.
-        RETURNS (bytes): The answer, as messages.AnnotateResponse in JSON.
-        RAISES (Problem): If there is none.
+        content_type (str): The Content-Type header.
+        body (bytes): The body.
+        RETURNS (bytes): The response: a schemas.AnnotateResponse in JSON.
+        RAISES (Problem): If the request is invalid or fails.
         """
         if content_type.partition(";")[0].strip().lower() != "application/json":
             raise Problem(415, "not_json", "Send the header Content-Type: application/json")
         request = read_request(body, self.settings)
         parts = request.split(self.settings.max_batch)
         try:
-            answers = await within(self.settings.timeout, self.batcher.submit_parts(parts))
-            return join_answers(answers)
+            responses = await within(self.settings.timeout, self.batcher.submit_parts(parts))
+            return join_responses(responses)
         except QueueFull:
-            raise overloaded("Too many texts are waiting") from None
+            raise overloaded("The queue is full") from None
         except asyncio.TimeoutError:
             raise Problem(
                 503,
@@ -61,20 +61,20 @@ class AnnotateEndpoint:
             raise Problem(
                 503,
                 "worker_timeout",
-                f"The pipeline did not answer within {self.settings.worker_timeout:g} s and is "
-                "restarted: try again, with fewer texts",
+                f"The pipeline didn't respond within {self.settings.worker_timeout:g} s and is "
+                "being restarted: try again, with fewer texts",
             ) from None
         except Exception as error:
             log_error(error)
             raise Problem(500, "internal", "The pipeline failed on these texts") from None
 
 
-class Shortcut:
-    """An ASGI application around another, whose routing would cost a request of one text more than
-    the pipeline's share for it: POST /annotate is answered here.
+class FastPath:
+    """ASGI middleware that handles POST /annotate without FastAPI. Its routing takes longer than
+    the annotation of a short text.
 
-    app (App): Has all other requests.
-    endpoint (AnnotateEndpoint): Has these.
+    app (App): The application for all other requests.
+    endpoint (AnnotateEndpoint): The endpoint.
     """
 
     def __init__(self, app: App, endpoint: AnnotateEndpoint) -> None:
@@ -88,7 +88,7 @@ class Shortcut:
         content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
         body = await read_body(receive, self.endpoint.settings.max_body)
         with CancelledOnDisconnect(receive):
-            answer = await self.endpoint.answer(content_type, body)
-        length = (b"content-length", b"%d" % len(answer))
+            response = await self.endpoint.respond(content_type, body)
+        length = (b"content-length", b"%d" % len(response))
         await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": response})

@@ -1,4 +1,4 @@
-"""What is logged of errors: where they come from, and never a text."""
+"""Log errors without their messages, which may contain texts."""
 
 import logging
 import traceback
@@ -9,23 +9,22 @@ logger = logging.getLogger("spacy_twitter_ner.serving")
 class RemoteError(Exception):
     """An error in another process.
 
-    name (str): The type of the error there.
-    places (str): Where it comes from there.
+    name (str): The error's type.
+    trace (str): The formatted traceback.
     """
 
-    def __init__(self, name: str, places: str) -> None:
+    def __init__(self, name: str, trace: str) -> None:
         super().__init__(name)
-        self.name, self.places = name, places
+        self.name, self.trace = name, trace
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:
-    """RETURNS (tuple[str, str]): The type of an error and where it comes from, but not its
-    message: it may hold a text."""
+    """Return the type and the formatted traceback of an error, without its message."""
     if isinstance(error, RemoteError):
-        return error.name, error.places
+        return error.name, error.trace
     return type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
 
 
 def log_error(error: BaseException) -> None:
-    """Log an error of a request."""
+    """Log the error of a request."""
     logger.error("A request failed with %s:\n%s", *describe_error(error))

@@ -1,4 +1,4 @@
-"""What a service tells Prometheus of itself. No label depends on what a client sends."""
+"""Prometheus metrics. No label depends on the input of clients."""
 
 from functools import lru_cache
 
@@ -13,62 +13,61 @@ from prometheus_client import (
 
 
 class ServiceMetrics:
-    """Counters and histograms of one service, in a registry of its own."""
+    """Metrics of one service, with their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "twitter_ner_requests",
-            "Requests that were answered",
+            "Number of responses",
             ["route", "status"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             "twitter_ner_request_seconds",
-            "Seconds from a request's first byte to its answer",
+            "Seconds from a request's first byte to its response",
             ["route"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=self.registry,
         )
         self.batch_texts = Histogram(
             "twitter_ner_batch_texts",
-            "Texts that were annotated together",
+            "Number of texts per batch",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=self.registry,
         )
         self.waiting = Gauge(
             "twitter_ner_waiting_texts",
-            "Cost of the texts that wait to be annotated",
+            "Cost of the texts in the queue",
             registry=self.registry,
         )
         self.active = Gauge(
             "twitter_ner_active_requests",
-            "Requests that are received or worked on",
+            "Requests being received or processed",
             registry=self.registry,
         )
-
         self.workers = Gauge(
-            "twitter_ner_ready_workers", "Pipelines that can annotate", registry=self.registry
+            "twitter_ner_ready_workers", "Workers that are ready", registry=self.registry
         )
-        # Looking a child up by its labels takes longer than to count.
+        # Looking up a child by its labels is slower than incrementing it.
         self._requests = lru_cache(None)(self.requests.labels)
         self._seconds = lru_cache(None)(self.seconds.labels)
 
     def count(self, route: str, status: int, seconds: float) -> None:
-        """Count a request that was answered.
+        """Count a response.
 
-        route (str): Its path; one of few.
-        status (int): The answer's HTTP status.
-        seconds (float): How long it took.
+        route (str): The path of a known route, or "other".
+        status (int): The HTTP status.
+        seconds (float): The duration.
         """
         self._requests(route, str(status)).inc()
         self._seconds(route).observe(seconds)
 
     @property
     def content_type(self) -> str:
-        """RETURNS (str): The media type of what render returns."""
+        """The media type of render."""
         return CONTENT_TYPE_LATEST
 
     def render(self) -> bytes:
-        """RETURNS (bytes): All of it, in Prometheus' format of text."""
+        """Render all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

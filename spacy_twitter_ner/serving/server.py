@@ -1,4 +1,4 @@
-"""Listening: the service on a socket, until it is told to stop."""
+"""Run the service on a socket until it receives a signal."""
 
 import math
 import socket
@@ -9,36 +9,36 @@ from dataclasses import replace
 
 import uvicorn
 
-from .app import create_app_of
+from .app import create_app_for_workers
 from .connections import Connections
-from .gate import App
+from .middleware import App
 from .settings import ServiceSettings
 from .workers import started_workers
 
 _BACKLOG = 512
 _SWITCH_INTERVAL = 0.0002
-# Seconds that a connection without requests is kept open.
+# Seconds to keep idle connections open.
 _KEEP_ALIVE = 15
-# Seconds that workers and connections may take to close.
+# Seconds that workers and connections take to close.
 _END_SECONDS = 4
 _TICKS_PER_SECOND = 10
-# Files that the process has open other than connections.
+# Number of open files other than connections.
 _OTHER_FILES = 200
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Take an address, so that it is known before the service starts, and whether it is free.
+    """Bind a socket. Errors are reported before the pipeline is loaded.
 
     host (str): Name or address.
-    port (int): The port; 0 for any that is free.
+    port (int): The port, or 0 for any free port.
     RETURNS (socket.socket): The socket.
-    RAISES (OSError): If it cannot be had; the message names it.
+    RAISES (OSError): If the address can't be bound. The message contains it.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, _, protocol, _, address = addresses[0]
-        # Of a socket whose protocol is not said asyncio does not know that it is TCP's, and leaves
-        # Nagle's algorithm on: the end of an answer then waits for the client's acknowledgement.
+        # Without the protocol, asyncio doesn't disable Nagle's algorithm, and the end of a response
+        # waits for the client's acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -52,13 +52,13 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 class ServiceServer(uvicorn.Server):
-    """uvicorn, set up for the service. `run([listener])` serves until SIGINT or SIGTERM: then no
-    more requests are taken, and those there are get answered.
+    """uvicorn, configured for the service. `run([listener])` serves until SIGINT or SIGTERM, then
+    finishes the requests that are being processed.
 
     app (App): The service.
-    settings (ServiceSettings): Says how long requests may take at the end.
-    access_log (bool): Whether to log each request: client, method, path, status.
-    on_start (Callable[[], None]): Called once requests are taken.
+    settings (ServiceSettings): The limits.
+    access_log (bool): Whether to log client, method, path and status of each request.
+    on_start (Callable[[], None]): Called when the service accepts requests.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class ServiceServer(uvicorn.Server):
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
-            # The rest is for the workers to end.
+            # The rest is for stopping the workers.
             timeout_graceful_shutdown=max(1, math.floor(settings.grace - _END_SECONDS)),
-            # No proxy is trusted to say who the client is.
+            # Don't trust proxies about the client's address.
             proxy_headers=False,
             ws="none",
         )
@@ -99,10 +99,10 @@ class ServiceServer(uvicorn.Server):
 
 
 def reserve_files(n_connections: int) -> int:
-    """Raise the limit of open files, so that as many connections can be open.
+    """Raise the limit on open files.
 
-    n_connections (int): How many.
-    RETURNS (int): How many are possible.
+    n_connections (int): The number of connections to allow.
+    RETURNS (int): The number of connections that is possible.
     """
     try:
         import resource
@@ -113,7 +113,7 @@ def reserve_files(n_connections: int) -> int:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return n_connections
     wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    # macOS has a lower limit that it doesn't report.
+    # macOS has a lower limit than it reports.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
@@ -132,15 +132,15 @@ def serve(
     """Serve a pipeline until SIGINT or SIGTERM.
 
     model (str): The pipeline: its folder or package.
-    listener (socket.socket): Where to listen.
-    settings (ServiceSettings): Limits, token and origins.
-    n_workers (int): How many processes annotate.
-    access_log (bool): Whether to log each request: client, method, path, status.
-    on_start (Callable[[], None]): Called once requests are taken.
-    RAISES (WorkerError): If the pipeline cannot be loaded, or no more.
+    listener (socket.socket): The socket.
+    settings (ServiceSettings): The settings.
+    n_workers (int): Number of worker processes.
+    access_log (bool): Whether to log client, method, path and status of each request.
+    on_start (Callable[[], None]): Called when the service accepts requests.
+    RAISES (WorkerError): If the pipeline can't be loaded or reloaded.
     """
-    # The threads that talk to the workers take turns with the event loop. With Python's 5 ms a
-    # worker would wait for its next batch about as long as it works on one.
+    # The threads that call the workers alternate with the event loop. With Python's default of
+    # 5 ms, a worker would wait for its next batch about as long as it takes to process one.
     sys.setswitchinterval(_SWITCH_INTERVAL)
     server: ServiceServer | None = None
 
@@ -150,7 +150,7 @@ def serve(
 
     settings = replace(settings, max_connections=reserve_files(settings.max_connections))
     with started_workers(model, n_workers, on_failure=stop) as workers:
-        app = create_app_of(workers, settings)
+        app = create_app_for_workers(workers, settings)
         server = ServiceServer(app, settings, access_log=access_log, on_start=on_start)
         server.run([listener])
         for worker in workers:

@@ -1,5 +1,4 @@
-"""Pipelines in processes of their own. The process that speaks HTTP then has its interpreter for
-itself, and several pipelines work at a time."""
+"""Worker processes. Each has its own pipeline, and the HTTP server keeps its interpreter free."""
 
 import json
 import logging
@@ -14,37 +13,35 @@ from typing import Any
 
 from ..blas import one_blas_thread
 from .errors import RemoteError, describe_error
-from .messages import AnnotateRequest, Description
+from .schemas import AnnotateRequest, Description
 
-# What an answer begins with, and what is between those of several requests: they are JSON of one
-# line. (srsly's msgpack looks for extensions among all installed packages at each call.)
-_ANSWERS, _ERROR, _BETWEEN = b"+", b"-", b"\n"
-# Seconds that a process has to load its pipeline, and to end once it is told to.
-_START, _END = 300.0, 2.0
+# Prefixes of messages from a process, and the separator of responses, which are JSON in one line.
+_RESPONSES, _ERROR, _SEPARATOR = b"+", b"-", b"\n"
+# Timeouts in seconds for loading the pipeline and for stopping.
+_LOAD_TIMEOUT, _STOP_TIMEOUT = 300.0, 2.0
 
 logger = logging.getLogger("spacy_twitter_ner.serving")
 
 
 class WorkerError(ValueError):
-    """A process that annotates cannot be started."""
+    """Raised if a worker process can't be started."""
 
 
 class WorkerDied(RuntimeError):
-    """A process that annotates has ended before it had answered."""
+    """Raised if a worker process died before it responded."""
 
 
 @contextmanager
 def started_workers(
     model: str, n_workers: int, on_failure: Callable[[], None]
 ) -> Iterator[list["WorkerProcess"]]:
-    """Start processes that annotate; they end when the block does.
+    """Start worker processes, and stop them after the block.
 
-    model (str): The pipeline of each: its folder or package.
-    n_workers (int): How many.
-    on_failure (Callable[[], None]): Called, in any thread, when one has ended and cannot be
-        started again.
-    YIELDS (list[WorkerProcess]): The processes, once all are ready.
-    RAISES (WorkerError): If one cannot be started.
+    model (str): The pipeline: its folder or package.
+    n_workers (int): Number of processes.
+    on_failure (Callable[[], None]): Called in any thread if a process dies and can't be restarted.
+    YIELDS (list[WorkerProcess]): The processes. All of them are ready.
+    RAISES (WorkerError): If one can't be started.
     """
     workers: list[WorkerProcess] = []
     try:
@@ -59,10 +56,10 @@ def started_workers(
 
 
 class WorkerProcess:
-    """A process that answers requests. If it dies, it is started again.
+    """A worker process. If it dies, it is restarted. Implements schemas.Worker.
 
-    model (str): Its pipeline: a folder or a package.
-    on_failure (Callable[[], None]): Called when it has ended and cannot be started again.
+    model (str): The pipeline: its folder or package.
+    on_failure (Callable[[], None]): Called if the process dies and can't be restarted.
     """
 
     def __init__(self, model: str, on_failure: Callable[[], None]) -> None:
@@ -79,48 +76,50 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """RETURNS (Optional[int]): The process's number."""
+        """The process id."""
         return self._process.pid
 
     def describe(self) -> Description:
-        """RETURNS (Description): What the service tells of the pipeline.
-        RAISES (WorkerError): If the process could not be started."""
+        """Describe the pipeline.
+
+        RAISES (WorkerError): If the process couldn't be started.
+        """
         self.wait_until_ready()
         if self._description is None:
-            raise WorkerError("a process that is ready has not said what it is ready for")
+            raise WorkerError("the worker process didn't describe its pipeline")
         return self._description
 
     def annotate(self, requests: Sequence[AnnotateRequest]) -> list[bytes]:
-        """Answer requests; after a death, once the process has been started again.
+        """Annotate the texts of several requests as one batch. Waits if the process is restarting.
 
         requests (Sequence[AnnotateRequest]): The requests.
-        RETURNS (list[bytes]): Each one's answer, as messages.AnnotateResponse in JSON.
+        RETURNS (list[bytes]): One response per request: a schemas.AnnotateResponse in JSON.
         RAISES (RemoteError): If the pipeline raised an error.
-        RAISES (WorkerDied): If the process died of the requests, or otherwise meanwhile.
+        RAISES (WorkerDied): If the process died.
         """
         self.wait_until_ready()
         connection = self._connection
         try:
             connection.send_bytes(_pack_requests(requests))
-            answer = connection.recv_bytes()
+            response = connection.recv_bytes()
         except (EOFError, OSError):
-            # At once, not when the supervisor comes to see it: the next requests have to wait.
+            # Don't wait for the supervisor, so that the next requests wait for the new process.
             self._set_dead(connection)
             raise WorkerDied from None
-        return _unpack_answers(answer)
+        return _unpack_responses(response)
 
     def kill(self) -> None:
-        """Kill the process, so that a call of annotate ends whatever the pipeline does."""
+        """Kill the process to end a call of annotate that hangs."""
         with self._changed:
-            # Otherwise it has ended already, and the new one is loading.
+            # Otherwise, it has already died and the new one is loading.
             if self.is_ready:
                 self.is_ready = False
                 self._process.kill()
 
     def wait_until_ready(self) -> None:
-        """Block until the process can answer.
+        """Block until the process is ready.
 
-        RAISES (WorkerError): If it could not be started again.
+        RAISES (WorkerError): If it couldn't be restarted.
         """
         with self._changed:
             self._changed.wait_for(lambda: self.is_ready or self._failure is not None)
@@ -128,25 +127,28 @@ class WorkerProcess:
                 raise self._failure
 
     def raise_failure(self) -> None:
-        """RAISES (WorkerError): If the process has ended and could not be started again."""
+        """Raise the error if the process couldn't be restarted.
+
+        RAISES (WorkerError): If so.
+        """
         if isinstance(self._failure, WorkerError):
             raise self._failure
 
     def close(self) -> None:
-        """End the process: kill it if it doesn't end by itself."""
+        """Stop the process. Kill it if it doesn't stop in time."""
         with self._changed:
             self._is_closing = True
         if self.is_ready:
-            # It ends when it reads that no more is to come.
+            # The process stops when its connection is closed.
             self._connection.close()
         else:
             self._process.kill()
-        self._process.join(_END)
+        self._process.join(_STOP_TIMEOUT)
         self._process.kill()
         self._supervisor.join()
 
     def _launch(self) -> bool:
-        """RETURNS (bool): Whether the process has been started: not if there shall be none."""
+        """Start the process, unless the worker is closing. Return whether it was started."""
         context = get_context("spawn")
         with self._changed, one_blas_thread():
             if not self._is_closing:
@@ -157,7 +159,7 @@ class WorkerProcess:
             return not self._is_closing
 
     def _supervise(self) -> None:
-        """Wait for the process to be ready, and for its end; again and again."""
+        """Wait until the process is ready, wait until it dies, restart it, and repeat."""
         is_launched = True
         while is_launched and self._greet():
             wait([self._process.sentinel])
@@ -165,7 +167,7 @@ class WorkerProcess:
             self._set_dead(self._connection)
             if not self._is_closing:
                 logger.error(
-                    "A process that annotates has ended with exit code %s and is started again",
+                    "A worker process died with exit code %s and is being restarted",
                     self._process.exitcode,
                 )
             is_launched = self._launch()
@@ -175,16 +177,16 @@ class WorkerProcess:
             self._on_failure()
 
     def _greet(self) -> bool:
-        """RETURNS (bool): Whether the process has come to be ready."""
+        """Receive the first message of the process. Return whether it is ready."""
         try:
-            if not self._connection.poll(_START):
-                logger.error("A pipeline has not been loaded within %g s", _START)
+            if not self._connection.poll(_LOAD_TIMEOUT):
+                logger.error("A worker process didn't load its pipeline within %g s", _LOAD_TIMEOUT)
                 self._process.kill()
             greeting = json.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
             self._process.join()
             code = self._process.exitcode
-            greeting = {"error": f"a process that annotates has ended with exit code {code}"}
+            greeting = {"error": f"a worker process died with exit code {code}"}
         if "error" in greeting:
             self._fail(WorkerError(greeting["error"]))
             return False
@@ -205,25 +207,25 @@ class WorkerProcess:
 
 
 def work(connection: Connection, model: str) -> None:
-    """What the process does: load a pipeline, say so, and answer until the other end is closed.
+    """Run a worker process: load the pipeline and process requests until the connection is closed.
 
-    connection (Connection): Where requests come from.
-    model (str): The pipeline's folder or package.
+    connection (Connection): The connection to the server.
+    model (str): The pipeline: its folder or package.
     """
-    # A terminal and a service manager send these to all processes of a group; but the first one
-    # has requests to finish, and then closes the connection.
+    # Terminals and service managers signal all processes of a group, but the server still has
+    # requests to finish before it closes the connection.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # A pipeline that loops doesn't find out that the connection is closed.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # A pipeline that hangs doesn't notice that the connection is closed.
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
         from ..loading import load_pipeline
-        from .annotating import Annotator
+        from .local_worker import LocalWorker
 
-        annotator = Annotator(load_pipeline(model))
-        # The first batch takes longer than all others.
-        annotator.annotate([AnnotateRequest(text="so tired", probabilities=True)])
-        greeting: Any = annotator.describe()
+        worker = LocalWorker(load_pipeline(model))
+        # Warm up: the first batch takes longer.
+        worker.annotate([AnnotateRequest(text="so tired", probabilities=True)])
+        greeting: Any = worker.describe()
     except Exception as error:
         greeting = {"error": str(error)}
     with suppress(EOFError, OSError):
@@ -231,16 +233,17 @@ def work(connection: Connection, model: str) -> None:
         while "error" not in greeting:
             requests = _unpack_requests(connection.recv_bytes())
             try:
-                packed = _ANSWERS + _BETWEEN.join(annotator.annotate(requests))
+                packed = _RESPONSES + _SEPARATOR.join(worker.annotate(requests))
             except Exception as error:
                 packed = _ERROR + json.dumps(describe_error(error)).encode("utf-8")
             connection.send_bytes(packed)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
+        # sys.exit would only end this thread.
         os._exit(1)
 
 
@@ -253,14 +256,14 @@ def _pack_requests(requests: Sequence[AnnotateRequest]) -> bytes:
 
 def _unpack_requests(packed: bytes) -> list[AnnotateRequest]:
     names = ("texts", "threshold", "probabilities", "alternatives")
-    # They have been validated where they came from.
+    # The server has validated them.
     return [
         AnnotateRequest.model_construct(**dict(zip(names, values, strict=True)))
         for values in json.loads(packed)
     ]
 
 
-def _unpack_answers(packed: bytes) -> list[bytes]:
+def _unpack_responses(packed: bytes) -> list[bytes]:
     if packed.startswith(_ERROR):
         raise RemoteError(*json.loads(packed[1:]))
-    return packed[1:].split(_BETWEEN) if len(packed) > 1 else []
+    return packed[1:].split(_SEPARATOR) if len(packed) > 1 else []

@@ -1,7 +1,7 @@
-"""Colours of entity types, for dark text on them.
+"""Colors of entity types, as backgrounds of dark text.
 
-Those of person and product are displaCy's own. The others were chosen so that with these they
-differ as much as can be, to readers with full colour vision, protanopia and deuteranopia.
+Those of person and product are displaCy's. The others were chosen to differ as much as possible
+from these and each other, with full color vision, protanopia and deuteranopia.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,14 @@ TYPE_COLORS = {
     "tvshow": "#affb76",
     "other": "#cfd4da",
 }
-OUTSIDE_COLOR = "#e6e8ec"
 
 
 def displacy_colors() -> dict[str, str]:
-    """RETURNS (dict[str, str]): Our colours in displaCy's table, which is one for all pipelines
-    and holds labels in upper case: what it knows already stays as it is."""
+    """Get the colors to register with displaCy. Its table is shared by all pipelines, so labels
+    that it already contains are left out.
+
+    RETURNS (dict[str, str]): Colors by uppercase label.
+    """
     return {
         label.upper(): color
         for label, color in TYPE_COLORS.items()
@@ -32,10 +34,10 @@ def displacy_colors() -> dict[str, str]:
 
 
 def type_colors(labels: Iterable[str]) -> dict[str, str]:
-    """Choose a colour for each type: types that we do not know take those that are left.
+    """Choose a color for each entity type. Unknown types get the unused colors, in a cycle.
 
     labels (Iterable[str]): The entity types.
-    RETURNS (dict[str, str]): Their colours, as #rrggbb.
+    RETURNS (dict[str, str]): Their colors as #rrggbb.
     """
     labels = sorted(set(labels))
     known = {label: TYPE_COLORS[label.lower()] for label in labels if label.lower() in TYPE_COLORS}

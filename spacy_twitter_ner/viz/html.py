@@ -1,8 +1,7 @@
-"""The HTML report: one file that holds its data, style and script and asks no network for anything.
+"""HTML report: a single file with data, style and script, which makes no network requests.
 
-The data stand in it as JSON. The script builds everything of text nodes, and the page's content
-security policy allows that script and that style alone, by their hashes: whatever a tweet holds,
-it stays text.
+The data is embedded as JSON. The script inserts it as text nodes only, and the page's content
+security policy allows only that script and style, by their hashes. So tweets can't inject HTML.
 """
 
 import base64
@@ -16,15 +15,15 @@ from typing import Any
 import numpy
 
 from .. import __version__
+from ..evaluation.calibration import Reliability
 from ..evaluation.matching import CATEGORIES, match_spans
+from ..evaluation.metrics import SEEN, Metrics, Surfaces, metrics_to_dict, seen_group
 from ..evaluation.predictions import Predictions, Tweet
 from ..evaluation.progress import Checkpoint, checkpoint_to_json
-from ..evaluation.quality import Quality, quality_to_dict
-from ..evaluation.reliability import Reliability, reliability_to_dict
-from ..evaluation.slices import SEEN, Surfaces, seen_group
+from ..evaluation.scores import asdict
 from ..iob import TokenSpan
+from ..util import write_atomic
 from .colors import type_colors
-from .style import whole_file
 
 _SCRIPTS = (
     "dom.js",
@@ -35,13 +34,13 @@ _SCRIPTS = (
     "tweets.js",
     "main.js",
 )
-# Tags that are less probable are left out of the page, and tokens that are surely O.
+# Less probable tags are left out, as are the tags of tokens that are O with this probability.
 _MIN_PERCENT, _SURE_PERCENT = 2, 98
 
 
 def make_page(
     title: str,
-    splits: Sequence[tuple[Quality, Predictions]],
+    splits: Sequence[tuple[Metrics, Predictions]],
     *,
     surfaces: Surfaces | None = None,
     checkpoints: Sequence[Checkpoint] = (),
@@ -51,25 +50,43 @@ def make_page(
     """Make the HTML report of a model.
 
     title (str): The heading.
-    splits (Sequence[tuple[Quality, Predictions]]): The quality of each split and its tweets; the
-        page opens with the last one.
+    splits (Sequence[tuple[Metrics, Predictions]]): Metrics and predictions of each split. The page
+        opens with the last one.
     surfaces (Optional[Mapping[str, frozenset[str]]]): The entities of the training data, see
-        evaluation/slices.py; without them the page does not tell seen from unseen ones.
-    checkpoints (Sequence[Checkpoint]): The progress of the training, if its curves shall be shown.
-    reliability (Optional[Reliability]): How far confidence can be trusted, by the splits' names.
-    about (Optional[Mapping[str, str]]): What else the head of the page shall say.
+        evaluation/metrics.py, to distinguish seen from unseen entities.
+    checkpoints (Sequence[Checkpoint]): The training progress, to show its curves.
+    reliability (Optional[Reliability]): The reliability of confidence.
+    about (Optional[Mapping[str, str]]): Facts to show below the heading, by name.
     RETURNS (str): The page.
     RAISES (ValueError): If there are no splits.
     """
     if not splits:
         raise ValueError("a report needs a corpus with annotated tweets")
-    labels = sorted({label for quality, _ in splits for label in quality.labels})
+    head = {"title": title, "version": __version__, "about": dict(about or {})}
+    return _fill_page(title, {**head, **_page_data(splits, surfaces, checkpoints, reliability)})
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page atomically.
+
+    page (str): The page.
+    path (Path): The file. An existing file is replaced.
+    RAISES (OSError): If it cannot be written.
+    """
+    with write_atomic(path) as (temporary,):
+        temporary.write_text(page, encoding="utf8", newline="\n")
+
+
+def _page_data(
+    splits: Sequence[tuple[Metrics, Predictions]],
+    surfaces: Surfaces | None,
+    checkpoints: Sequence[Checkpoint],
+    reliability: Reliability | None,
+) -> dict[str, Any]:
+    labels = sorted({label for metrics, _ in splits for label in metrics.labels})
     tags = next((some.tags for _, some in splits if some.tags), ())
-    measured = reliability_to_dict(reliability)["splits"] if reliability else {}
-    data = {
-        "title": title,
-        "version": __version__,
-        "about": dict(about or {}),
+    measured = asdict(reliability.splits) if reliability else {}
+    return {
         "labels": labels,
         "colors": type_colors(labels),
         "tags": list(tags),
@@ -78,35 +95,27 @@ def make_page(
         "curves": [json.loads(checkpoint_to_json(point)) for point in checkpoints],
         "splits": [
             {
-                "name": quality.name,
-                "quality": quality_to_dict(quality),
-                "confidence": measured.get(quality.name),
+                "name": metrics.name,
+                "quality": metrics_to_dict(metrics),
+                "confidence": measured.get(metrics.name),
                 "tweets": [
-                    _tweet_data(tweet, labels, surfaces if quality.slices.seen else None)
+                    _tweet_data(tweet, labels, surfaces if metrics.slices.seen else None)
                     for tweet in predictions.tweets
                 ],
             }
-            for quality, predictions in splits
+            for metrics, predictions in splits
         ],
     }
-    return _fill_page(title, data)
-
-
-def write_page(page: str, path: Path) -> None:
-    """Write a page, whole or not at all.
-
-    page (str): The page.
-    path (Path): The file; it is replaced.
-    RAISES (OSError): If it cannot be written.
-    """
-    with whole_file(path) as temporary:
-        temporary.write_text(page, encoding="utf8", newline="\n")
 
 
 def _tweet_data(tweet: Tweet, labels: Sequence[str], surfaces: Surfaces | None) -> dict[str, Any]:
-    """w: words; g, p: gold and predicted entities as [start, end, label, seen, confidence in %];
-    m: matches as [gold, predicted, category]; q: the probable tags of each token as
-    [tag, percent, …], or 0 where it is surely O. All but words are indices; -1 is none."""
+    """Convert a tweet to the format of page/tweets.js.
+
+    RETURNS (dict[str, Any]): "w": words; "g" and "p": gold and predicted entities as [start, end,
+        label, seen, confidence in %]; "m": matches as [gold, predicted, category]; "q": probable
+        tags of each token as [tag, percent, …], or 0 if it is almost certainly O. Labels, tags,
+        spans and categories are indices, -1 means none.
+    """
     gold, predicted = sorted(tweet.gold), sorted(tweet.predicted)
     confidence = dict(zip(tweet.predicted, tweet.confidence or [], strict=False))
 
@@ -164,16 +173,16 @@ def _fill_page(title: str, data: dict[str, Any]) -> str:
         "DATA": _escape_json(data),
         "SCRIPT": script,
     }
-    # Split once: what is filled in may hold the name of another part.
+    # Split before inserting, since inserted text may contain %%NAME%% too.
     first, *rest = read("page.html").split("%%")
     page = [first]
-    for place in range(0, len(rest), 2):
-        page += [parts[rest[place]], rest[place + 1]]
+    for name, text in zip(rest[::2], rest[1::2], strict=True):
+        page += [parts[name], text]
     return "".join(page)
 
 
 def _hash(text: str) -> str:
-    """RETURNS (str): What a content security policy calls an inline script or style."""
+    """RETURNS (str): The source expression of an inline script or style in the policy."""
     digest = hashlib.sha256(text.encode("utf8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
@@ -185,7 +194,7 @@ def _escape_html(text: str) -> str:
 
 
 def _escape_json(data: dict[str, Any]) -> str:
-    """RETURNS (str): JSON that cannot end the element it stands in."""
+    """RETURNS (str): JSON that cannot close the script element around it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")

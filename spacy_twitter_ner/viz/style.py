@@ -1,16 +1,14 @@
-"""What all pictures have in common: colours that the colour-blind can tell apart, quiet axes, and
-how they are saved. Everything is drawn without a screen."""
+"""Shared style of all figures, and how they are created and saved. No display is needed."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .libraries import import_matplotlib
+from ..util import require, write_atomic
 
-# Of Okabe & Ito's palette (2008).
+# From the colorblind-safe palette of Okabe & Ito (2008).
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, MUTED, GRID = "#1f2430", "#5b6270", "#dfe2e8"
 FORMATS = (".png", ".svg")
@@ -25,21 +23,28 @@ _SETTINGS = {
     "text.color": INK,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
-    # Tweets are full of dollars; they are no formulas.
+    # Dollar signs in tweets don't start formulas.
     "text.parse_math": False,
-    # The same picture is the same file.
+    # Make SVG files reproducible.
     "svg.hashsalt": "spacy-twitter-ner",
 }
 
 
+def import_matplotlib() -> Any:
+    """RETURNS (ModuleType): Matplotlib, with the submodules that we use.
+    RAISES (MissingExtraError): If it is not installed."""
+    names = ("backends.backend_agg", "colors", "figure", "font_manager", "patches")
+    return require("viz", "matplotlib", *(f"matplotlib.{name}" for name in names))
+
+
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator[Any]:
-    """Draw a figure in our style.
+    """Create a figure in our style.
 
-    width (float): Its width in inches.
-    height (float): Its height in inches.
-    YIELDS (Figure): An empty figure of Matplotlib.
-    RAISES (VizError): If Matplotlib is not installed.
+    width (float): Width in inches.
+    height (float): Height in inches.
+    YIELDS (Figure): An empty Matplotlib figure.
+    RAISES (MissingExtraError): If Matplotlib is not installed.
     """
     matplotlib = import_matplotlib()
     with matplotlib.rc_context(_SETTINGS):
@@ -47,48 +52,32 @@ def new_figure(width: float, height: float) -> Iterator[Any]:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Save a figure, whole or not at all.
+    """Save a figure atomically.
 
     figure (Figure): The figure.
-    path (Path): The file to write, .png or .svg.
-    RAISES (ValueError): If the file is of another format.
-    RAISES (OSError): If it cannot be written.
+    path (Path): Output path, .png or .svg.
+    RAISES (ValueError): If the path has another suffix.
+    RAISES (OSError): If the file cannot be written.
     """
     require_format(path, FORMATS)
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with whole_file(path) as temporary:
+    with write_atomic(path) as (temporary,):
         figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=metadata)
 
 
 def require_format(path: Path, formats: tuple[str, ...]) -> None:
-    """RAISES (ValueError): If a path does not end in one of the formats."""
+    """RAISES (ValueError): If the path has none of the suffixes."""
     if path.suffix not in formats:
-        raise ValueError(f"cannot draw {path}: the name has to end in {', '.join(formats)}")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file whole or not at all.
-
-    path (Path): The file; its folder is created if absent.
-    YIELDS (Path): The file to write to, which takes the other's place at the end.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise ValueError(f"cannot draw {path}: the file name must end in {', '.join(formats)}")
 
 
 def shorten(text: str, length: int) -> str:
-    """RETURNS (str): A text of at most that many characters; a longer one ends in an ellipsis."""
+    """RETURNS (str): The text, truncated with an ellipsis if it is longer than length."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def drawable(text: str, family: str = FAMILY) -> str:
-    """RETURNS (str): A text with a box in place of each character that the font does not have."""
+    """RETURNS (str): The text with characters missing in the font replaced by boxes."""
     return "".join(char if _has_glyph(char, family) else "□" for char in text if char != "\ufe0f")
 
 

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import spacy
 from typer.testing import CliRunner, Result
 
+import spacy_twitter_ner
+from spacy_twitter_ner.annotate.jobs import Outcome
 from spacy_twitter_ner.cli import annotate, app
-from spacy_twitter_ner.scale.jobs import Outcome
 
 TWEETS = ["saw Drake in Chicago", "", "so tired 😂"]
 
@@ -31,13 +31,15 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["annotate", *arguments])
 
 
-def test_to_standard_output(model: str, tweets: str) -> None:
-    result = run(model, tweets)
+def test_annotate_to_standard_output(tweets: str) -> None:
+    result = run(tweets)
     assert result.exit_code == 0, result.output
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["text"] for record in records] == TWEETS
     found = [[entity["text"] for entity in record["entities"]] for record in records]
-    assert found == [[ent.text for ent in doc.ents] for doc in map(spacy.load(model), TWEETS)]
+    assert found == [
+        [ent.text for ent in doc.ents] for doc in map(spacy_twitter_ner.load(), TWEETS)
+    ]
     assert found[0]
     assert f"3 tweets, {sum(map(len, found))} entities, 0 rejects" in result.stderr
 
@@ -115,7 +117,7 @@ def test_rejects(model: str, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("absent.txt",), "absent.txt: no such file"),
-        (("a.dat",), "give --input-format"),
+        (("a.dat",), "pass --input-format"),
         (("a.txt", "-e", "dask", "--scheduler", "nowhere"), "nowhere"),
     ],
 )
@@ -140,6 +142,7 @@ def test_no_such_pipeline(tweets: str) -> None:
     assert "absent" in result.stderr
 
 
+@pytest.mark.slow
 def test_standard_input(model: str) -> None:
     """In a process of its own, whose streams are real ones."""
     code = "from spacy_twitter_ner.cli import main; main()"
@@ -155,6 +158,7 @@ def test_standard_input(model: str) -> None:
     assert second["id"] == "-:3"
 
 
+@pytest.mark.slow
 def test_a_live_stream(model: str) -> None:
     """A record comes out while more of them may come in."""
     code = "from spacy_twitter_ner.cli import main; main()"
@@ -177,15 +181,16 @@ def test_a_live_stream(model: str) -> None:
 def test_a_live_stream_takes_one_process(model: str) -> None:
     result = run(model, "-", "--workers", "2")
     assert result.exit_code == 1
-    assert "a live stream is annotated by one process" in result.stderr
+    assert "standard input is annotated in one process" in result.stderr
 
 
 def test_output_is_a_folder(model: str, tweets: str) -> None:
     result = run(model, tweets, "--output", "s3://bucket/out")
     assert result.exit_code == 1
-    assert "s3://bucket/out: a folder is needed" in result.stderr
+    assert "s3://bucket/out: must be a local folder" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough(model: str, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("saw Drake in Chicago\n" * 20_000)

@@ -8,7 +8,7 @@ from spacy.tokens import DocBin
 from thinc.api import fix_random_seed
 
 from ..pipeline.util import NAME, SMALL_CRF, make_examples, trained_ner
-from ..training.test_calibrating import MIXED
+from ..training.test_calibration import MIXED
 from .util import run
 
 calibrate, reliability, report = (

@@ -5,7 +5,7 @@ import json
 import pytest
 import spacy
 
-from spacy_twitter_ner.cli.app import is_pipeline, split_model
+from spacy_twitter_ner.cli._util import is_pipeline, split_model
 
 from .util import run
 
@@ -45,7 +45,7 @@ def test_show(model):
     assert "[Chicago mine]" in run("show", model, TWEET).output
     result = run("show", "no-such-model")
     assert result.exit_code == 1
-    assert "no-such-model is no pipeline" in " ".join(result.output.split())
+    assert "no-such-model is not a pipeline" in " ".join(result.output.split())
 
 
 def test_explain():
@@ -67,7 +67,7 @@ def test_annotate(model, tmp_path):
     assert "Chicago" in [entity["text"] for entity in record["entities"]]
     result = run("annotate", model)
     assert result.exit_code == 1
-    assert "give files to annotate" in result.output
+    assert "pass files to annotate" in result.output
     result = run("annotate", "no-such-model", tweets)
     assert result.exit_code == 1
     assert "no-such-model" in result.output
@@ -75,7 +75,7 @@ def test_annotate(model, tmp_path):
 
 def test_draw(tmp_path):
     pytest.importorskip("matplotlib")
-    result = run("draw", tmp_path / "tweet.svg", "--text", TWEET)
+    result = run("render", tmp_path / "tweet.svg", "--text", TWEET)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "tweet.svg").stat().st_size > 1000
-    assert run("draw", "a", "b", "c", "--text", TWEET).exit_code == 1
+    assert run("render", "a", "b", "c", "--text", TWEET).exit_code == 1

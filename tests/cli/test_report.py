@@ -128,9 +128,9 @@ def test_report_of_metrics_and_of_a_pipeline(metrics_dir: Path, folder: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--corpus", "test.spacy"], "give --model, too"),
-        (["--against", "empty"], "give --model, too"),
-        (["--model", "empty"], "give --corpus, too"),
+        (["--corpus", "test.spacy"], "also need --model"),
+        (["--against", "empty"], "also need --model"),
+        (["--model", "empty"], "also needs --corpus"),
         (["--model", "absent", "--corpus", "test.spacy"], "absent"),
         (["--model", "empty", "--corpus", "test.txt"], "spacy-twitter-ner convert"),
     ],

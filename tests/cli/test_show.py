@@ -6,7 +6,7 @@ import spacy
 from rich.console import Console
 from spacy.tokens import Doc
 
-from spacy_twitter_ner.cli.show import colour_entities
+from spacy_twitter_ner.cli.show import color_entities
 
 from ..pipeline.util import trained_ner
 from .util import run
@@ -43,7 +43,7 @@ def test_entities_are_coloured_in_a_terminal():
     vocab = spacy.blank("xx").vocab
     doc = Doc(vocab, words=["in", "Leeds"], ents=["O", "B-geo-loc"])
     file = io.StringIO()
-    Console(file=file, force_terminal=True, color_system="truecolor").print(colour_entities(doc))
+    Console(file=file, force_terminal=True, color_system="truecolor").print(color_entities(doc))
     assert "48;2;255;143;40m Leeds " in file.getvalue()
     assert "geo-loc" in file.getvalue()
 

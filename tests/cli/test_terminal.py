@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
 
-from spacy_twitter_ner.cli.app import printable, printable_json, printable_lines
+from spacy_twitter_ner.cli._util import printable, printable_json, printable_lines
 
 from .util import run
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from spacy_twitter_ner.corpus.checking import check_corpus
-from spacy_twitter_ner.corpus.converting import convert
+from spacy_twitter_ner.corpus.check import check_corpus
+from spacy_twitter_ner.corpus.convert import convert
 from spacy_twitter_ner.corpus.splits import split_name, training_first
 
 
@@ -21,7 +21,7 @@ def test_training_first(given, expected):
     assert training_first([Path(path) for path in given]) == [Path(path) for path in expected]
 
 
-def test_check_compares_with_the_training_split_in_any_order(tmp_path):
+def test_check_corpus_finds_training_split_in_any_order(tmp_path):
     (tmp_path / "test.txt").write_text("Paris B-geo-loc\n", encoding="utf8")
     (tmp_path / "train.txt").write_text("Drake B-person\n", encoding="utf8")
     check = check_corpus([tmp_path / "test.txt", tmp_path / "train.txt"])
@@ -39,12 +39,12 @@ def test_check_compares_with_the_training_split_in_any_order(tmp_path):
         ("trainingSet.conll", ["developmentSet.conll", "validationSet.conll", "testSet.conll"]),
         ("en-ud-trn.conllu", ["en-ud-tst.conllu", "en-ud-devel.conllu"]),
         ("mytrain.txt", ["my.txt", "heldout.txt"]),
-        # Other words in the same names.
+        # Names that contain similar words.
         ("train.txt", ["constrained.txt", "contest-train-dev.txt"]),
         ("latest.train.txt", ["latest.valid.txt", "train_test.txt"]),
     ],
 )
-def test_names_of_training_splits(training, others):
+def test_training_first_recognizes_names(training, others):
     for paths in ([*others, training], [training, *others], [others[-1], training, *others[:-1]]):
         assert training_first([Path(path) for path in paths])[0] == Path(training)
 
@@ -65,7 +65,7 @@ def test_split_name(file, name):
     assert split_name(Path(file)) == name
 
 
-def test_splits_named_by_their_suffix_are_not_written_over_each_other(tmp_path):
+def test_convert_keeps_suffixes_that_name_splits(tmp_path):
     paths = [tmp_path / f"eng.{split}" for split in ("testa", "testb", "train")]
     for path in paths:
         path.write_text("Drake B-person\n", encoding="utf8")
@@ -76,9 +76,9 @@ def test_splits_named_by_their_suffix_are_not_written_over_each_other(tmp_path):
     ]
 
 
-def test_a_training_split_that_no_name_tells_is_noted(tmp_path):
+def test_convert_notes_unnamed_training_split(tmp_path):
     for name in ("dev.txt", "tweets.txt"):
         (tmp_path / name).write_text("Drake B-person\n", encoding="utf8")
     paths = [tmp_path / "dev.txt", tmp_path / "tweets.txt"]
     (note,) = convert(paths, tmp_path / "out").notes
-    assert note.startswith(f"{paths[0]}, the first file, is taken for the training split")
+    assert note.startswith(f"{paths[0]}, the first file, is used as the training split")

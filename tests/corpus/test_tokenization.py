@@ -5,8 +5,8 @@ import spacy
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_twitter_ner.corpus.converting import docs_from_tweets
-from spacy_twitter_ner.corpus.reading import TaggedTweet, read_tag_file
+from spacy_twitter_ner.corpus.convert import docs_from_tweets
+from spacy_twitter_ner.corpus.tagfile import TaggedTweet, read_tag_file
 from spacy_twitter_ner.corpus.tokenization import compare_tokenizers, tokenizer_agreement
 from spacy_twitter_ner.tokenizer import TweetTokenizer
 
@@ -20,7 +20,7 @@ def english():
     return spacy.blank("en").tokenizer
 
 
-def test_agreement(english):
+def test_agreement_counts_and_scores(english):
     docs = list(docs_from_tweets([TaggedTweet(TOKENS, TAGS)], Vocab()))
     ours = tokenizer_agreement(docs, TweetTokenizer(Vocab()))
     assert ours == (5, 5, 5, 1, 1)
@@ -33,12 +33,11 @@ def test_agreement(english):
     assert spacys.to_dict()["f1"] == 1 / 2
 
 
-def test_entities_that_cannot_be_found():
+def test_agreement_counts_reachable_entities():
     tokens, tags = ["to", "New", "York", "-", "bound"], ["O", "B-place", "I-place", "O", "O"]
     docs = list(docs_from_tweets([TaggedTweet(tokens, tags)], Vocab()))
 
-    def cut_at(*places):
-        words = [part.strip() for part in places]
+    def tokenizer(*words):
         return lambda text: Doc(Vocab(), words=words, spaces=[True] * (len(words) - 1) + [False])
 
     for words, reachable in [
@@ -47,14 +46,14 @@ def test_entities_that_cannot_be_found():
         (["to New", "York", "-", "bound"], 0),
         (["to", "New", "York -", "bound"], 0),
     ]:
-        agreement = tokenizer_agreement(docs, cut_at(*words))
+        agreement = tokenizer_agreement(docs, tokenizer(*words))
         assert agreement.reachable_entities == reachable
         assert agreement.entity_recall == reachable
 
 
-def test_a_doc_that_knows_its_spaces_is_taken_at_its_word():
+def test_agreement_uses_known_spaces():
     doc = Doc(Vocab(), words=["ok", "!", "\n", "so"], spaces=[True, False, False, False])
-    # The guess would be "ok!": here "!" is a token in any case, and white space does not count.
+    # A guessed text would be "ok!". The whitespace token doesn't count.
     texts = []
 
     def tokenize(text):
@@ -65,13 +64,14 @@ def test_a_doc_that_knows_its_spaces_is_taken_at_its_word():
     assert texts == ["ok !\nso"]
 
 
-def test_nothing_to_compare():
+def test_agreement_without_docs():
     nothing = tokenizer_agreement([], TweetTokenizer(Vocab()))
     assert nothing == (0, 0, 0, 0, 0)
     assert (nothing.precision, nothing.recall, nothing.f1, nothing.entity_recall) == (None,) * 4
 
 
-def test_tokenizers_on_the_sample():
+@pytest.mark.slow
+def test_compare_tokenizers_on_sample():
     splits = [read_tag_file(SAMPLE / f"{name}.txt").tweets for name in ("train", "test")]
     found = compare_tokenizers(splits)
     names = ["TweetTokenizer", "TweetTokenizer, split_contractions", "spaCy's English"]

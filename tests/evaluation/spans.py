@@ -1,4 +1,4 @@
-"""Tags of tweets, valid and not, and what the oracles and ours call their spans."""
+"""Hypothesis strategy for tagged tweets, which may contain invalid BIO sequences."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,7 @@ SpanPair = tuple[list[TokenSpan], list[TokenSpan]]
 
 @st.composite
 def tagged_tweets(draw, min_tweets: int = 1):
-    """Draws (gold tags, predicted tags) of some tweets: predictions are at times made from gold
-    ones, so that they have something in common, and need be no valid BIO."""
+    """Draw gold and predicted tags of some tweets. Predictions are modified gold tags."""
     gold, predicted = [], []
     for _ in range(draw(st.integers(min_tweets, 5))):
         tags = draw(st.lists(st.sampled_from(TAGS), min_size=1, max_size=9))

@@ -13,7 +13,7 @@ from ..pipeline.util import add_fake_ner
 
 @pytest.fixture
 def tagger():
-    """Takes every capitalised word for a person."""
+    """A pipeline that predicts each capitalized word as a person."""
     nlp = spacy.blank("xx")
     add_fake_ner(
         nlp, ["person"], lambda token: ["B-person", "O"] if token.text.istitle() else ["O"]
@@ -25,7 +25,7 @@ def tagged_doc(nlp, words, tags):
     return Doc(nlp.vocab, words=words.split(), ents=tags)
 
 
-def test_gold_and_predicted_entities_stand_side_by_side(tagger):
+def test_predict_corpus_returns_entities_and_probabilities(tagger):
     docs = [tagged_doc(tagger, "saw Kim Lee", ["O", "B-person", "I-person"])]
     predictions = predict_corpus(tagger, docs, "test")
     tweet = predictions.tweets[0]
@@ -38,25 +38,25 @@ def test_gold_and_predicted_entities_stand_side_by_side(tagger):
     assert tweet.probabilities[1].argmax() == 1
 
 
-def test_confidence_is_that_of_the_component(tagger):
+def test_predict_corpus_confidence_equals_component_scores(tagger):
     docs = [tagged_doc(tagger, "saw Kim and Bob", ["O", "B-person", "O", "O"])]
     ner = tagger.get_pipe("twitter_bilstm_ner")
     tweet = predict_corpus(tagger, docs, "test").tweets[0]
-    ner.spans_key = "sure"
+    ner.spans_key = "confidence"
     doc = tagger(Doc(tagger.vocab, words=["saw", "Kim", "and", "Bob"]))
-    assert tweet.confidence == pytest.approx(list(doc.spans["sure"].attrs["scores"]))
+    assert tweet.confidence == pytest.approx(list(doc.spans["confidence"].attrs["scores"]))
     assert 0 < tweet.confidence[0] <= 1
     predict_corpus(tagger, docs, "test")
-    assert ner.spans_key == "sure", "it is left as it was"
+    assert ner.spans_key == "confidence"
 
 
-def test_references_are_not_changed(tagger):
+def test_predict_corpus_keeps_references(tagger):
     doc = tagged_doc(tagger, "Kim likes Leeds", ["B-person", "O", "O"])
     predict_corpus(tagger, [doc], "test")
     assert [(ent.start, ent.end) for ent in doc.ents] == [(0, 1)]
 
 
-def test_what_is_not_annotated_does_not_count(tagger):
+def test_predict_corpus_ignores_missing_annotation(tagger):
     docs = [
         tagged_doc(tagger, "Kim and Lee", ["", "O", "O"]),
         Doc(tagger.vocab, words=["Kim"]),
@@ -67,7 +67,7 @@ def test_what_is_not_annotated_does_not_count(tagger):
     assert predictions.n_skipped == 2
 
 
-def test_scores_are_those_of_spacy(tagger):
+def test_predict_corpus_scores_equal_spacy(tagger):
     generator = numpy.random.default_rng(0)
     words = ["Kim", "saw", "Lee"]
     tags = ["O", "", "B-person", "I-person"]
@@ -87,7 +87,7 @@ def test_scores_are_those_of_spacy(tagger):
     )
 
 
-def test_pipeline_without_probabilities():
+def test_predict_corpus_without_tag_probabilities():
     nlp = spacy.blank("xx")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "person", "pattern": "Kim"}])
     docs = [tagged_doc(nlp, "saw Kim", ["O", "B-person"])]
@@ -98,18 +98,18 @@ def test_pipeline_without_probabilities():
     assert predictions.tags == ()
 
 
-def test_more_docs_than_a_batch_keep_their_order(tagger):
+def test_predict_corpus_keeps_order_over_batches(tagger):
     docs = [tagged_doc(tagger, f"{'so ' * (i % 5)}Kim", ["O"] * (i % 5 + 1)) for i in range(300)]
     tweets = predict_corpus(tagger, docs, "test").tweets
     assert [tweet.predicted[0][0] for tweet in tweets] == [i % 5 for i in range(300)]
     assert [len(tweet.probabilities) for tweet in tweets] == [i % 5 + 1 for i in range(300)]
 
 
-def test_file_that_is_no_corpus_is_named(tmp_path, tagger):
+def test_read_docs_errors_name_the_file(tmp_path, tagger):
     DocBin(docs=[tagger("Kim")]).to_disk(tmp_path / "good.spacy")
     assert [doc.text for doc in read_docs(tmp_path / "good.spacy", tagger.vocab)] == ["Kim"]
     (tmp_path / "bad.spacy").write_bytes(b"no corpus")
-    with pytest.raises(ValueError, match=r"bad\.spacy cannot be read"):
+    with pytest.raises(ValueError, match=r"bad\.spacy can't be read"):
         read_docs(tmp_path / "bad.spacy", tagger.vocab)
-    with pytest.raises(ValueError, match=r"test\.txt is no \.spacy file.*convert"):
+    with pytest.raises(ValueError, match=r"test\.txt isn't a \.spacy file.*convert"):
         read_docs(tmp_path / "test.txt", tagger.vocab)

@@ -14,7 +14,7 @@ TAGS = st.sampled_from(["O", "B-LOC", "I-LOC", "B-TEAM", ""])
 
 
 def make_doc(words: str, *ents: tuple[int, int, str], text: str | None = None) -> Doc:
-    """A doc of words with entities; with the spaces of a text, if one is given."""
+    """Make a doc from words and entities, with the spaces of the text if given."""
     spaces, rest = None, text
     if rest is not None:
         spaces = []
@@ -35,25 +35,24 @@ def counts(predicted: Doc, reference: Doc) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("predicted", "reference", "expected"),
     [
-        # Right, of another type, another span, and nothing found.
         (make_doc("a b", (0, 2, "X")), make_doc("a b", (0, 2, "X")), (1, 1)),
         (make_doc("a b", (0, 2, "Y")), make_doc("a b", (0, 2, "X")), (0, 0)),
         (make_doc("a b", (0, 1, "X")), make_doc("a b", (0, 2, "X")), (0, 0)),
         (make_doc("a b"), make_doc("a b", (0, 2, "X")), (0, 0)),
         (make_doc("a b", (0, 1, "X"), (1, 2, "X")), make_doc("a b", (0, 1, "X")), (0.5, 1)),
-        # Cut in the same places by other tokens: right.
+        # Same boundaries, other tokens.
         (
             make_doc("# Arsenal won", (0, 2, "X"), text="#Arsenal won"),
             make_doc("#Arsenal won", (0, 1, "X"), text="#Arsenal won"),
             (1, 1),
         ),
-        # Cut in another place: wrong, although it touches no other gold token.
+        # Other boundaries within the same gold token.
         (
             make_doc("# Arsenal won", (1, 2, "X"), text="#Arsenal won"),
             make_doc("#Arsenal won", (0, 1, "X"), text="#Arsenal won"),
             (0, 0),
         ),
-        # The texts differ in their spaces: the docs of token/tag files have one between any two.
+        # Other whitespace, as in docs from token/tag files.
         (
             make_doc("Kim 's cat", (0, 1, "X"), (2, 3, "X"), text="Kim's cat"),
             make_doc("Kim 's cat", (0, 1, "X"), (2, 3, "X")),
@@ -61,18 +60,18 @@ def counts(predicted: Doc, reference: Doc) -> tuple[float, float]:
         ),
     ],
 )
-def test_what_counts_as_right(predicted, reference, expected):
+def test_score_entities_compares_types_and_characters(predicted, reference, expected):
     assert counts(predicted, reference) == expected
 
 
-def test_spacys_scorer_forgives_what_this_one_does_not():
+def test_score_entities_is_stricter_than_spacy_on_raw_text():
     predicted = make_doc("# Arsenal won", (1, 2, "X"), text="#Arsenal won")
     reference = make_doc("#Arsenal won", (0, 1, "X"), text="#Arsenal won")
     assert get_ner_prf([Example(predicted, reference)])["ents_f"] == 1
     assert score_entities([Example(predicted, reference)])["ents_f"] == 0
 
 
-def test_missing_annotation_counts_for_nothing():
+def test_score_entities_ignores_missing_annotation():
     reference = Doc(VOCAB, words=["a", "b", "c", "d"], ents=["B-X", "", "", "O"])
     assert counts(make_doc("a b c d", (0, 1, "X"), (2, 3, "X")), reference) == (1, 1)
     assert counts(make_doc("a b c d", (0, 1, "X"), (2, 4, "X")), reference) == (1, 1)
@@ -81,7 +80,7 @@ def test_missing_annotation_counts_for_nothing():
     assert score_entities([Example(make_doc("a b", (0, 1, "X")), nothing)]) == NOTHING
 
 
-def test_nothing_to_score():
+def test_score_entities_without_entities_returns_none():
     assert score_entities([]) == NOTHING
     assert score_entities([Example(make_doc("a"), make_doc("a"))]) == NOTHING
 
@@ -94,11 +93,11 @@ def test_nothing_to_score():
         max_size=4,
     )
 )
-def test_on_gold_tokens_it_is_spacys_scorer(batch):
+def test_score_entities_equals_spacy_on_gold_tokens(batch):
     examples = []
     for predicted, reference in batch:
         words = ["w"] * len(reference)
-        # I-LOC begins an entity where it cannot continue one.
+        # Doc doesn't accept an I-LOC that continues no entity.
         tags = [
             [
                 "B-LOC" if tag == "I-LOC" and (i == 0 or tags[i - 1][2:] != "LOC") else tag
@@ -117,7 +116,7 @@ def test_on_gold_tokens_it_is_spacys_scorer(batch):
     }
 
 
-def test_it_is_a_pipelines_scorer(nlp):
+def test_make_entity_scorer_in_pipeline_config(nlp):
     assert nlp.add_pipe("twitter_bilstm_ner").scorer is make_entity_scorer()
     scorer = {"@scorers": "spacy-twitter-ner.entity_scorer.v1"}
     assert nlp.add_pipe("ner", config={"scorer": scorer}).scorer is make_entity_scorer()

@@ -1,4 +1,4 @@
-"""A conditional random field in plain Python, by listing all valid sequences of tags."""
+"""A conditional random field in plain Python, by enumeration of all valid tag sequences."""
 
 import itertools
 import math
@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy
 
-from spacy_twitter_ner.layers.crf import MISSING, Lattice
+from spacy_twitter_ner.layers.crf import Lattice
+from spacy_twitter_ner.layers.forward_backward import MISSING
 
 SCORES = ("emissions", "transitions", "start", "end")
 LENGTHS = [3, 0, 1, 4, 0]
-# In the order of LENGTHS; with B and I of two types.
+# For LENGTHS and two types.
 GOLD = [1, 2, 0, 3, 3, 4, 4, 1]
 
 
@@ -22,7 +23,7 @@ def make_lattice(
     scale: float = 1.5,
     dtype: str = "float64",
 ) -> Lattice:
-    """Make a lattice of random scores."""
+    """Create a lattice of random scores."""
     random = numpy.random.RandomState(seed)
     shapes = ((sum(lengths), nO), (nO, nO), (nO,), (nO,))
     arrays = [random.normal(scale=scale, size=shape).astype(dtype) for shape in shapes]
@@ -34,14 +35,14 @@ def in_float64(lattice: Lattice) -> Lattice:
 
 
 def each_sequence(lattice: Lattice) -> Iterator[slice]:
-    """The sequences of a batch, each by its rows."""
+    """Yield the rows of each sequence."""
     ends = numpy.cumsum(lattice.lengths)
     for end, length in zip(ends, lattice.lengths, strict=True):
         yield slice(int(end - length), int(end))
 
 
 def is_valid(tags: Sequence[int]) -> bool:
-    """Whether each I (2, 4, …) follows B or I of its type (the number before, or its own)."""
+    """Whether each I (2, 4, …) follows B or I of its type."""
     return all(
         tag == 0 or tag % 2 == 1 or before in (tag - 1, tag)
         for before, tag in zip([0, *tags], tags, strict=False)
@@ -57,8 +58,8 @@ def sequence_score(lattice: Lattice, first_row: int, tags: Sequence[int]) -> flo
 def valid_sequences(
     lattice: Lattice, gold: Sequence[int] | None = None
 ) -> Iterator[list[tuple[tuple[int, ...], float]]]:
-    """For each sequence of the batch, all valid tags and their scores: those that agree with the
-    gold tags, of which -1 is missing. A sequence of no tokens has one, of score 0."""
+    """Yield all valid tags of each sequence that agree with the gold tags, and their scores. An
+    empty sequence has one, with score 0."""
     first_row, nO = 0, len(lattice.start)
     for length in lattice.lengths:
         rows = range(first_row, first_row + length)
@@ -73,8 +74,8 @@ def valid_sequences(
         first_row += length
 
 
-def log_sums(lattice: Lattice, gold: Sequence[int] | None = None) -> list[float]:
-    """The logarithm of the summed exponentials of each sequence's scores."""
+def log_partitions(lattice: Lattice, gold: Sequence[int] | None = None) -> list[float]:
+    """The log partition function of each sequence."""
     sums = []
     for scored in valid_sequences(lattice, gold):
         largest = max((score for _, score in scored), default=-math.inf)
@@ -84,9 +85,9 @@ def log_sums(lattice: Lattice, gold: Sequence[int] | None = None) -> list[float]
 
 
 def expected_counts(lattice: Lattice, gold: Sequence[int] | None = None) -> Lattice:
-    """How often each tag, transition, first and last tag is expected."""
+    """The expected number of each tag, transition, first and last tag."""
     counts = lattice.scaled(0.0)
-    sums = log_sums(lattice, gold)
+    sums = log_partitions(lattice, gold)
     first_row = 0
     for scored, log_sum, length in zip(
         valid_sequences(lattice, gold), sums, lattice.lengths, strict=True

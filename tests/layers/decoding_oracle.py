@@ -1,4 +1,4 @@
-"""What the tests of both decoders share: scores to draw, and the best tags by trying all."""
+"""Hypothesis strategies for lattices, and checks of decoded tags."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from .crf_oracle import each_sequence, is_valid, sequence_score, valid_sequences
 INF = float("inf")
 Mask = numpy.ndarray | None
 
-# Whole numbers, so that ties are many and sums exact.
+# Many ties, and exact sums.
 whole_numbers = st.integers(-3, 3).map(float)
 
 
@@ -24,7 +24,7 @@ def lattices(
     scores: st.SearchStrategy[float] = whole_numbers,
     emissions: st.SearchStrategy[float] = whole_numbers,
 ) -> Lattice:
-    """Draw the scores of some sequences: of transitions, first and last tags, and of tokens."""
+    """Draw a lattice of a few short sequences."""
     nO = 2 * draw(st.integers(0, 2)) + 1
     lengths = draw(st.lists(st.integers(0, 4), max_size=3))
 
@@ -43,7 +43,7 @@ def lattices(
 
 
 def draw_masks(data: Any, lattice: Lattice) -> tuple[Mask, Mask]:
-    """Draw where no entity may begin, and where none may continue."""
+    """Draw the constraints no_begin and no_inside."""
     n_tokens = sum(lattice.lengths)
     flags = st.lists(st.booleans(), min_size=n_tokens, max_size=n_tokens)
     masks = st.none() | flags.map(lambda values: numpy.asarray(values, dtype=bool))
@@ -51,7 +51,7 @@ def draw_masks(data: Any, lattice: Lattice) -> tuple[Mask, Mask]:
 
 
 def forbid(lattice: Lattice, no_begin: Mask, no_inside: Mask) -> Lattice:
-    """The same scores, but -inf where the masks forbid a tag, written plainly."""
+    """A plain implementation of constraints."""
     emissions = lattice.emissions.copy()
     for row, tag in numpy.ndindex(*emissions.shape):
         is_begin, is_inside = tag % 2 == 1, tag > 0 and tag % 2 == 0
@@ -63,7 +63,7 @@ def forbid(lattice: Lattice, no_begin: Mask, no_inside: Mask) -> Lattice:
 
 
 def check_is_best(lattice: Lattice, tags: numpy.ndarray) -> None:
-    """Check that tags are valid and that no others have a higher score."""
+    """Check that tags are valid and have the highest score."""
     assert tags.shape == (sum(lattice.lengths),)
     for rows, scored in zip(each_sequence(lattice), valid_sequences(lattice), strict=True):
         found = tags[rows].tolist()
@@ -72,7 +72,7 @@ def check_is_best(lattice: Lattice, tags: numpy.ndarray) -> None:
             assert sequence_score(lattice, rows.start, found) == max(score for _, score in scored)
 
 
-def check_keeps_to(tags: numpy.ndarray, no_begin: Mask, no_inside: Mask) -> None:
+def check_constraints(tags: numpy.ndarray, no_begin: Mask, no_inside: Mask) -> None:
     if no_begin is not None:
         assert (tags[no_begin] % 2 == 0).all()
     if no_inside is not None:

@@ -1,4 +1,4 @@
-"""What the tests of layers share: batches, float64 models and central differences."""
+"""Batches, random weights and gradient checks by central differences."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ MASK_SEED = 7
 
 
 def make_batch(lengths: Sequence[int], width: int, *, dtype: str = "float64") -> Ragged:
-    """Make a batch of random rows, the same ones at each call."""
+    """Create a batch of random rows, always the same ones."""
     rows = numpy.random.RandomState(11).normal(size=(sum(lengths), width))
     return Ragged(rows.astype(dtype), OPS.asarray1i(list(lengths)))
 
 
-def randomise(model: Model, *, dtype: str = "float64") -> None:
-    """Redraw all weights: where a bias is 0 or a matrix orthogonal, an error may not show."""
+def randomize(model: Model, *, dtype: str = "float64") -> None:
+    """Redraw all weights: zero biases and orthogonal matrices may hide errors."""
     random = numpy.random.RandomState(5)
     for node in model.walk():
         for name in node.param_names:
@@ -29,7 +29,7 @@ def randomise(model: Model, *, dtype: str = "float64") -> None:
 def central_differences(
     loss: Callable[[], float], array: numpy.ndarray, step: float = 1e-5
 ) -> numpy.ndarray:
-    """Differentiate a loss by every element of an array, which is changed in place."""
+    """Differentiate a loss by each element of an array, which is modified in place."""
     gradient = numpy.zeros(array.shape, dtype="float64")
     for index in numpy.ndindex(*array.shape):
         value = array[index]
@@ -60,14 +60,14 @@ def gradient_errors(
     weigh: Callable[[numpy.ndarray], None] = lambda dY: None,
     inputs: Callable[[Any], Sequence[numpy.ndarray]] = lambda X: [X.dataXd],
 ) -> dict[str, float]:
-    """Compare back-propagation with central differences, for all weights and the input.
+    """Compare backpropagation with central differences, for all weights and the input.
 
-    The loss is a weighted sum of the outputs. Dropout masks are frozen by one seed.
+    The loss is a weighted sum of the outputs. Dropout masks are fixed by a seed.
 
     rows (Callable): The output's rows, (N, nO).
-    wrap (Callable): The output of given rows, of the type of the model's output.
-    weigh (Callable): Changes the loss's weights, (N, nO), in place.
-    inputs (Callable): The arrays an input is made of.
+    wrap (Callable): Convert rows to the type of the model's output.
+    weigh (Callable): Modify the loss's weights, (N, nO), in place.
+    inputs (Callable): The arrays of an input.
     RETURNS (dict[str, float]): The relative errors, by "layer.weight" or "input.number".
     """
 

@@ -1,4 +1,4 @@
-"""Posteriors of spans in plain Python, by listing all valid sequences of tags."""
+"""Posteriors of spans in plain Python, by enumeration of all valid tag sequences."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import numpy
 from spacy_twitter_ner.iob import bio_tags, tags_to_spans
 from spacy_twitter_ner.layers.crf import Lattice
 
-from .crf_oracle import log_sums, valid_sequences
+from .crf_oracle import log_partitions, valid_sequences
 
 Span = tuple[int, int, int]
 
@@ -17,7 +17,7 @@ Span = tuple[int, int, int]
 def masked(
     lattice: Lattice, no_begin: Sequence[bool] | None, no_inside: Sequence[bool] | None
 ) -> Lattice:
-    """The lattice without the tags that are forbidden."""
+    """The lattice without forbidden tags."""
     emissions = lattice.emissions.copy()
     for mask, first in ((no_begin, 1), (no_inside, 2)):
         if mask is not None:
@@ -26,10 +26,10 @@ def masked(
 
 
 def sequence_probabilities(lattice: Lattice) -> list[list[tuple[tuple[int, ...], float]]]:
-    """For each sequence of the batch, all valid tags and their probability."""
+    """All valid tags of each sequence, and their probabilities."""
     return [
         [(tags, math.exp(score - log_sum)) for tags, score in scored]
-        for scored, log_sum in zip(valid_sequences(lattice), log_sums(lattice), strict=True)
+        for scored, log_sum in zip(valid_sequences(lattice), log_partitions(lattice), strict=True)
     ]
 
 
@@ -39,7 +39,7 @@ def spans_of(tags: Sequence[int], n_types: int) -> list[Span]:
 
 
 def all_span_posteriors(lattice: Lattice) -> dict[Span, float]:
-    """The probability of each span, in rows of the batch, that any valid sequence has."""
+    """The probability of each typed span, by batch row."""
     posteriors: Counter[Span] = Counter()
     offset = 0
     n_types = len(lattice.start) // 2

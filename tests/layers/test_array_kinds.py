@@ -1,5 +1,4 @@
-"""Recurrent layers take arrays of any type of number and any layout, with the same results in
-prediction and in training, by compiled loops and by NumPy."""
+"""Recurrent layers accept arrays of any floating-point dtype and memory layout."""
 
 from collections.abc import Callable
 
@@ -9,11 +8,12 @@ from thinc.api import Model
 from thinc.types import Ragged
 
 from spacy_twitter_ner.layers.bigru import BiGRU
-from spacy_twitter_ner.layers.bilstm import BiLSTM, input_projection, predict, predict_projected
+from spacy_twitter_ner.layers.bilstm import BiLSTM
+from spacy_twitter_ner.layers.bilstm_inference import predict, predict_projected, project_inputs
 
-from .gradients import OPS, make_batch, randomise
+from .gradients import OPS, make_batch, randomize
 
-pytestmark = pytest.mark.usefixtures("each_kernel")
+pytestmark = [pytest.mark.usefixtures("each_kernel"), pytest.mark.slow]
 
 LENGTHS = [3, 1, 5, 0, 2]
 TOLERANCE = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}
@@ -54,7 +54,7 @@ each_depth = pytest.mark.parametrize("depth", [1, 2])
 
 def make_model(make_layer: Callable, dtype: str, depth: int = 1) -> Model[Ragged, Ragged]:
     model = make_layer(6, 4, depth=depth).initialize()
-    randomise(model, dtype=dtype)
+    randomize(model, dtype=dtype)
     return model
 
 
@@ -72,7 +72,7 @@ def gradients(model: Model) -> list[numpy.ndarray]:
 @each_type
 @each_weight_type
 @each_depth
-def test_prediction_and_training(
+def test_forward_of_any_array(
     make_layer: Callable, layout: Callable, dtype: str, weight_dtype: str, depth: int
 ) -> None:
     model, batch = make_model(make_layer, weight_dtype, depth), make_batch(LENGTHS, 4)
@@ -93,7 +93,7 @@ def test_prediction_and_training(
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("gradient_dtype", ["float32", "float64"])
 @each_depth
-def test_backpropagation(
+def test_backprop_of_any_array(
     make_layer: Callable, layout: Callable, dtype: str, gradient_dtype: str, depth: int
 ) -> None:
     batch, dY = make_batch(LENGTHS, 4), make_batch(LENGTHS, 6).dataXd
@@ -116,7 +116,9 @@ def test_backpropagation(
 @each_type
 @each_depth
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0]], ids=str)
-def test_empty_batches(make_layer: Callable, dtype: str, depth: int, lengths: list[int]) -> None:
+def test_dtype_of_empty_batches(
+    make_layer: Callable, dtype: str, depth: int, lengths: list[int]
+) -> None:
     model = make_model(make_layer, "float32", depth)
     X = Ragged(numpy.zeros((0, 4), dtype=dtype), OPS.asarray1i(lengths))
     Y, backprop = model.begin_update(X)
@@ -130,13 +132,14 @@ def test_empty_batches(make_layer: Callable, dtype: str, depth: int, lengths: li
 @each_type
 @each_weight_type
 @pytest.mark.parametrize("index_type", ["int32", "int64"])
-def test_projected_inputs(layout: Callable, dtype: str, weight_dtype: str, index_type: str) -> None:
-    """As a tagger's cache of lexemes has them, part of the columns apart from the others."""
+def test_predict_projected_of_any_array(
+    layout: Callable, dtype: str, weight_dtype: str, index_type: str
+) -> None:
     model, batch = make_model(BiLSTM, weight_dtype), make_batch(LENGTHS, 4)
     X = layout(batch.dataXd.astype(dtype))
     expected = predict(model, X, batch.lengths)
-    first = input_projection(model, X[:, :3], columns=slice(3))
-    last = input_projection(model, X[:, 3:], columns=slice(3, 4), bias=False)
+    first = project_inputs(model, X[:, :3], columns=slice(3))
+    last = project_inputs(model, X[:, 3:], columns=slice(3, 4), bias=False)
     rows = numpy.arange(len(X), dtype=index_type)
     for kept, others in ((first, last), (numpy.asfortranarray(first), last.astype("float64"))):
         found = predict_projected(model, kept, rows, batch.lengths, extra_tokens=rows, extra=others)

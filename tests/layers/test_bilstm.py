@@ -1,26 +1,26 @@
-"""What holds for the LSTM only; test_recurrent.py has the rest."""
+"""Tests of the LSTM only. See test_recurrent.py for those of both recurrent layers."""
 
 import numpy
 import pytest
 
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 
-from .gradients import make_batch, randomise
+from .gradients import make_batch, randomize
 from .torch_oracle import compare
 
-pytestmark = pytest.mark.usefixtures("each_kernel", "each_product")
+pytestmark = pytest.mark.usefixtures("each_kernel")
 
 
-def test_forget_gate_is_open_at_first() -> None:
+def test_bilstm_initial_forget_bias_is_one() -> None:
     model = BiLSTM(6, 2).initialize()
     b = model.get_param("b").reshape(2, 4, 3)
-    # The gates' order is o, i, f, g.
+    # Gates in the order o, i, f, g.
     assert b.tolist() == [[[0.0] * 3, [0.0] * 3, [1.0] * 3, [0.0] * 3]] * 2
 
 
-def test_one_step_by_hand() -> None:
+def test_bilstm_single_step_equals_formula() -> None:
     model = BiLSTM(2, 1).initialize()
-    randomise(model)
+    randomize(model)
     X = make_batch([1], 1)
 
     def sigmoid(x: numpy.ndarray) -> numpy.ndarray:
@@ -33,12 +33,12 @@ def test_one_step_by_hand() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("lengths", [[3, 1, 5, 0, 2], [1], [4, 4]], ids=str)
-def test_equals_torch(depth: int, lengths: list[int]) -> None:
+def test_bilstm_equals_torch(depth: int, lengths: list[int]) -> None:
     torch = pytest.importorskip("torch")
     model = BiLSTM(6, 4, depth=depth).initialize()
-    randomise(model)
+    randomize(model)
     layer = torch.nn.LSTM(4, 3, num_layers=depth, bidirectional=True)
-    # PyTorch's order is i, f, g, o. Its second bias is redundant, ours has none.
+    # PyTorch's order is i, f, g, o, and its second bias is redundant.
     errors = compare(model, layer, make_batch(lengths, 4), (1, 2, 3, 0), "", slice(0))
     assert len(errors) == 2 + depth * 6
     assert max(errors.values()) < 1e-9, errors

@@ -9,22 +9,22 @@ from thinc.types import Ragged
 
 from spacy_twitter_ner.layers.char_cnn import CharCNN
 
-from .gradients import OPS, gradient_errors, randomise, relative_error
+from .gradients import OPS, gradient_errors, randomize, relative_error
 
 MIXED = [3, 1, 5, 0, 2]
 N_CHARS, CHAR_WIDTH, N_FILTERS = 7, 3, 4
 
-every_window = pytest.mark.parametrize("window", [0, 1, 2])
+each_window = pytest.mark.parametrize("window", [0, 1, 2])
 
 
 def make_model(*, dtype: str = "float64", **settings: Any) -> Model:
     model = CharCNN(N_FILTERS, N_CHARS, char_width=CHAR_WIDTH, **settings).initialize()
-    randomise(model, dtype=dtype)
+    randomize(model, dtype=dtype)
     return model
 
 
 def make_words(lengths: Sequence[int]) -> Ragged:
-    """Make words of random characters, the same ones at each call."""
+    """Create words of random characters, always the same ones."""
     ids = numpy.random.RandomState(11).randint(N_CHARS, size=sum(lengths))
     return Ragged(ids.astype("int32"), OPS.asarray1i(list(lengths)))
 
@@ -38,8 +38,8 @@ def check_gradients(model: Model, X: Ragged) -> dict[str, float]:
     return gradient_errors(model, X, rows=lambda Y: Y, wrap=lambda dY, Y: dY, inputs=lambda X: [])
 
 
-def loop_over_everything(model: Model, X: Ragged) -> numpy.ndarray:
-    """The layer by its definition, one multiplication at a time."""
+def plain_loops(model: Model, X: Ragged) -> numpy.ndarray:
+    """The layer's definition in plain loops."""
     E, W, b = (model.get_param(name) for name in "EWb")
     window = model.attrs["window"]
     Y = numpy.zeros((len(X.lengths), N_FILTERS))
@@ -49,37 +49,37 @@ def loop_over_everything(model: Model, X: Ragged) -> numpy.ndarray:
             for middle in range(len(word)):
                 value = b[filter_]
                 for k in range(2 * window + 1):
-                    place = middle + k - window
-                    if 0 <= place < len(word):
+                    index = middle + k - window
+                    if 0 <= index < len(word):
                         for j in range(CHAR_WIDTH):
-                            value += W[filter_, k * CHAR_WIDTH + j] * E[word[place], j]
+                            value += W[filter_, k * CHAR_WIDTH + j] * E[word[index], j]
                 values.append(value)
             Y[i, filter_] = max(values)
     return Y
 
 
-@every_window
+@each_window
 @pytest.mark.parametrize("lengths", [MIXED, [4], [1], [1, 1], [0, 3, 0]], ids=str)
-def test_gradients(lengths: list[int], window: int) -> None:
+def test_char_cnn_gradients(lengths: list[int], window: int) -> None:
     errors = check_gradients(make_model(window=window), make_words(lengths))
     assert set(errors) == {"0.char_cnn.E", "0.char_cnn.W", "0.char_cnn.b"}
     assert max(errors.values()) < 1e-7, errors
 
 
-@every_window
-def test_gradients_with_dropout(window: int) -> None:
+@each_window
+def test_char_cnn_gradients_with_dropout(window: int) -> None:
     errors = check_gradients(make_model(window=window, dropout=0.4), make_words(MIXED))
     assert max(errors.values()) < 1e-7, errors
 
 
-@every_window
-def test_equals_plain_loops(window: int) -> None:
+@each_window
+def test_char_cnn_equals_plain_loops(window: int) -> None:
     model, X = make_model(window=window), make_words([*MIXED, 9, 0])
-    assert model.predict(X) == pytest.approx(loop_over_everything(model, X), abs=1e-12)
+    assert model.predict(X) == pytest.approx(plain_loops(model, X), abs=1e-12)
 
 
-@every_window
-def test_equals_torch(window: int) -> None:
+@each_window
+def test_char_cnn_equals_torch(window: int) -> None:
     torch = pytest.importorskip("torch")
     model, X = make_model(window=window), make_words([3, 1, 5, 2])
     Y, backprop = model(X, is_train=True)
@@ -110,8 +110,8 @@ def test_equals_torch(window: int) -> None:
 
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0, 0]], ids=str)
 @pytest.mark.parametrize("rate", [0.0, 0.5])
-@every_window
-def test_batches_without_characters(lengths: list[int], rate: float, window: int) -> None:
+@each_window
+def test_char_cnn_without_characters(lengths: list[int], rate: float, window: int) -> None:
     model = make_model(window=window, dropout=rate)
     Y, backprop = model(make_words(lengths), is_train=True)
     assert Y.shape == (len(lengths), N_FILTERS)
@@ -124,7 +124,7 @@ def test_batches_without_characters(lengths: list[int], rate: float, window: int
         assert not model.get_grad(name).any()
 
 
-def test_word_without_characters_is_zero_and_teaches_nothing() -> None:
+def test_empty_word_is_zero_and_has_no_gradient() -> None:
     model = make_model()
     Y, backprop = model(words_of([1, 2], [], [3]), is_train=True)
     assert Y[[0, 2]].all()
@@ -135,7 +135,7 @@ def test_word_without_characters_is_zero_and_teaches_nothing() -> None:
     assert not any(model.get_grad(name).any() for name in model.param_names)
 
 
-def test_only_one_of_equal_characters_gets_the_gradient() -> None:
+def test_only_one_of_equal_characters_gets_a_gradient() -> None:
     model = make_model(window=0)
     Y, backprop = model(words_of([5] * 4), is_train=True)
     backprop(numpy.ones_like(Y))
@@ -144,21 +144,21 @@ def test_only_one_of_equal_characters_gets_the_gradient() -> None:
     assert model.get_grad("E") == pytest.approx(expected)
 
 
-@every_window
-def test_result_is_independent_of_the_rest_of_the_batch(window: int) -> None:
+@each_window
+def test_char_cnn_is_independent_of_the_batch(window: int) -> None:
     model, X = make_model(window=window), make_words(MIXED)
     alone = [model.predict(words_of(word))[0] for word in OPS.unflatten(X.dataXd, X.lengths)]
     assert model.predict(X) == pytest.approx(numpy.asarray(alone), abs=1e-12)
 
 
-def test_order_of_characters_matters_within_the_window_only() -> None:
-    blind, seeing = make_model(window=0), make_model(window=1)
+def test_order_of_characters_only_matters_within_the_window() -> None:
+    unigrams, trigrams = make_model(window=0), make_model(window=1)
     X = words_of([1, 2, 3], [3, 2, 1])
-    assert blind.predict(X)[0] == pytest.approx(blind.predict(X)[1])
-    assert abs(seeing.predict(X)[0] - seeing.predict(X)[1]).max() > 0.01
+    assert unigrams.predict(X)[0] == pytest.approx(unigrams.predict(X)[1])
+    assert abs(trigrams.predict(X)[0] - trigrams.predict(X)[1]).max() > 0.01
 
 
-def test_ids_may_be_a_column_of_any_integers() -> None:
+def test_char_cnn_accepts_a_column_of_any_integers() -> None:
     model, X = make_model(), make_words(MIXED)
     column = Ragged(X.dataXd.astype("int64")[:, None], X.lengths.astype("int64"))
     Y, backprop = model(column, is_train=True)
@@ -168,7 +168,7 @@ def test_ids_may_be_a_column_of_any_integers() -> None:
     assert not dX.dataXd.any()
 
 
-def test_gradients_add_up_and_that_of_the_output_is_left_alone() -> None:
+def test_char_cnn_gradients_accumulate() -> None:
     model, X = make_model(), make_words(MIXED)
     once: dict[str, numpy.ndarray] = {}
     for times in (1, 2):
@@ -181,24 +181,24 @@ def test_gradients_add_up_and_that_of_the_output_is_left_alone() -> None:
             assert model.get_grad(name) == pytest.approx(times * once[name])
 
 
-def test_dropout_in_training_only() -> None:
+def test_char_dropout_only_applies_to_training() -> None:
     model, X = make_model(dropout=0.5), make_words(MIXED)
     expected = make_model().predict(X)
     assert (model.predict(X) == expected).all()
     assert (model(X, is_train=True)[0] != expected).any()
-    # As spaCy's training loop sets it.
+    # Like spaCy's training loop.
     model.attrs["dropout_rate"] = 0.0
     numpy.testing.assert_allclose(model(X, is_train=True)[0], expected, atol=1e-12)
 
 
-def test_dropout_draws_for_every_character_of_every_word() -> None:
+def test_char_dropout_is_drawn_for_each_character() -> None:
     model = make_model(window=0, dropout=0.5)
     Y, _ = model(words_of(*[[1]] * 60), is_train=True)
-    # Each of the character's numbers is dropped or not.
+    # Each dimension of the character vector is either dropped or not.
     assert len(numpy.unique(Y.round(9), axis=0)) == 2**CHAR_WIDTH
 
 
-def test_long_word_takes_no_room_in_the_other_words() -> None:
+def test_long_word_does_not_pad_other_words() -> None:
     model, X = make_model(dtype="float32"), make_words([10_000, *[1] * 1000])
     tracemalloc.start()
     try:
@@ -207,11 +207,11 @@ def test_long_word_takes_no_room_in_the_other_words() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # Padded words would take 120 MB for the vectors alone.
+    # With padding, the vectors alone would take 120 MB.
     assert peak < 3_000_000
 
 
-def test_initial_weights() -> None:
+def test_char_cnn_initial_weights() -> None:
     numpy.random.seed(0)
     model = CharCNN(50, 400, char_width=25, window=1).initialize()
     E, W, b = (model.get_param(name) for name in "EWb")
@@ -225,7 +225,7 @@ def test_initial_weights() -> None:
     assert not b.any()
 
 
-def test_output_width_is_found_from_the_sample() -> None:
+def test_char_cnn_infers_output_width() -> None:
     X = words_of([1, 2])
     model = CharCNN(nV=N_CHARS).initialize(X, numpy.zeros((1, 6), "float32"))
     Y = model.predict(X)
@@ -233,7 +233,7 @@ def test_output_width_is_found_from_the_sample() -> None:
     assert Y.dtype == "float32"
 
 
-def test_bytes_bring_all_dimensions() -> None:
+def test_char_cnn_bytes_round_trip() -> None:
     model, X = make_model(window=2, dtype="float32"), make_words(MIXED)
     loaded = CharCNN(char_width=CHAR_WIDTH).from_bytes(model.to_bytes())
     assert loaded.get_dim("nV") == N_CHARS
@@ -244,15 +244,15 @@ def test_bytes_bring_all_dimensions() -> None:
     ("settings", "message"),
     [({"char_width": 0}, "char_width must be at least 1"), ({"window": -1}, "not -1")],
 )
-def test_wrong_settings(settings: dict[str, int], message: str) -> None:
+def test_char_cnn_raises_for_invalid_settings(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CharCNN(4, 5, **settings)
 
 
 @pytest.mark.parametrize("window", [0, 1, 3])
 @pytest.mark.parametrize("n_words", [0, 1, 40])
-def test_prediction_looks_characters_up(n_words: int, window: int) -> None:
-    """With more characters than there are different ones; otherwise windows are multiplied."""
+def test_char_cnn_lookup_equals_convolution(n_words: int, window: int) -> None:
+    """Prediction looks up contributions if there are more characters than distinct ones."""
     random = numpy.random.RandomState(0)
     model = CharCNN(5, 7, char_width=3, window=window).initialize()
     lengths = random.randint(0, 6, size=n_words).astype("int32")

@@ -3,17 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import CRF, Lattice, log_likelihood, marginals, resize
-from spacy_twitter_ner.layers.viterbi import viterbi
+from spacy_twitter_ner.layers.crf import CRF, Lattice, resize
+from spacy_twitter_ner.layers.decoding import viterbi
+from spacy_twitter_ner.layers.forward_backward import log_likelihood, marginals
 
 from .crf_oracle import GOLD, LENGTHS, SCORES, assert_same_lattice, make_lattice
 from .decoding_oracle import draw_masks, lattices
-from .gradients import OPS, central_differences, randomise, relative_error
+from .gradients import OPS, central_differences, randomize, relative_error
 
 
 def make_crf(nO=5, dtype="float64"):
     model = CRF(nO).initialize()
-    randomise(model, dtype=dtype)
+    randomize(model, dtype=dtype)
     return model
 
 
@@ -22,7 +23,7 @@ def make_emissions(lengths, nO=5, dtype="float64"):
     return OPS.unflatten(rows, OPS.asarray1i(lengths))
 
 
-def test_the_layer_adds_scores_of_transitions():
+def test_crf_adds_transition_scores():
     model, Xs = make_crf(), make_emissions(LENGTHS)
     lattice = model.predict(Xs)
     assert lattice.lengths == LENGTHS
@@ -31,25 +32,25 @@ def test_the_layer_adds_scores_of_transitions():
         assert (getattr(lattice, name) == model.get_param(name)).all()
 
 
-def test_all_transitions_are_equal_at_first():
+def test_crf_initial_scores_are_zero():
     model = CRF(3).initialize()
     assert model.get_param("transitions").tolist() == [[0.0] * 3] * 3
     assert model.get_param("start").tolist() == model.get_param("end").tolist() == [0.0] * 3
 
 
-def test_the_number_of_tags_is_that_of_the_emissions():
+def test_crf_infers_number_of_tags():
     model = CRF().initialize(X=make_emissions([2], 7))
     assert (model.get_dim("nO"), model.get_dim("nI")) == (7, 7)
     assert model.get_param("transitions").shape == (7, 7)
 
 
 @pytest.mark.parametrize("nO", [0, 2, 10])
-def test_an_even_number_of_tags(nO):
+def test_crf_raises_for_even_number_of_tags(nO):
     with pytest.raises(ValueError, match=f"odd number of tags, not {nO}"):
         CRF(nO)
 
 
-def test_an_even_number_of_tags_in_the_emissions():
+def test_crf_raises_for_even_width_of_emissions():
     model = CRF()
     with pytest.raises(ValueError, match="odd number of tags, not 4"):
         model.initialize(X=make_emissions([2], 4))
@@ -57,13 +58,13 @@ def test_an_even_number_of_tags_in_the_emissions():
     assert model.get_dim("nO") == 5
 
 
-def test_backpropagation_through_the_layer():
+def test_crf_backprop():
     model, Xs = make_crf(), make_emissions(LENGTHS)
 
     def loss() -> float:
         return float(log_likelihood(model.predict(Xs), numpy.asarray(GOLD))[0].sum())
 
-    for times in (1, 2):  # gradients add up until they are used
+    for times in (1, 2):  # gradients accumulate
         lattice, backprop = model(Xs, is_train=True)
         dXs = backprop(log_likelihood(lattice, numpy.asarray(GOLD))[1])
         for name in SCORES[1:]:
@@ -74,7 +75,7 @@ def test_backpropagation_through_the_layer():
         assert relative_error(dX, central_differences(loss, X)) < 1e-7
 
 
-def test_gradients_have_the_type_of_the_weights():
+def test_crf_gradients_preserve_dtype():
     model, Xs = make_crf(dtype="float32"), make_emissions(LENGTHS, dtype="float32")
     lattice, backprop = model(Xs, is_train=True)
     dXs = backprop(log_likelihood(lattice, numpy.asarray(GOLD))[1])
@@ -83,7 +84,7 @@ def test_gradients_have_the_type_of_the_weights():
 
 
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0]], ids=str)
-def test_the_layer_without_tokens(lengths):
+def test_crf_without_tokens(lengths):
     model = make_crf(dtype="float32")
     lattice, backprop = model(make_emissions(lengths, dtype="float32"), is_train=True)
     assert lattice.emissions.shape == (0, 5)
@@ -92,7 +93,7 @@ def test_the_layer_without_tokens(lengths):
     assert not any(model.get_grad(name).any() for name in SCORES[1:])
 
 
-def test_bytes_round_trip():
+def test_crf_bytes_round_trip():
     model, Xs = make_crf(), make_emissions(LENGTHS)
     loaded = CRF().from_bytes(model.to_bytes())
     assert loaded.get_dim("nO") == 5
@@ -103,8 +104,7 @@ MARGIN = 5.0
 
 
 def resized(lattice: Lattice, nO: int, emission_margin: float = MARGIN) -> Lattice:
-    """The scores of a resized layer, for emissions of which those of new tags are O's, less a
-    margin."""
+    """The lattice of a resized layer, with emissions of new tags a margin below those of O."""
     model = make_crf(len(lattice.start))
     for name in SCORES[1:]:
         model.set_param(name, getattr(lattice, name))
@@ -118,8 +118,7 @@ def resized(lattice: Lattice, nO: int, emission_margin: float = MARGIN) -> Latti
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_resizing_keeps_what_is_known(seed):
-    """New tags score as O, less the margin, also where tags follow one another."""
+def test_resize_preserves_probabilities(seed):
     before = make_lattice([30, 1, 0, 8], 5, seed=seed)
     after = resized(before, 9)
     for name in SCORES[1:]:
@@ -128,7 +127,7 @@ def test_resizing_keeps_what_is_known(seed):
     assert viterbi(after).tolist() == viterbi(before).tolist()
     probabilities = marginals(after)[1].emissions
     assert abs(probabilities[:, :5] - marginals(before)[1].emissions).max() < 0.02
-    # A new tag is improbable, but not so much that it could not be learned.
+    # New tags are improbable, but can be learned.
     assert (probabilities[1:, [5, 7]] > 1e-12).all()
 
 
@@ -137,9 +136,9 @@ def test_resizing_keeps_what_is_known(seed):
     st.sampled_from([0.0, MARGIN]),
     st.data(),
 )
-def test_new_tags_change_no_prediction(lattice, emission_margin, data):
-    """Not where all scores are equal, nor where they are so large that a margin is lost in
-    rounding, nor at the beginning of a sequence, where steps have no margin."""
+def test_resize_preserves_predictions(lattice, emission_margin, data):
+    """Even if all scores are equal, or so large that the margin is lost to rounding, and at the
+    start of a sequence, where there is no margin."""
     no_begin, no_inside = draw_masks(data, lattice)
     before = viterbi(lattice, no_begin=no_begin, no_inside=no_inside)
     larger = resized(lattice, len(lattice.start) + 4, emission_margin)
@@ -147,7 +146,7 @@ def test_new_tags_change_no_prediction(lattice, emission_margin, data):
     assert after.tolist() == before.tolist()
 
 
-def test_new_tags_follow_one_another_and_the_known_ones_as_o_does():
+def test_resize_copies_scores_of_outside():
     model = make_crf(3)
     larger = resize(model, 5, MARGIN)
     known, transitions = model.get_param("transitions"), larger.get_param("transitions")
@@ -158,7 +157,7 @@ def test_new_tags_follow_one_another_and_the_known_ones_as_o_does():
         assert larger.get_param(name)[3:] == pytest.approx(model.get_param(name)[0])
 
 
-def test_resizing_before_initialisation():
+def test_resize_before_initialization():
     larger = resize(CRF(), 5, MARGIN)
     assert larger.get_dim("nO") == 5
     assert not larger.has_param("transitions")

@@ -5,27 +5,30 @@ from typing import Any
 import numpy
 import pytest
 
-from spacy_twitter_ner.layers.crf import Lattice, log_likelihood
-from spacy_twitter_ner.layers.decoding import decode_bio
+from spacy_twitter_ner.layers.crf import Lattice
+from spacy_twitter_ner.layers.decoding import viterbi
+from spacy_twitter_ner.layers.forward_backward import log_likelihood
 from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
-from spacy_twitter_ner.layers.viterbi import viterbi
 
-from ..layers.crf_oracle import (
+from .crf_oracle import (
     SCORES,
     assert_same_lattice,
     in_float64,
     is_valid,
-    log_sums,
+    log_partitions,
     make_lattice,
     valid_sequences,
 )
-from ..layers.gradients import OPS, central_differences, relative_error
-from ..layers.spans_oracle import sequence_probabilities
+from .decoding_oracle import check_is_best, forbid
+from .gradients import OPS, central_differences, relative_error
+from .spans_oracle import sequence_probabilities
 
 LENGTHS = [2, 0, 1, 3]
 GOLD = numpy.asarray([1, 2, 0, 0, 3, 4])
 PARTIAL = numpy.asarray([1, -1, 0, -1, -1, 4])
 N_TOKENS = len(GOLD)
+
+each_gold = pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
 
 
 def make_logits(nO: int = 5, seed: int = 0) -> numpy.ndarray:
@@ -38,10 +41,19 @@ def softmax(logits: numpy.ndarray) -> list[numpy.ndarray]:
     return OPS.unflatten(probabilities, OPS.asarray1i(LENGTHS))
 
 
-# Softmax
+each_head = pytest.mark.parametrize(
+    ("head", "scores"),
+    [(SoftmaxHead(), softmax(make_logits())), (CRFHead(), make_lattice(LENGTHS, 5))],
+    ids=["softmax", "crf"],
+)
 
 
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
+def draw_constraints() -> tuple[numpy.ndarray, numpy.ndarray]:
+    no_begin, no_inside = numpy.random.RandomState(2).uniform(size=(2, N_TOKENS)) < 0.4
+    return no_begin, no_inside
+
+
+@each_gold
 def test_softmax_loss(gold: numpy.ndarray) -> None:
     logits, known = make_logits(), numpy.flatnonzero(gold != -1)
     loss, gradient = SoftmaxHead().get_loss(softmax(logits), gold)
@@ -51,12 +63,6 @@ def test_softmax_loss(gold: numpy.ndarray) -> None:
     expected = central_differences(lambda: SoftmaxHead().get_loss(softmax(logits), gold)[0], logits)
     assert relative_error(numpy.concatenate(gradient), expected) < 1e-8
     assert (numpy.concatenate(gradient)[gold == -1] == 0.0).all()
-
-
-def test_softmax_of_nothing_known() -> None:
-    loss, gradient = SoftmaxHead().get_loss(softmax(make_logits()), numpy.full(N_TOKENS, -1))
-    assert loss == 0.0
-    assert not numpy.concatenate(gradient).any()
 
 
 def test_softmax_of_probability_zero() -> None:
@@ -81,18 +87,16 @@ def test_softmax_distillation(n_known: int) -> None:
     assert relative_error(numpy.concatenate(gradient), expected) < 1e-8
 
 
-def test_softmax_decoding() -> None:
-    no_begin, no_inside = numpy.random.RandomState(2).uniform(size=(2, N_TOKENS)) < 0.4
-    for seed in range(20):
-        scores = softmax(make_logits(seed=seed))
-        logs = numpy.log(numpy.concatenate(scores))
-        lengths = numpy.asarray(LENGTHS)
-        expected = decode_bio(logs, lengths, no_begin=no_begin, no_inside=no_inside)
-        assert SoftmaxHead().decode(scores, no_begin, no_inside).tolist() == expected.tolist()
+@pytest.mark.parametrize("seed", range(20))
+def test_softmax_decode(seed: int) -> None:
+    scores = softmax(make_logits(seed=seed))
+    no_begin, no_inside = draw_constraints()
+    logs = numpy.log(numpy.concatenate(scores))
+    lattice = forbid(Lattice.independent(logs, LENGTHS), no_begin, no_inside)
+    check_is_best(lattice, SoftmaxHead().decode(scores, no_begin, no_inside))
 
 
-def test_softmax_lattice() -> None:
-    """Its sequences are as probable as their tags together, among the valid ones."""
+def test_softmax_lattice_scores_are_products() -> None:
     scores = softmax(make_logits())
     lattice = SoftmaxHead().get_lattice(scores)
     assert lattice.lengths == LENGTHS
@@ -102,10 +106,7 @@ def test_softmax_lattice() -> None:
             assert math.exp(score) == pytest.approx(product)
 
 
-# Conditional random field
-
-
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
+@each_gold
 def test_crf_loss(gold: numpy.ndarray) -> None:
     lattice = make_lattice(LENGTHS, 5)
     loss, gradient = CRFHead().get_loss(lattice, gold)
@@ -118,21 +119,15 @@ def test_crf_loss(gold: numpy.ndarray) -> None:
         assert relative_error(getattr(gradient, name), expected) < 1e-7
 
 
-def test_crf_of_nothing_known() -> None:
-    loss, gradient = CRFHead().get_loss(make_lattice(LENGTHS, 5), numpy.full(N_TOKENS, -1))
-    assert loss == 0.0
-    assert not any(getattr(gradient, name).any() for name in SCORES)
-
-
 def cross_entropy(student: Lattice, teacher: Lattice) -> float:
-    """The sum over all sequences, each by itself, of p_teacher * -log p_student."""
-    student_sums, teacher_sums = log_sums(student), log_sums(teacher)
-    scores_of_sequences = [dict(scored) for scored in valid_sequences(student)]
+    """The sum of p_teacher * -log p_student over all sequences, by enumeration."""
+    student_sums, teacher_sums = log_partitions(student), log_partitions(teacher)
+    sequence_scores = [dict(scored) for scored in valid_sequences(student)]
     loss = 0.0
     for number, scored in enumerate(valid_sequences(teacher)):
         for tags, score in scored:
             probability = math.exp(score - teacher_sums[number])
-            loss -= probability * (scores_of_sequences[number][tags] - student_sums[number])
+            loss -= probability * (sequence_scores[number][tags] - student_sums[number])
     return loss
 
 
@@ -148,15 +143,15 @@ def test_crf_distillation(n_known: int) -> None:
         assert relative_error(getattr(gradient, name), expected) < 1e-7
 
 
-def test_crf_decoding() -> None:
-    no_begin, no_inside = numpy.random.RandomState(2).uniform(size=(2, N_TOKENS)) < 0.4
-    for seed in range(20):
-        lattice = make_lattice(LENGTHS, 5, seed=seed)
-        tags = CRFHead().decode(lattice, no_begin, no_inside)
-        expected = viterbi(lattice, no_begin=no_begin, no_inside=no_inside)
-        assert tags.tolist() == expected.tolist()
-        assert is_valid(tags[3:])
-        assert (tags[no_begin] % 2 == 0).all()
+@pytest.mark.parametrize("seed", range(20))
+def test_crf_decode(seed: int) -> None:
+    lattice = make_lattice(LENGTHS, 5, seed=seed)
+    no_begin, no_inside = draw_constraints()
+    tags = CRFHead().decode(lattice, no_begin, no_inside)
+    expected = viterbi(lattice, no_begin=no_begin, no_inside=no_inside)
+    assert tags.tolist() == expected.tolist()
+    assert is_valid(tags[3:])
+    assert (tags[no_begin] % 2 == 0).all()
 
 
 def test_crf_lattice() -> None:
@@ -164,51 +159,48 @@ def test_crf_lattice() -> None:
     assert_same_lattice(CRFHead().get_lattice(lattice), lattice, 0.0)
 
 
-# Both
-
-
-@pytest.mark.parametrize(
-    ("head", "scores"),
-    [(SoftmaxHead(), softmax(make_logits())), (CRFHead(), make_lattice(LENGTHS, 5))],
-    ids=["softmax", "crf"],
-)
-def test_nothing_is_to_be_learned_from_oneself(head: Any, scores: Any) -> None:
-    """The loss is an entropy then, the least there is."""
-    loss, gradient = head.get_distillation_loss(scores, scores)
-    assert loss > 0.0
+def gradient_arrays(gradient: Any) -> list[numpy.ndarray]:
     if isinstance(gradient, Lattice):
-        assert_same_lattice(gradient, scores.scaled(0.0), 1e-12)
-    else:
-        assert numpy.concatenate(gradient) == pytest.approx(0.0, abs=1e-12)
+        return [getattr(gradient, name) for name in SCORES]
+    return gradient
+
+
+@each_head
+def test_loss_without_gold_tags_is_zero(head: Any, scores: Any) -> None:
+    loss, gradient = head.get_loss(scores, numpy.full(N_TOKENS, -1))
+    assert loss == 0.0
+    assert not any(array.any() for array in gradient_arrays(gradient))
+
+
+@each_head
+def test_distillation_from_itself_has_no_gradient(head: Any, scores: Any) -> None:
+    loss, gradient = head.get_distillation_loss(scores, scores)
+    assert loss > 0.0  # the entropy
+    for array in gradient_arrays(gradient):
+        assert array == pytest.approx(0.0, abs=1e-12)
 
 
 def sequence_distribution(head: Any, scores: Any) -> list[dict[tuple[int, ...], float]]:
     return [dict(scored) for scored in sequence_probabilities(head.get_lattice(scores))]
 
 
-HEADS: list[tuple[Any, Any]] = [
-    (SoftmaxHead(), softmax(make_logits())),
-    (CRFHead(), make_lattice(LENGTHS, 5)),
-]
-
-
-@pytest.mark.parametrize(("head", "scores"), HEADS, ids=["softmax", "crf"])
+@each_head
 @pytest.mark.parametrize("bias", [-2.0, 0.0, 1.5])
-def test_weight_of_outside(head: Any, scores: Any, bias: float) -> None:
+def test_outside_bias(head: Any, scores: Any, bias: float) -> None:
     before = sequence_distribution(head, scores)
-    weighed = head.weigh_outside(scores, bias)
-    for old, new in zip(before, sequence_distribution(head, weighed), strict=True):
+    biased = head.add_outside_bias(scores, bias)
+    for old, new in zip(before, sequence_distribution(head, biased), strict=True):
         weights = {tags: p * math.exp(bias * tags.count(0)) for tags, p in old.items()}
         total = sum(weights.values())
         assert new == pytest.approx({tags: w / total for tags, w in weights.items()})
     assert sequence_distribution(head, scores) == before
 
 
-@pytest.mark.parametrize(("head", "scores"), HEADS, ids=["softmax", "crf"])
+@each_head
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_temperature(head: Any, scores: Any, temperature: float) -> None:
     before = sequence_distribution(head, scores)
-    tempered = head.temper(scores, temperature)
+    tempered = head.apply_temperature(scores, temperature)
     for old, new in zip(before, sequence_distribution(head, tempered), strict=True):
         weights = {tags: p ** (1 / temperature) for tags, p in old.items()}
         total = sum(weights.values())
@@ -216,22 +208,14 @@ def test_temperature(head: Any, scores: Any, temperature: float) -> None:
     assert sequence_distribution(head, scores) == before
 
 
-def test_scale() -> None:
-    halves = SoftmaxHead().scale([numpy.ones((2, 3)), numpy.ones((0, 3))], 0.5)
-    assert [rows.tolist() for rows in halves] == [[[0.5] * 3] * 2, []]
-    lattice = make_lattice(LENGTHS, 5)
-    doubled = replace(
-        lattice,
-        emissions=2 * lattice.emissions,
-        transitions=2 * lattice.transitions,
-        start=2 * lattice.start,
-        end=2 * lattice.end,
-    )
-    assert_same_lattice(CRFHead().scale(lattice, 2.0), doubled, 0.0)
+@each_head
+def test_scale(head: Any, scores: Any) -> None:
+    doubled = gradient_arrays(head.scale(scores, 2.0))
+    for array, twice in zip(gradient_arrays(scores), doubled, strict=True):
+        assert twice.tolist() == (2.0 * array).tolist()
 
 
-def test_scores_in_float32() -> None:
-    """Losses are numbers of Python, whatever the scores: they go into JSON."""
+def test_losses_of_float32_scores_are_python_floats() -> None:
     lattice, teacher = (make_lattice(LENGTHS, 5, seed=seed, dtype="float32") for seed in (0, 1))
     scores = [rows.astype("float32") for rows in softmax(make_logits())]
     both: list[Any] = [(SoftmaxHead(), scores, scores), (CRFHead(), lattice, teacher)]
@@ -243,21 +227,16 @@ def test_scores_in_float32() -> None:
 
 
 @pytest.mark.parametrize("head", [SoftmaxHead(), CRFHead()], ids=["softmax", "crf"])
-def test_parts_are_joined(head: Any) -> None:
+def test_concat_windows(head: Any) -> None:
     lattice, emissions = make_lattice(LENGTHS, 5), numpy.concatenate(softmax(make_logits()))
 
-    def part(*lengths: int, first: int) -> Any:
-        rows = emissions[first : first + sum(lengths)]
+    def make_scores(rows: numpy.ndarray, lengths: list[int]) -> Any:
         if isinstance(head, CRFHead):
-            return replace(lattice, emissions=rows, lengths=list(lengths))
+            return replace(lattice, emissions=rows, lengths=lengths)
         return OPS.unflatten(rows, OPS.asarray1i(lengths))
 
-    joined = head.join(
-        [part(2, 1, first=0), part(3, first=3)], numpy.asarray([0, 2, 3, 5]), [1, 0, 3]
-    )
-    expected = emissions[[0, 2, 3, 5]]
-    if isinstance(head, CRFHead):
-        assert_same_lattice(joined, replace(lattice, emissions=expected, lengths=[1, 0, 3]))
-    else:
-        assert [len(rows) for rows in joined] == [1, 0, 3]
-        numpy.testing.assert_array_equal(numpy.concatenate(joined), expected)
+    windows = [make_scores(emissions[:3], [2, 1]), make_scores(emissions[3:], [3])]
+    rows, lengths = numpy.asarray([0, 2, 3, 5]), [1, 0, 3]
+    found = head.get_lattice(head.concat_windows(windows, rows, lengths))
+    expected = head.get_lattice(make_scores(emissions[rows], lengths))
+    assert_same_lattice(found, expected, 0.0)

@@ -1,4 +1,4 @@
-"""What holds for both recurrent layers alike."""
+"""Tests of both recurrent layers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,14 @@ from thinc.types import Ragged
 from spacy_twitter_ner.layers.bigru import BiGRU
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 
-from .gradients import OPS, gradient_errors, make_batch, randomise
+from .gradients import OPS, gradient_errors, make_batch, randomize
 
-pytestmark = pytest.mark.usefixtures("each_kernel", "each_product")
+pytestmark = pytest.mark.usefixtures("each_kernel")
 
 MIXED = [3, 1, 5, 0, 2]
 GATES = {BiLSTM: 4, BiGRU: 3}
 
-both_layers = pytest.mark.parametrize("make_layer", GATES)
+each_layer = pytest.mark.parametrize("make_layer", GATES)
 
 
 def make_model(
@@ -31,11 +31,11 @@ def make_model(
 ) -> Model[Ragged, Ragged]:
     model = make_layer(nO, nI, **settings)
     model.initialize()
-    randomise(model, dtype=dtype)
+    randomize(model, dtype=dtype)
     return model
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("lengths", [MIXED, [4], [1], [1, 1], [2, 2, 2]], ids=str)
 @pytest.mark.parametrize("depth", [1, 2])
 def test_gradients(make_layer: Callable, lengths: list[int], depth: int) -> None:
@@ -44,18 +44,9 @@ def test_gradients(make_layer: Callable, lengths: list[int], depth: int) -> None
     assert max(errors.values()) < 1e-7, errors
 
 
-@both_layers
-def test_the_gradient_that_is_given_stays_as_it_is(make_layer: Callable) -> None:
-    X = make_batch(MIXED, 3)
-    Y, backprop = make_model(make_layer, recurrent_dropout=0.3).begin_update(X)
-    dY = Ragged(numpy.ones_like(Y.dataXd), Y.lengths)
-    backprop(dY)
-    assert (dY.dataXd == 1.0).all()
-
-
-@both_layers
-@pytest.mark.parametrize("half", [slice(None, 2), slice(2, None)], ids=["left", "right"])
-def test_gradients_of_one_direction(make_layer: Callable, half: slice) -> None:
+@each_layer
+@pytest.mark.parametrize("half", [slice(None, 2), slice(2, None)], ids=["forward", "backward"])
+def test_gradients_of_single_direction(make_layer: Callable, half: slice) -> None:
     def keep_half(weights: numpy.ndarray) -> None:
         kept = weights[:, half].copy()
         weights[:] = 0.0
@@ -70,21 +61,21 @@ def test_gradients_of_one_direction(make_layer: Callable, half: slice) -> None:
         assert not model.get_grad(name)[1 - direction].any()
 
 
-@both_layers
-@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
-def test_gradients_of_one_token(make_layer: Callable, place: int) -> None:
-    # The loss of one end of a sequence has to come all the way back from the other.
+@each_layer
+@pytest.mark.parametrize("index", [0, -1], ids=["first", "last"])
+def test_gradients_of_single_token(make_layer: Callable, index: int) -> None:
+    # The gradient has to pass through all steps of a direction.
     def keep_token(weights: numpy.ndarray) -> None:
-        kept = weights[place].copy()
+        kept = weights[index].copy()
         weights[:] = 0.0
-        weights[place] = kept
+        weights[index] = kept
 
     model = make_model(make_layer)
     errors = gradient_errors(model, make_batch([6], 3), weigh=keep_token)
     assert max(errors.values()) < 1e-7, errors
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize(
     "rates",
@@ -101,7 +92,7 @@ def test_gradients_with_dropout(make_layer: Callable, depth: int, rates: dict[st
     assert max(errors.values()) < 1e-7, errors
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0, 0]], ids=str)
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 @pytest.mark.parametrize("depth", [1, 2])
@@ -121,8 +112,8 @@ def test_batches_without_tokens(
             assert not node.get_grad(name).any()
 
 
-@both_layers
-def test_gradients_add_up(make_layer: Callable) -> None:
+@each_layer
+def test_gradients_accumulate(make_layer: Callable) -> None:
     model, X = make_model(make_layer), make_batch(MIXED, 3)
     once = {}
     for times in (1, 2):
@@ -133,17 +124,17 @@ def test_gradients_add_up(make_layer: Callable) -> None:
             assert model.get_grad(name) == pytest.approx(times * once[name])
 
 
-@both_layers
-def test_backprop_leaves_the_output_gradient_alone(make_layer: Callable) -> None:
-    model = make_model(make_layer)
+@each_layer
+def test_backprop_does_not_modify_output_gradient(make_layer: Callable) -> None:
+    model = make_model(make_layer, recurrent_dropout=0.3)
     Y, backprop = model(make_batch(MIXED, 3), is_train=True)
     dY = numpy.ones_like(Y.dataXd)
     backprop(Ragged(dY, Y.lengths))
     assert (dY == 1.0).all()
 
 
-@both_layers
-def test_result_is_independent_of_the_rest_of_the_batch(make_layer: Callable) -> None:
+@each_layer
+def test_output_is_independent_of_the_batch(make_layer: Callable) -> None:
     model = make_model(make_layer, 8, 5, depth=2, dtype="float32")
     X = make_batch(MIXED, 5, dtype="float32")
     together = OPS.unflatten(model.predict(X).dataXd, X.lengths)
@@ -156,8 +147,8 @@ def test_result_is_independent_of_the_rest_of_the_batch(make_layer: Callable) ->
         assert Y_together == pytest.approx(Y_alone, abs=1e-5)
 
 
-@both_layers
-def test_right_half_is_the_left_half_of_the_reversed_sequence(make_layer: Callable) -> None:
+@each_layer
+def test_backward_half_is_forward_half_of_reversed_sequence(make_layer: Callable) -> None:
     model, swapped = make_model(make_layer), make_model(make_layer)
     for name in model.param_names:
         swapped.set_param(name, model.get_param(name)[::-1].copy())
@@ -169,8 +160,8 @@ def test_right_half_is_the_left_half_of_the_reversed_sequence(make_layer: Callab
     assert abs(Y[:, 2:] - Y[:, :2]).max() > 0.01
 
 
-@both_layers
-def test_left_half_knows_nothing_of_what_follows(make_layer: Callable) -> None:
+@each_layer
+def test_directions_only_depend_on_one_side(make_layer: Callable) -> None:
     model, X = make_model(make_layer), make_batch([6], 3)
     Y = model.predict(X).dataXd
     X.dataXd[3] += 1.0
@@ -179,7 +170,7 @@ def test_left_half_knows_nothing_of_what_follows(make_layer: Callable) -> None:
     assert changed[:, 2:].any(axis=1).tolist() == [True] * 4 + [False] * 2
 
 
-@both_layers
+@each_layer
 def test_initial_weights(make_layer: Callable) -> None:
     numpy.random.seed(0)
     nH, nI = 16, 10
@@ -195,30 +186,30 @@ def test_initial_weights(make_layer: Callable) -> None:
     matrices = U.reshape(-1, nH, nH)
     for matrix in matrices:
         assert matrix @ matrix.T == pytest.approx(numpy.eye(nH), abs=1e-5)
-    # Every gate and direction is drawn on its own.
+    # Gates and directions are drawn separately.
     assert len({matrix.tobytes() for matrix in matrices}) == len(matrices)
     assert len({gate.tobytes() for gate in W.reshape(-1, nH, nI)}) == len(matrices)
     for name in model.param_names:
         assert model.get_param(name).dtype == "float32"
 
 
-@both_layers
-def test_one_seed_gives_one_set_of_weights(make_layer: Callable) -> None:
+@each_layer
+def test_initialization_is_reproducible(make_layer: Callable) -> None:
     drawn = []
     for seed in (1, 1, 2):
         numpy.random.seed(seed)
         drawn.append(make_layer(4, 3).initialize().to_bytes())
-    # The bytes hold the node's number as well, but not the weights of seed 2.
+    # The bytes also contain the node's ID.
     models = [make_layer(4, 3).from_bytes(data) for data in drawn]
     assert (models[0].get_param("W") == models[1].get_param("W")).all()
     assert (models[0].get_param("U") == models[1].get_param("U")).all()
     assert (models[0].get_param("W") != models[2].get_param("W")).all()
 
 
-@both_layers
-def test_overfits_what_stands_at_the_other_end(make_layer: Callable) -> None:
-    """The tag of a sequence's last token is the word of its first one, and the other way round;
-    in between they are 0. It takes the memory of both directions."""
+@each_layer
+def test_overfits_to_tokens_at_the_other_end(make_layer: Callable) -> None:
+    """The tag of the last token is the first word and vice versa, which takes the memory of both
+    directions."""
     numpy.random.seed(0)
     random = numpy.random.RandomState(1)
     lengths = [2, 4, 5, 3, 6, 4, 5, 2]
@@ -240,8 +231,8 @@ def test_overfits_what_stands_at_the_other_end(make_layer: Callable) -> None:
     assert probabilities[numpy.arange(len(tags)), tags].min() > 0.9
 
 
-@both_layers
-def test_float32_stays_float32(make_layer: Callable) -> None:
+@each_layer
+def test_recurrent_layers_preserve_float32(make_layer: Callable) -> None:
     model = make_layer(4, 3, depth=2, dropout=0.2, recurrent_dropout=0.2).initialize()
     Y, backprop = model(make_batch(MIXED, 3, dtype="float32"), is_train=True)
     dX = backprop(Y)
@@ -252,7 +243,7 @@ def test_float32_stays_float32(make_layer: Callable) -> None:
             assert node.get_grad(name).dtype == "float32"
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("depth", [1, 2])
 def test_bytes_round_trip(make_layer: Callable, depth: int) -> None:
     model = make_layer(4, 3, depth=depth, recurrent_dropout=0.5).initialize()
@@ -264,28 +255,28 @@ def test_bytes_round_trip(make_layer: Callable, depth: int) -> None:
         assert node.attrs.get("recurrent_dropout_rate", 0.5) == 0.5
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("nO", [-2, 0, 1, 3])
-def test_width_has_to_be_even(make_layer: Callable, nO: int) -> None:
+def test_odd_width_raises(make_layer: Callable, nO: int) -> None:
     with pytest.raises(ValueError, match=f"{make_layer.__name__}.*nO = {nO} must be even"):
         make_layer(nO, 2)
 
 
-@both_layers
-def test_inferred_width_has_to_be_even(make_layer: Callable) -> None:
+@each_layer
+def test_odd_inferred_width_raises(make_layer: Callable) -> None:
     X, Y = make_batch([2], 3, dtype="float32"), make_batch([2], 5, dtype="float32")
     with pytest.raises(ValueError, match="nO = 5 must be even"):
         make_layer().initialize(X=X, Y=Y)
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("depth", [0, -1])
-def test_depth_has_to_be_positive(make_layer: Callable, depth: int) -> None:
+def test_nonpositive_depth_raises(make_layer: Callable, depth: int) -> None:
     with pytest.raises(ValueError, match="depth of at least 1"):
         make_layer(4, 2, depth=depth)
 
 
-@both_layers
+@each_layer
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("nO", [None, 6])
 def test_widths_are_inferred(make_layer: Callable, depth: int, nO: int | None) -> None:
@@ -298,8 +289,8 @@ def test_widths_are_inferred(make_layer: Callable, depth: int, nO: int | None) -
     assert model.predict(X).dataXd.shape == (2, 6)
 
 
-@both_layers
-def test_dropout_is_for_training_only(make_layer: Callable) -> None:
+@each_layer
+def test_dropout_only_applies_to_training(make_layer: Callable) -> None:
     settings = {"depth": 2, "dtype": "float32"}
     plain = make_model(make_layer, **settings)
     X = make_batch(MIXED, 3, dtype="float32")
@@ -312,8 +303,8 @@ def test_dropout_is_for_training_only(make_layer: Callable) -> None:
     assert plain(X, is_train=True)[0].dataXd == pytest.approx(expected, abs=1e-6)
 
 
-@both_layers
-def test_recurrent_dropout_leaves_the_first_step_of_each_direction(make_layer: Callable) -> None:
+@each_layer
+def test_recurrent_dropout_skips_first_step_of_each_direction(make_layer: Callable) -> None:
     model = make_model(make_layer, recurrent_dropout=0.9)
     X = make_batch([3, 1], 3)
     expected = model.predict(X).dataXd

@@ -5,17 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import Lattice, marginals
+from spacy_twitter_ner.layers.crf import Lattice
+from spacy_twitter_ner.layers.decoding import viterbi
+from spacy_twitter_ner.layers.forward_backward import marginals
 from spacy_twitter_ner.layers.spans import (
     TypedSpans,
-    begun_posteriors,
+    candidate_spans,
     make_chart,
-    probable_spans,
+    prefix_posteriors,
     span_posteriors,
 )
-from spacy_twitter_ner.layers.viterbi import viterbi
 
-from .crf_oracle import log_sums, make_lattice
+from .crf_oracle import log_partitions, make_lattice
 from .spans_oracle import all_span_posteriors, masked, sequence_probabilities, spans_of
 
 LENGTHS = [3, 0, 1, 4, 0]
@@ -42,7 +43,7 @@ def every_span(lengths: list[int], n_types: int) -> list[tuple[int, int, int]]:
     return spans
 
 
-def assert_exact(lattice: Lattice, no_begin=None, no_inside=None) -> None:
+def check_posteriors(lattice: Lattice, no_begin=None, no_inside=None) -> None:
     expected = all_span_posteriors(masked(lattice, no_begin, no_inside))
     spans = every_span(lattice.lengths, len(lattice.start) // 2)
     chart = make_chart(lattice, no_begin=no_begin, no_inside=no_inside)
@@ -54,9 +55,9 @@ def assert_exact(lattice: Lattice, no_begin=None, no_inside=None) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("nO", [1, 3, 5])
-def test_equal_to_enumeration(nO: int, dtype: str) -> None:
+def test_span_posteriors_equal_enumeration(nO: int, dtype: str) -> None:
     for seed in range(5):
-        assert_exact(make_lattice(LENGTHS, nO, seed=seed, dtype=dtype))
+        check_posteriors(make_lattice(LENGTHS, nO, seed=seed, dtype=dtype))
 
 
 @given(
@@ -64,21 +65,20 @@ def test_equal_to_enumeration(nO: int, dtype: str) -> None:
     st.integers(0, 2**16),
     st.sampled_from([0.1, 1.5, 8.0, 60.0, 1e3]),
 )
-def test_equal_to_enumeration_with_constraints(lengths, seed, scale) -> None:
+def test_span_posteriors_equal_enumeration_with_constraints(lengths, seed, scale) -> None:
     no_begin, no_inside = numpy.random.RandomState(seed).uniform(size=(2, sum(lengths))) < 0.3
-    assert_exact(make_lattice(lengths, 5, seed=seed, scale=scale), no_begin, no_inside)
+    check_posteriors(make_lattice(lengths, 5, seed=seed, scale=scale), no_begin, no_inside)
 
 
-def test_log_partition_with_constraints() -> None:
+def test_chart_log_partition_with_constraints() -> None:
     lattice = make_lattice(LENGTHS, 5)
     no_begin, no_inside = numpy.random.RandomState(0).uniform(size=(2, sum(LENGTHS))) < 0.4
     chart = make_chart(lattice, no_begin=no_begin, no_inside=no_inside)
-    expected = log_sums(masked(lattice, no_begin, no_inside))
+    expected = log_partitions(masked(lattice, no_begin, no_inside))
     assert chart.log_partition == pytest.approx(numpy.asarray(expected), abs=1e-10)
 
 
-def test_begun() -> None:
-    """Of all sequences that begin an entity there and have not ended it before."""
+def test_prefix_posteriors_equal_enumeration() -> None:
     lattice = make_lattice([4], 5)
     spans = every_span([4], 2)
     expected = dict.fromkeys(spans, 0.0)
@@ -86,37 +86,36 @@ def test_begun() -> None:
         for start, end, k in spans_of(tags, 2):
             for reached in range(start + 1, end + 1):
                 expected[start, reached, k] += probability
-    found = begun_posteriors(make_chart(lattice), as_arrays(spans))
+    found = prefix_posteriors(make_chart(lattice), as_arrays(spans))
     assert found.tolist() == pytest.approx([expected[span] for span in spans], abs=1e-12)
 
 
 @pytest.mark.parametrize("least", [0.3, 0.05, 1e-3, 1e-9])
-def test_probable_spans(least: float) -> None:
+def test_candidate_spans_include_all_probable_ones(least: float) -> None:
     for seed in range(5):
         lattice = make_lattice(LENGTHS, 5, seed=seed)
         chart = make_chart(lattice)
-        spans = probable_spans(chart, least)
+        spans = candidate_spans(chart, least)
         found = as_tuples(spans)
         assert len(set(found)) == len(found)
         probable = {s for s, p in all_span_posteriors(lattice).items() if p >= least}
         assert probable <= set(found)
-        assert (begun_posteriors(chart, spans) >= least).all()
+        assert (prefix_posteriors(chart, spans) >= least).all()
 
 
-def test_few_probable_spans_in_a_long_text() -> None:
-    """Not all of the 500 * 501 / 2 * 10 that there are."""
-    spans = probable_spans(make_chart(make_lattice([500], 21)), 0.05)
+def test_candidate_spans_of_long_text_are_few() -> None:
+    """Not all 500 * 501 / 2 * 10."""
+    spans = candidate_spans(make_chart(make_lattice([500], 21)), 0.05)
     assert 0 < len(spans.starts) <= 500 / 0.05
 
 
 @pytest.mark.parametrize("least", [0.0, -1.0, math.nan])
-def test_no_least_probability(least: float) -> None:
+def test_candidate_spans_raise_for_probability_not_above_zero(least: float) -> None:
     with pytest.raises(ValueError, match="has to be above 0"):
-        probable_spans(make_chart(make_lattice([2], 3)), least)
+        candidate_spans(make_chart(make_lattice([2], 3)), least)
 
 
-def test_the_first_tokens_add_up_to_the_marginals() -> None:
-    """Long sequences, that no enumeration reaches; also that logarithms lose nothing on the way."""
+def test_span_posteriors_of_long_sequences_add_up_to_marginals() -> None:
     lengths = [60, 1, 45, 0, 60]
     lattice = make_lattice(lengths, 5)
     chart = make_chart(lattice)
@@ -126,7 +125,7 @@ def test_the_first_tokens_add_up_to_the_marginals() -> None:
     numpy.testing.assert_allclose(sums, marginals(lattice)[1].emissions[:, 1::2], atol=1e-10)
 
 
-def test_one_sequence_does_not_depend_on_the_others() -> None:
+def test_span_posteriors_are_independent_of_the_batch() -> None:
     lattice = make_lattice([3], 5)
     extreme = make_lattice([3], 5, scale=500.0)
     both = Lattice(
@@ -142,20 +141,19 @@ def test_one_sequence_does_not_depend_on_the_others() -> None:
     assert span_posteriors(make_chart(both), shifted) == pytest.approx(alone, rel=1e-9)
 
 
-def test_nothing() -> None:
+def test_chart_without_spans() -> None:
     for lengths in ([], [0, 0]):
         chart = make_chart(make_lattice(lengths, 5))
         assert span_posteriors(chart, as_arrays([])).shape == (0,)
-        assert as_tuples(probable_spans(chart, 0.1)) == []
+        assert as_tuples(candidate_spans(chart, 0.1)) == []
     chart = make_chart(make_lattice([3], 5))
     assert span_posteriors(chart, as_arrays([])).shape == (0,)
 
 
-def test_what_is_decoded_is_probable() -> None:
-    """Scores that leave one sequence only: its entities are certain."""
+def test_decoded_spans_are_certain_if_scores_are_extreme() -> None:
     lattice = make_lattice([5, 2], 5, scale=100.0)
     tags = viterbi(lattice)
-    spans = [(a, b, k) for a, b, k in spans_of(tags[:5].tolist(), 2)]
+    spans = spans_of(tags[:5].tolist(), 2)
     spans += [(a + 5, b + 5, k) for a, b, k in spans_of(tags[5:].tolist(), 2)]
     assert spans
     found = span_posteriors(make_chart(lattice), as_arrays(spans))

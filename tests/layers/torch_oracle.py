@@ -1,4 +1,4 @@
-"""Our recurrent layers beside PyTorch's, with the same weights."""
+"""Comparison of recurrent layers with PyTorch's, with the same weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +13,14 @@ DIRECTIONS = ("", "_reverse")
 
 
 def reorder_gates(weight: numpy.ndarray, order: Sequence[int]) -> numpy.ndarray:
-    """Put the gates, blocks of the first axis, into another order."""
+    """Reorder the gates, blocks of the first axis."""
     gates = numpy.split(weight, len(order))
     return numpy.concatenate([gates[gate] for gate in order])
 
 
 def to_torch_names(node: Model, weights: dict[str, numpy.ndarray], order: Sequence[int]) -> dict:
-    """Rename and reorder one of our layers' weights, or their gradients, as PyTorch has them.
-
-    The biases of the recurrent products, bias_hh, are left to the caller.
-    """
+    """Convert the weights of a layer, or their gradients, to PyTorch's names and order, except
+    bias_hh."""
     named = {}
     for name, ours in (("weight_ih", "W"), ("weight_hh", "U"), ("bias_ih", "b")):
         for suffix, weight in zip(DIRECTIONS, weights[ours], strict=True):
@@ -38,11 +36,11 @@ def compare(
     bias_name: str,
     bias_rows: slice,
 ) -> dict[str, float]:
-    """Run a layer of ours and PyTorch's on a batch, forwards and backwards.
+    """Run a layer and PyTorch's equivalent on a batch, forward and backward.
 
-    order (Sequence[int]): For each of PyTorch's gates, its place among ours.
-    bias_name (str): Which of our weights is PyTorch's bias_hh; empty if there is none.
-    bias_rows (slice): Which rows of bias_hh that is; the others stay 0.
+    order (Sequence[int]): The index of each of PyTorch's gates among ours.
+    bias_name (str): Our name for PyTorch's bias_hh, empty if there is none.
+    bias_rows (slice): Its rows in bias_hh; the others are 0.
     RETURNS (dict[str, float]): The relative errors of output and gradients, by name.
     """
     import torch
@@ -65,7 +63,7 @@ def compare(
     dX = backprop(Ragged(weights.copy(), Y.lengths))
 
     rows = torch.tensor(X.dataXd, requires_grad=True)
-    # PyTorch takes no empty sequences; they have no rows.
+    # PyTorch doesn't support empty sequences.
     lengths = [length for length in X.lengths.tolist() if length]
     packed = torch.nn.utils.rnn.pack_sequence(torch.split(rows, lengths), enforce_sorted=False)
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(layer(packed)[0], batch_first=True)
@@ -90,6 +88,6 @@ def compare(
 
 
 def _numbered(name: str, number: int) -> str:
-    """PyTorch's name of a weight: that of the layer's number stands before "_reverse"."""
+    """Insert the layer's number, before "_reverse"."""
     base, reverse, _ = name.partition("_reverse")
     return f"{base}_l{number}{reverse}"

@@ -49,12 +49,12 @@ def spans(matches: Matches, phrases: Sequence[str]) -> list[tuple[int, int, str]
         ("Paris\nParis\n", ["Paris", "Paris"]),
     ],
 )
-def test_lists_are_read(tmp_path: Path, text: str, phrases: list[str]) -> None:
+def test_phrase_lists_format(tmp_path: Path, text: str, phrases: list[str]) -> None:
     path = write(tmp_path / "geo.txt", text)
     assert create_phrase_lists({"geo-loc": path}) == {"geo-loc": phrases}
 
 
-def test_each_type_has_its_list(tmp_path: Path) -> None:
+def test_phrase_lists_by_type(tmp_path: Path) -> None:
     geo, person = write(tmp_path / "g", "Paris\n"), write(tmp_path / "p", "Paris Hilton\n")
     lists = create_phrase_lists({"person": person, "geo-loc": geo})
     assert lists == {"person": ["Paris Hilton"], "geo-loc": ["Paris"]}
@@ -62,13 +62,13 @@ def test_each_type_has_its_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
-def test_unreadable_file(tmp_path: Path, name: str) -> None:
+def test_phrase_lists_unreadable_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="phrases of 'person'") as error:
         create_phrase_lists({"person": tmp_path / name})
     assert f"phrases.paths] person = {str(tmp_path / name)!r}" in str(error.value)
 
 
-def test_wrong_encoding(tmp_path: Path) -> None:
+def test_phrase_lists_wrong_encoding(tmp_path: Path) -> None:
     path = write(tmp_path / "geo.txt", "Paris\n\nSão Paulo\n".encode("latin1"))
     with pytest.raises(ValueError, match="0xe3 in the phrases of 'geo-loc'") as error:
         create_phrase_lists({"geo-loc": path})
@@ -76,14 +76,14 @@ def test_wrong_encoding(tmp_path: Path) -> None:
     assert "phrases.paths] geo-loc" in str(error.value)
 
 
-def test_is_a_block_of_a_config(tmp_path: Path) -> None:
+def test_phrase_lists_in_config(tmp_path: Path) -> None:
     path = write(tmp_path / "geo.txt", "Paris\n")
     block = '[phrases]\n@misc = "spacy-twitter-ner.PhraseLists.v1"\n[phrases.paths]\n'
     config = Config().from_str(f"{block}geo-loc = {str(path)!r}".replace("'", '"'))
     assert registry.resolve(config) == {"phrases": {"geo-loc": ["Paris"]}}
 
 
-def test_files_are_not_read_before_initialisation(tmp_path: Path) -> None:
+def test_phrase_lists_are_read_at_initialization(tmp_path: Path) -> None:
     block = {"@misc": "spacy-twitter-ner.PhraseLists.v1", "paths": {"geo": str(tmp_path / "x")}}
     config = {"initialize": {"components": {"twitter_bilstm_ner": {"phrases": block}}}}
     nlp = spacy.blank("en", config=config)
@@ -111,7 +111,7 @@ PHRASES = ["new york", "new york times", "york", "times square", "a b a b"]
         ([], []),
     ],
 )
-def test_find(texts: list[str], expected: list[tuple[int, int, str]]) -> None:
+def test_trie_find(texts: list[str], expected: list[tuple[int, int, str]]) -> None:
     assert spans(find(PHRASES, *texts), PHRASES) == expected
 
 
@@ -125,12 +125,12 @@ def test_find(texts: list[str], expected: list[tuple[int, int, str]]) -> None:
         ("nothing", []),
     ],
 )
-def test_longest(text: str, expected: list[tuple[int, int, str]]) -> None:
+def test_matches_longest(text: str, expected: list[tuple[int, int, str]]) -> None:
     matches = find(PHRASES, text)
     assert spans(matches.select(matches.longest()), PHRASES) == expected
 
 
-def test_no_phrases() -> None:
+def test_trie_without_phrases() -> None:
     matches = find([], "new york")
     assert [len(array) for array in matches] == [0, 0, 0]
     assert len(matches.longest()) == 0
@@ -141,7 +141,7 @@ TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=7).map(" ".join), ma
 
 
 @given(phrases=st.lists(WORDS, max_size=8, unique=True), texts=TEXTS)
-def test_agrees_with_a_search_by_hand(phrases: list[str], texts: list[str]) -> None:
+def test_trie_find_matches_brute_force(phrases: list[str], texts: list[str]) -> None:
     expected, offset = set(), 0
     for text in texts:
         words = text.split()

@@ -5,13 +5,14 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
+from spacy_twitter_ner.models.interface import get_embed_part
+from spacy_twitter_ner.models.lexemes import Lexemes, distinct_lexemes
 
 VOCAB = Vocab()
 
 
 def make_doc(text: str, vocab: Vocab = VOCAB) -> Doc:
-    """Make a doc of the words between spaces; it may be empty."""
+    """Create a doc from words separated by spaces. It may be empty."""
     return Doc(vocab, words=text.split())
 
 
@@ -20,20 +21,21 @@ def make_docs(*texts: str, vocab: Vocab = VOCAB) -> list[Doc]:
 
 
 def make_lexemes(*texts: str, vocab: Vocab = VOCAB) -> Lexemes:
-    """Make the distinct lexemes of docs."""
+    """Find the distinct lexemes of docs."""
     return distinct_lexemes(make_docs(*texts, vocab=vocab))
 
 
 def fit_and_initialize(model: Model, docs: list[Doc]) -> Model:
-    """Initialize a model as the component does with its training data."""
+    """Initialize a model with training data, like the component."""
     for node in model.walk():
-        if "fit_vocabulary" in node.attrs:
-            node.attrs["fit_vocabulary"](node, docs)
+        part = get_embed_part(node)
+        if part and part.fit_vocabulary:
+            part.fit_vocabulary(node, docs)
     return model.initialize(X=docs if model.name == "tweet_embed" else distinct_lexemes(docs))
 
 
 def lexemes(*texts: str) -> Lexemes:
-    """Make lexemes in the order given, which may be repeated or empty."""
+    """Create lexemes in this order. They may be repeated or empty."""
     return Lexemes(list(texts), numpy.arange(len(texts)), [len(texts)], [VOCAB] * len(texts))
 
 

@@ -1,4 +1,4 @@
-"""How parts are put together; test_lexeme_features.py has what becomes of a lexeme."""
+"""Concatenation of parts. For lexeme features, see test_lexeme_features.py."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from spacy.util import registry
 from spacy.vocab import Vocab
 from thinc.api import Adam, Config, Model
 
-from spacy_twitter_ner.models.characters import CharEmbed
-from spacy_twitter_ner.models.embed import FeatureEmbed, TweetEmbed, WordEmbed
+from spacy_twitter_ner.models.char_embed import CharEmbed
+from spacy_twitter_ner.models.embed import FeatureEmbed, TweetEmbed, WordEmbed, feature_columns
 from spacy_twitter_ner.models.gazetteer import GazetteerEmbed, fit_gazetteer
-from spacy_twitter_ner.models.hashtags import HashtagEmbed
+from spacy_twitter_ner.models.hashtag_embed import HashtagEmbed
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
 
 from ..layers.gradients import central_differences, relative_error
@@ -61,7 +61,7 @@ class FakePhrases(FakePart):
         return [self.rows(["x" * token.i for token in doc]) for doc in docs], backprop
 
 
-def test_parts_stand_side_by_side() -> None:
+def test_parts_are_concatenated() -> None:
     first, second, phrases = FakePart(2), FakePart(1), FakePhrases(2)
     model = TweetEmbed(first.model, second.model, phrases=phrases.model)
     assert model.get_dim("nO") == 5
@@ -84,7 +84,7 @@ def test_each_distinct_lexeme_is_computed_once() -> None:
     assert phrases.calls == [(docs, False), (docs, True)]
 
 
-def test_gradients_of_tokens_add_up_for_each_lexeme() -> None:
+def test_gradients_are_summed_per_lexeme() -> None:
     first, second, phrases = FakePart(2), FakePart(1), FakePhrases(2)
     model = TweetEmbed(first.model, second.model, phrases=phrases.model)
     Ys, backprop = model(make_docs("a b", "", "b a b"), is_train=True)
@@ -118,7 +118,7 @@ def test_batches_without_tokens(texts: list[str], has_phrases: bool) -> None:
     assert not features.has_grad("norm") or not features.get_grad("norm").any()
 
 
-def test_initialisation() -> None:
+def test_initialization() -> None:
     part, phrases = FakePart(2), FakePhrases(3)
     model = TweetEmbed(part.model, phrases=phrases.model)
     model.initialize(X=TWEETS)
@@ -130,7 +130,7 @@ def test_initialisation() -> None:
     assert part.initialised_with is phrases.initialised_with is None
 
 
-def test_the_width_of_phrases_may_be_known_late() -> None:
+def test_width_of_phrases_is_inferred() -> None:
     phrases = FakePhrases(3)
     phrases.model.set_dim("nO", None, force=True)
     model = TweetEmbed(FakePart(2).model, phrases=phrases.model)
@@ -139,7 +139,7 @@ def test_the_width_of_phrases_may_be_known_late() -> None:
     assert model.get_dim("nO") == 5
 
 
-def test_no_part() -> None:
+def test_no_parts_raises() -> None:
     with pytest.raises(ValueError, match="at least one part"):
         TweetEmbed()
     with pytest.raises(ValueError, match="at least one part"):
@@ -147,7 +147,7 @@ def test_no_part() -> None:
 
 
 @pytest.mark.parametrize("has_phrases", [False, True])
-def test_a_copy_knows_its_phrases(has_phrases: bool) -> None:
+def test_copy_keeps_phrases(has_phrases: bool) -> None:
     """Model.copy, which spaCy's replace_listeners calls, keeps no references to layers."""
     phrases = FakePhrases(2).model if has_phrases else None
     model = TweetEmbed(LexemeFeatures(["norm"], [3]), phrases=phrases)
@@ -158,7 +158,7 @@ def test_a_copy_knows_its_phrases(has_phrases: bool) -> None:
 
 
 @pytest.mark.parametrize("has_phrases", [False, True])
-def test_a_layer_can_be_replaced(has_phrases: bool) -> None:
+def test_replace_node(has_phrases: bool) -> None:
     """As in a tagger whose output is resized: Thinc looks through the references of all layers."""
     part, phrases = FakePart(2).model, FakePhrases(2).model
     model = TweetEmbed(part, phrases=phrases if has_phrases else None)
@@ -173,7 +173,7 @@ def test_docs_of_different_vocabs() -> None:
     assert (numpy.concatenate([first, second]) == expected).all()
 
 
-def test_word_embed_is_of_words_with_users_and_urls_masked() -> None:
+def test_word_embed_masks_user_names_and_urls() -> None:
     model = WordEmbed(4, min_freq=2, unknown_rate=0.5)
     assert model.get_dim("nO") == 4
     fit_and_initialize(model, TWEETS)
@@ -187,7 +187,7 @@ def test_word_embed_is_of_words_with_users_and_urls_masked() -> None:
     assert (Y[2:4] == features.get_param("masked")[0]).all()
 
 
-def test_feature_embed_is_of_the_features_in_order() -> None:
+def test_feature_embed_concatenates_features_in_order() -> None:
     model = FeatureEmbed(["shape", "norm"], [2, 3], min_freq=1, unknown_rate=0.25)
     assert model.get_dim("nO") == 5
     model.initialize(X=TWEETS)
@@ -202,6 +202,7 @@ def test_feature_embed_is_of_the_features_in_order() -> None:
         FeatureEmbed(["shape", "norm"], [2])
 
 
+@pytest.mark.slow
 def test_gradients() -> None:
     model = FeatureEmbed(["norm", "suffix2", "shape"], [3, 2, 2], unknown_rate=0.5)
     model.initialize(X=TWEETS)
@@ -227,7 +228,7 @@ def test_gradients() -> None:
         assert relative_error(features.get_grad(name), expected) < 1e-6
 
 
-def test_longer_docs_add_nothing_for_padding() -> None:
+def test_gradients_do_not_depend_on_doc_lengths() -> None:
     model = WordEmbed(4).initialize(X=TWEETS)
     Ys, backprop = model(make_docs("cat", "cat " * 7), is_train=True)
     backprop([numpy.ones_like(Y) for Y in Ys])
@@ -260,7 +261,7 @@ def train(model: Model, docs: list[Doc]) -> None:
 
 
 @pytest.mark.parametrize("texts", [["the #DogCat saw New York"], ["nothing"]])
-def test_loads_over_a_model_of_other_texts(texts: list[str]) -> None:
+def test_load_over_a_model_of_other_texts(texts: list[str]) -> None:
     """And can be trained from there on, also by texts that some part finds nothing in."""
     few, many = make_docs("a a #Cat"), [*TWEETS, *make_docs("#DogCat #NewYork #Times")]
     model = make_embedding(few, {"thing": ["a"]})
@@ -302,7 +303,7 @@ def test_parts_from_a_config() -> None:
 def test_feature_columns():
     words = LexemeFeatures(["norm", "shape"], [4, 2])
     model = TweetEmbed(words, CharEmbed(5), CharEmbed(3))
-    assert model.attrs["feature_columns"](model) == {
+    assert feature_columns(model) == {
         "norm": slice(0, 4),
         "shape": slice(4, 6),
         "char": slice(6, 11),

@@ -8,7 +8,7 @@ from thinc.api import Model
 from spacy_twitter_ner.models.embed import WordEmbed
 from spacy_twitter_ner.models.encoder import BiGRUEncoder, BiLSTMEncoder
 
-from ..layers.gradients import gradient_errors, randomise
+from ..layers.gradients import gradient_errors, randomize
 from .docs import make_docs
 
 DOCS = make_docs("the cat saw the dog", "", "a cat", "cats")
@@ -27,7 +27,7 @@ def test_gradients_through_lists(make_encoder: Callable, depth: int) -> None:
     model = make_encoder(2, depth=depth, recurrent_dropout=0.3)
     Xs = make_arrays([3, 0, 1, 2], dtype="float64")
     model.initialize(X=make_arrays([2]))
-    randomise(model)
+    randomize(model)
 
     def split(rows: numpy.ndarray, Ys: list) -> list:
         return numpy.split(rows, numpy.cumsum([len(Y) for Y in Ys])[:-1])
@@ -41,7 +41,7 @@ def test_gradients_through_lists(make_encoder: Callable, depth: int) -> None:
 @both_encoders
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0], [2, 0, 1]], ids=str)
 @pytest.mark.parametrize("depth", [1, 2])
-def test_lengths_stay(make_encoder: Callable, lengths: list[int], depth: int) -> None:
+def test_lengths_are_preserved(make_encoder: Callable, lengths: list[int], depth: int) -> None:
     model = make_encoder(2, depth=depth, dropout=0.5, recurrent_dropout=0.5)
     model.initialize(X=make_arrays([2]))
     Ys, backprop = model(make_arrays(lengths), is_train=True)
@@ -83,7 +83,7 @@ def test_in_tok2vec(make_encoder: Callable, embed: str) -> None:
 
 
 @both_encoders
-def test_settings_reach_the_layers(make_encoder: Callable) -> None:
+def test_settings_are_passed_to_layers(make_encoder: Callable) -> None:
     model = make_encoder(4, depth=3, dropout=0.25, recurrent_dropout=0.75)
     layers = [node for node in model.walk() if "recurrent_dropout_rate" in node.attrs]
     assert len(layers) == 3
@@ -94,6 +94,6 @@ def test_settings_reach_the_layers(make_encoder: Callable) -> None:
 
 @both_encoders
 @pytest.mark.parametrize(("width", "depth"), [(0, 1), (4, 0)])
-def test_wrong_settings(make_encoder: Callable, width: int, depth: int) -> None:
+def test_invalid_settings(make_encoder: Callable, width: int, depth: int) -> None:
     with pytest.raises(ValueError, match=r"must be even|depth"):
         make_encoder(width, depth=depth)

@@ -43,7 +43,7 @@ def test_phrases_do_not_cross_docs() -> None:
     assert [token for token, *_ in found(gazetteer, *docs)] == [2, 3, 4, 4]
 
 
-def test_features_of_overlapping_matches_count_once() -> None:
+def test_features_of_overlapping_matches_are_distinct() -> None:
     lists = {"geo": ["a b", "b c"], "person": ["c d"]}
     assert found_in("a b c d", lists=lists) == [
         (0, "geo", "B", "list"),
@@ -64,7 +64,7 @@ def test_features_of_overlapping_matches_count_once() -> None:
 
 
 @pytest.mark.parametrize("phrase", ["@nasa", "www.nasa.gov", "by @nasa", "", "  ", "a b c d"])
-def test_listed_phrases_that_are_left_out(phrase: str) -> None:
+def test_skipped_listed_phrases(phrase: str) -> None:
     gazetteer = make_gazetteer(lists={"company": [phrase]}, max_length=3)
     assert gazetteer.phrases == []
     assert gazetteer.types == ["company"]
@@ -115,7 +115,7 @@ def test_occurrences_inside_of_entities_count() -> None:
     ]
 
 
-def test_both_sources_are_told_apart() -> None:
+def test_sources_have_different_features() -> None:
     assert found_in("new york", TRAIN, lists=LISTS) == [
         (0, "geo", "B", "list"),
         (0, "geo", "B", "<90%, +"),
@@ -131,14 +131,14 @@ def test_both_sources_are_told_apart() -> None:
     assert [f[0] for f in features if f[3] == "list"] == [0, 1, 2, 3]
 
 
-def test_rare_and_long_phrases_of_the_training_data_are_left_out() -> None:
+def test_rare_and_long_training_phrases_are_skipped() -> None:
     assert make_gazetteer(TRAIN, min_count=2).phrases == [("new", "york")]
     assert make_gazetteer(TRAIN, max_length=1).phrases == [("apple",), ("bob",)]
     assert make_gazetteer(TRAIN, min_count=3).phrases == []
     assert found_in("new york", TRAIN, min_count=3) == []
 
 
-def test_docs_without_annotation_tell_nothing() -> None:
+def test_unannotated_docs_are_ignored() -> None:
     unannotated = make_docs(*["apple"] * 10)
     partly = make_doc("apple apple")
     partly.set_ents([], outside=[partly[:1]], default="missing")
@@ -150,12 +150,12 @@ def test_docs_without_annotation_tell_nothing() -> None:
     ]
 
 
-def test_an_entity_seen_once_is_unknown_to_its_own_doc() -> None:
+def test_entity_seen_once_is_held_out_from_its_doc() -> None:
     gazetteer = make_gazetteer(TRAIN)
     bob = make_doc("Bob may go")
     assert found(gazetteer, bob, hold_out=True) == []
     assert found(gazetteer, bob, hold_out=False) == [(0, "person", "B", ">=90%, 1")]
-    # In another doc it is known, in training too.
+    # In another doc it is found, even in training.
     other = make_doc("hello Bob")
     assert found(gazetteer, bob, other, hold_out=True) == [(4, "person", "B", ">=90%, 1")]
 
@@ -169,7 +169,7 @@ def test_own_occurrences_are_discounted() -> None:
     assert found(gazetteer, TRAIN[3], hold_out=False) == [(0, "company", "B", "<50%, 1")]
 
 
-def test_what_is_held_out_hides_no_shorter_phrase() -> None:
+def test_held_out_phrase_does_not_hide_shorter_ones() -> None:
     gazetteer = make_gazetteer(TRAIN)
     assert [f[:3] for f in found(gazetteer, TRAIN[2], hold_out=True)] == [
         (1, "geo", "B"),
@@ -177,7 +177,7 @@ def test_what_is_held_out_hides_no_shorter_phrase() -> None:
     ]
 
 
-def test_all_docs_of_a_text_are_held_out_together() -> None:
+def test_docs_with_the_same_text_are_held_out_together() -> None:
     docs = [gold_doc("Bob !", (0, 1, "person")), gold_doc("Bob !", (0, 1, "person"))]
     gazetteer = make_gazetteer(docs)
     assert found(gazetteer, *docs, hold_out=True) == []
@@ -185,7 +185,7 @@ def test_all_docs_of_a_text_are_held_out_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["bob may go", "BOB MAY GO", "Bob ma y go", "Bob may g o"])
-def test_doc_is_recognised_in_other_case_and_tokens(text: str) -> None:
+def test_held_out_text_ignores_case_and_tokenization(text: str) -> None:
     gazetteer = make_gazetteer(TRAIN)
     assert found(gazetteer, make_doc(text, Vocab()), hold_out=True) == []
     assert found(gazetteer, make_doc(text), hold_out=False) != []
@@ -205,9 +205,10 @@ def gold_docs(draw: st.DrawFn) -> Doc:
     return gold_doc(" ".join(words), *((*ent, ls) for ent, ls in zip(ents, labels, strict=True)))
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=150)
 @given(docs=st.lists(gold_docs(), min_size=1, max_size=8), min_count=st.integers(1, 2))
-def test_training_looks_up_each_doc_as_if_it_were_new(docs: list[Doc], min_count: int) -> None:
+def test_hold_out_equals_a_gazetteer_without_the_doc(docs: list[Doc], min_count: int) -> None:
     lists: dict[str, list[str]] = {"X": ["a b"], "Y": []}
     gazetteer = make_gazetteer(docs, lists, min_count=min_count)
     for doc in docs:
@@ -218,13 +219,13 @@ def test_training_looks_up_each_doc_as_if_it_were_new(docs: list[Doc], min_count
         assert found(gazetteer, new, hold_out=True) == found(gazetteer, new, hold_out=False)
 
 
-def test_min_count_survives_bytes() -> None:
+def test_min_count_is_serialized() -> None:
     gazetteer = Gazetteer.from_bytes(make_gazetteer(TRAIN, min_count=2).to_bytes())
     assert found(gazetteer, make_doc("new york")) != []
     assert found(gazetteer, TRAIN[0], hold_out=True) == []
 
 
-def test_does_not_depend_on_the_order_of_docs_and_lists() -> None:
+def test_order_of_docs_and_lists_does_not_matter() -> None:
     lists = {label: list(reversed(phrases)) for label, phrases in reversed(LISTS.items())}
     data = make_gazetteer(TRAIN, LISTS).to_bytes()
     assert make_gazetteer(reversed(TRAIN), lists).to_bytes() == data

@@ -22,7 +22,7 @@ def make_model(docs: Iterable[Doc] = TRAIN, lists: Any = None, **kwargs: Any) ->
     return model
 
 
-def test_vectors_are_the_sum_of_the_features() -> None:
+def test_vectors_are_sums_over_features() -> None:
     model = make_model(lists=LISTS)
     docs = make_docs("new york", "", "nothing", "in paris")
     E, Ys = model.get_param("E"), model.predict(docs)
@@ -114,7 +114,7 @@ def test_without_fit_there_are_no_phrases() -> None:
     assert not loaded.predict(TRAIN)[0].any()
 
 
-def test_lists_alone() -> None:
+def test_lists_without_training_phrases() -> None:
     model = make_model(lists=LISTS, from_training=False)
     gazetteer = model.attrs["gazetteer"]
     assert gazetteer.types == ["geo", "person"]
@@ -123,12 +123,12 @@ def test_lists_alone() -> None:
     assert not model.predict(make_docs("Bob"))[0].any()
 
 
-def test_docs_are_read_once() -> None:
+def test_docs_are_iterated_once() -> None:
     model = make_model(iter(TRAIN))
     assert model.predict(make_docs("Bob"))[0].any()
 
 
-def test_gazetteer_of_other_data_comes_with_new_vectors() -> None:
+def test_another_gazetteer_reinitializes_vectors() -> None:
     model = make_model()
     before = model.get_param("E").copy()
     fit_gazetteer(model, [gold_doc("Ann", (0, 1, "person"))])
@@ -141,7 +141,7 @@ def test_gazetteer_of_other_data_comes_with_new_vectors() -> None:
 
 @pytest.mark.parametrize("lists", [None, LISTS])
 @pytest.mark.parametrize("from_training", [False, True])
-def test_survives_bytes(lists: Any, from_training: bool) -> None:
+def test_bytes_round_trip(lists: Any, from_training: bool) -> None:
     def make() -> Model:
         return GazetteerEmbed(4, from_training=from_training, min_count=1, max_length=3)
 
@@ -151,14 +151,14 @@ def test_survives_bytes(lists: Any, from_training: bool) -> None:
     loaded = make().from_bytes(model.to_bytes())
     docs = [*TRAIN, *make_docs("paris hilton , new york", "")]
     assert loaded.get_param("E").shape == model.get_param("E").shape
-    # What is held out is known after loading: training may go on.
+    # Hold-out counts are serialized, so that training can continue.
     for is_train in (False, True):
         Ys, loaded_Ys = model(docs, is_train)[0], loaded(docs, is_train)[0]
         assert (numpy.concatenate(Ys) == numpy.concatenate(loaded_Ys)).all()
     assert not loaded([TRAIN[7]], is_train=True)[0][0].any()
 
 
-def test_copy_has_a_gazetteer_of_its_own() -> None:
+def test_copy_is_independent() -> None:
     model = make_model()
     copy = model.copy()
     fit_gazetteer(copy, [])
@@ -166,7 +166,7 @@ def test_copy_has_a_gazetteer_of_its_own() -> None:
     assert not copy.predict(make_docs("Bob"))[0].any()
 
 
-def test_stands_beside_the_embeddings_of_lexemes() -> None:
+def test_as_phrases_of_tweet_embed() -> None:
     phrases = GazetteerEmbed(4)
     model = TweetEmbed(LexemeFeatures(["norm"], [3]), phrases=phrases)
     assert model.get_dim("nO") == 7
@@ -181,7 +181,7 @@ def test_stands_beside_the_embeddings_of_lexemes() -> None:
 
 
 @pytest.mark.parametrize("name", ["width", "min_count", "max_length"])
-def test_wrong_settings(name: str) -> None:
+def test_invalid_settings(name: str) -> None:
     settings: dict[str, Any] = {"width": 4, name: 0}
     with pytest.raises(ValueError, match=f"{name} must be 1 or more, not 0"):
         GazetteerEmbed(**settings)

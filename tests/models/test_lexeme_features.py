@@ -5,8 +5,8 @@ import numpy
 import pytest
 from thinc.api import SGD, Model
 
-from spacy_twitter_ner.models.features import Lexemes, distinct_lexemes
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures, fit_vocabulary
+from spacy_twitter_ner.models.lexemes import Lexemes, distinct_lexemes
 
 from ..layers.gradients import central_differences, relative_error
 from .docs import TWEETS, fit_and_initialize, make_docs, make_lexemes
@@ -40,7 +40,7 @@ def table_gradient(model: Model, lexemes: Lexemes, name: str = "masked") -> nump
     return model.get_grad(name)
 
 
-def test_vectors_are_the_rows_of_the_words() -> None:
+def test_vectors_are_rows_of_the_table() -> None:
     model = make_word_model()
     table = model.get_param("masked")
     assert table.shape == (len({"the", "cat", "saw", "dog", "a", "it", "@", "http"}) + 1, 4)
@@ -51,7 +51,7 @@ def test_vectors_are_the_rows_of_the_words() -> None:
     assert (vectors == table[[row(model, text) for text in lexemes.texts]]).all()
 
 
-def test_features_stand_side_by_side() -> None:
+def test_features_are_concatenated() -> None:
     model = make_model()
     Y = model.predict(make_lexemes("Dog"))
     assert Y.shape == (1, 7) == (1, model.get_dim("nO"))
@@ -64,11 +64,11 @@ def test_features_stand_side_by_side() -> None:
     assert row(model, "dog", "norm") > 0
 
 
-def test_the_width_is_known_at_construction() -> None:
+def test_width_is_known_at_construction() -> None:
     assert LexemeFeatures(FEATURES, WIDTHS).get_dim("nO") == 7
 
 
-def test_users_urls_and_unknown_words_share_a_row_each() -> None:
+def test_user_names_urls_and_unknown_words_share_a_row_each() -> None:
     model = make_word_model()
     words = ["@new", "@bob", "http://t.co/1", "https://new", "unseen", "Dog"]
     vectors = vectors_by_text(model, make_lexemes(" ".join(words)))
@@ -79,7 +79,7 @@ def test_users_urls_and_unknown_words_share_a_row_each() -> None:
         assert (vectors[word] == table[expected]).all()
 
 
-def test_rare_words_are_unknown_below_the_least_frequency() -> None:
+def test_words_below_min_freq_are_unknown() -> None:
     model = make_word_model(min_freq=2)
     assert model.attrs["vocabulary_masked"].keys == ["the", "<USR>", "cat", "saw"]
     vectors = vectors_by_text(model, make_lexemes("dog it cat"))
@@ -152,7 +152,7 @@ def test_unknown_vector_learns_from_rare_words_only(rate: float) -> None:
     assert gradient[0] == pytest.approx(rate * n, abs=40 * (rate < 1))
 
 
-def test_frequent_words_are_never_taken_for_unknown() -> None:
+def test_frequent_words_are_never_replaced() -> None:
     model = make_word_model(unknown_rate=1.0)
     gradient = table_gradient(model, make_lexemes("the cat saw @new"))
     assert not gradient[0].any()
@@ -167,7 +167,7 @@ def test_unknown_vector_is_trained_by_an_update() -> None:
     assert numpy.flatnonzero(changed).tolist() == sorted([0, row(model, "the")])
 
 
-def test_each_feature_is_dropped_on_its_own() -> None:
+def test_features_are_dropped_independently() -> None:
     # "dog" is rare as a word, but its shape is frequent: that stays.
     model = make_model(unknown_rate=1.0)
     Y, _ = model(make_lexemes("dog"), is_train=True)
@@ -194,7 +194,7 @@ def test_any_value_may_be_dropped(rate: float, expected: int) -> None:
     assert (dropped[0] != dropped[1]).any() == (rate < 1)
 
 
-def test_the_larger_rate_is_that_of_rare_values() -> None:
+def test_larger_rate_applies_to_rare_values() -> None:
     n = 400
     docs = make_docs(" ".join(f"w{i}" for i in range(n)))
     rare = distinct_lexemes(docs)
@@ -205,7 +205,7 @@ def test_the_larger_rate_is_that_of_rare_values() -> None:
         assert table_gradient(model, rare)[0, 0] == pytest.approx(n / 2, abs=40)
 
 
-def test_no_word_is_taken_for_unknown_in_prediction() -> None:
+def test_nothing_is_dropped_in_prediction() -> None:
     model = make_word_model(unknown_rate=1.0, feature_dropout=1.0)
     expected = model.get_param("masked")[row(model, "dog")]
     dog = make_lexemes("dog")
@@ -223,7 +223,7 @@ def test_batches_without_tokens(texts: list[str]) -> None:
         assert not model.has_grad(name) or not model.get_grad(name).any()
 
 
-def test_vocabulary_survives_bytes() -> None:
+def test_vocabulary_is_serialized() -> None:
     model = make_model(min_freq=1)
     loaded = LexemeFeatures(FEATURES, WIDTHS).from_bytes(model.to_bytes())
     lexemes = make_lexemes("the cat unseen @bob", "")
@@ -231,7 +231,7 @@ def test_vocabulary_survives_bytes() -> None:
     assert row(loaded, "cat", "norm") == row(model, "cat", "norm") > 0
 
 
-def test_copy_has_a_vocabulary_of_its_own() -> None:
+def test_copy_is_independent() -> None:
     model, lexemes = make_word_model(), make_lexemes("cat dog")
     copy = model.copy()
     before = model.predict(lexemes).copy()
@@ -241,7 +241,7 @@ def test_copy_has_a_vocabulary_of_its_own() -> None:
     assert (model.predict(lexemes) == before).all()
 
 
-def test_vocabularies_of_another_corpus_come_with_new_vectors() -> None:
+def test_another_vocabulary_reinitializes_vectors() -> None:
     model = make_model()
     before = {name: model.get_param(name).copy() for name in FEATURES}
     fit_vocabulary(model, iter(make_docs("another corpus of other words", "and yet another")))
@@ -255,17 +255,17 @@ def test_vocabularies_of_another_corpus_come_with_new_vectors() -> None:
     assert model.predict(make_lexemes("another cat")).shape == (2, 7)
 
 
-def test_vocabularies_fitted_before_are_kept_at_initialisation() -> None:
+def test_initialization_keeps_the_vocabularies() -> None:
     # The component fits on all docs, then initialises with a small sample of them.
     model = LexemeFeatures(["masked"], [4])
-    model.attrs["fit_vocabulary"](model, TWEETS)
+    fit_vocabulary(model, TWEETS)
     assert not model.has_param("masked")
     model.initialize(X=distinct_lexemes(TWEETS[:1]))
     assert row(model, "it") > 0
     assert len(model.get_param("masked")) == len(model.attrs["vocabulary_masked"])
 
 
-def test_without_training_data_values_get_rows_as_training_sees_them() -> None:
+def test_spare_rows_are_assigned_in_training() -> None:
     model = LexemeFeatures(["norm", "shape"], [4, 2]).initialize()
     assert model.get_param("norm").shape == (5001, 4)
     lexemes = make_lexemes("the Cat", "the dog")
@@ -296,6 +296,6 @@ def test_without_training_data_values_get_rows_as_training_sees_them() -> None:
         (["norm", "norm"], [10, 10], "named twice"),
     ],
 )
-def test_wrong_settings(features: list[str], widths: list[int], message: str) -> None:
+def test_invalid_settings(features: list[str], widths: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LexemeFeatures(features, widths)

@@ -1,5 +1,4 @@
-"""What a vocab knows of words comes with a pipeline: from the config into training, and from there
-into a fresh process."""
+"""Pretrained clusters and vectors are loaded from the config and saved with the pipeline."""
 
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from spacy.vectors import Vectors
 
 
 def run_fresh(code: str, nlp: Language, folder: Path) -> list[str]:
-    """The lines that code prints in a process of its own, which gets the pipeline by its path."""
+    """Run code in a new process with the path to the pipeline, and return the lines it prints."""
     nlp.to_disk(folder / "model")
     return subprocess.run(
         [sys.executable, "-c", code, folder / "model"],
@@ -71,8 +70,9 @@ print([(ent.text, ent.label_) for ent in nlp("lol in Tokyo").ents])
 """
 
 
+@pytest.mark.slow
 def test_clusters_come_with_a_pipeline(tmp_path: Path) -> None:
-    """A word that training has not seen is known by its cluster."""
+    """An unseen word is recognized by its cluster."""
     clusters = tmp_path / "clusters.tsv"
     clusters.write_text("00\tlondon\t1\n00\tparis\t1\n00\ttokyo\t1\n01\tlol\t1\n10\tin\t1\n")
     config = spacy.util.load_config_from_str(
@@ -113,6 +113,7 @@ print(nlp.get_pipe("tok2vec").predict([doc])[0].tolist())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_vectors_come_with_a_pipeline(tmp_path: Path, dtype: str) -> None:
     source = spacy.blank("xx")

@@ -1,4 +1,4 @@
-"""Everything that a model knows of a word, it knows by the normalized spelling."""
+"""All embeddings are computed from the normalized spelling of a word."""
 
 import unicodedata
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from spacy_twitter_ner.lexical.clusters import create_cluster_lookups
-from spacy_twitter_ner.models.characters import CharEmbed
-from spacy_twitter_ner.models.clusters import ClusterEmbed
+from spacy_twitter_ner.models.char_embed import CharEmbed
+from spacy_twitter_ner.models.cluster_embed import ClusterEmbed
 from spacy_twitter_ner.models.embed import TweetEmbed, WordEmbed
-from spacy_twitter_ner.models.features import FEATURES, count_texts, lexeme_features
-from spacy_twitter_ner.models.gazetteer import GazetteerEmbed, make_gazetteer
-from spacy_twitter_ner.models.hashtags import HashtagEmbed
+from spacy_twitter_ner.models.gazetteer import GazetteerEmbed, fit_gazetteer, make_gazetteer
+from spacy_twitter_ner.models.hashtag_embed import HashtagEmbed
 from spacy_twitter_ner.models.lexeme_features import LexemeFeatures
-from spacy_twitter_ner.models.vectors import VectorEmbed
+from spacy_twitter_ner.models.lexemes import FEATURES, count_orths, lexeme_features
+from spacy_twitter_ner.models.vector_embed import VectorEmbed
 
 from ..spellings import inserted, styled
 from .docs import fit_and_initialize
@@ -128,15 +128,15 @@ def test_training_docs_are_held_out_in_any_spelling(nlp) -> None:
 
 def test_counts_of_all_spellings_add_up(nlp) -> None:
     doc = make_doc(nlp.vocab, "Zoë Zoe\u0308 𝗭𝗼𝗲\u0308 Zoë")
-    assert count_texts([doc]) == {"Zoë": 4}
+    assert count_orths([doc]) == {"Zoë": 4}
 
 
-def test_a_model_may_know_a_gazetteer_by_any_spelling(nlp) -> None:
+def test_gazetteer_embed_finds_any_spelling(nlp) -> None:
     """Through the layer, as in training and as in prediction."""
     model = GazetteerEmbed(4)
     gold = make_doc(nlp.vocab, "in Ma\u0301laga")
     gold.ents = [gold.char_span(3, 10, label="city")]
-    model.attrs["fit_gazetteer"](model, [gold])
+    fit_gazetteer(model, [gold])
     model.initialize()
     doc = make_doc(nlp.vocab, "in 𝗠𝗮́𝗹𝗮𝗴𝗮 and Málaga")
     (vectors,) = model.predict([doc])

@@ -7,10 +7,10 @@ from thinc.api import Adam, Model
 
 from spacy_twitter_ner.models.tables import (
     add_gradient,
-    draw_table,
-    draw_tables,
     fit_tables,
     gather,
+    init_table,
+    init_tables,
     table_model,
     vocabularies,
 )
@@ -23,7 +23,7 @@ def forward(model: Model, rows: numpy.ndarray, is_train: bool) -> tuple:
 
 
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    draw_tables(model)
+    init_tables(model)
 
 
 def make_model(*values: str) -> Model:
@@ -41,7 +41,7 @@ def gradients(model: Model) -> list[numpy.ndarray]:
     return [model.get_grad(name) for name in model.param_names]
 
 
-def test_a_model_knows_its_tables() -> None:
+def test_table_model() -> None:
     model = make_model()
     assert (model.get_dim("nO"), model.param_names) == (5, ("first", "second"))
     assert model.attrs["setting"] == 7
@@ -51,7 +51,7 @@ def test_a_model_knows_its_tables() -> None:
     assert [model.get_param(name).shape for name in model.param_names] == [(1, 3), (2, 2)]
 
 
-def test_rows_stand_side_by_side() -> None:
+def test_gather_concatenates_rows() -> None:
     model = make_model("ab", "xy")
     first, second = (model.get_param(name) for name in model.param_names)
     Y = model.predict(ROWS)
@@ -74,21 +74,21 @@ def test_gradients_add_up_in_place() -> None:
         assert (gradient == 2 * numpy.asarray(rows)).all()
 
 
-def test_no_rows_make_no_gradient() -> None:
+def test_no_gradient_without_rows() -> None:
     model = make_model("ab", "xy")
     Y, backprop = model(ROWS[:0], is_train=True)
     backprop(Y)
     assert not model.has_grad("first")
 
 
-def test_tables_that_are_drawn_anew_have_no_gradient_left() -> None:
+def test_reinitialized_tables_have_no_gradient() -> None:
     numpy.random.seed(0)
     model = make_model("ab", "xy")
     Y, backprop = model(ROWS, is_train=True)
     backprop(Y)
     before = model.get_param("first").copy()
     fit_tables(model, [Counter("ab"), Counter("vwxyz")])
-    draw_tables(model)
+    init_tables(model)
     assert (model.get_param("first") != before).all()
     assert [gradient.shape for gradient in gradients(model)] == [(3, 3), (6, 2)]
     assert not any(gradient.any() for gradient in gradients(model))
@@ -96,7 +96,7 @@ def test_tables_that_are_drawn_anew_have_no_gradient_left() -> None:
 
 @pytest.mark.parametrize("n_rows", [0, 3])
 @pytest.mark.parametrize("letters", ["abcdefgh", "a"])
-def test_a_table_that_is_loaded_has_a_gradient_of_its_own(letters: str, n_rows: int) -> None:
+def test_loading_resizes_the_gradient(letters: str, n_rows: int) -> None:
     """The one there was has another shape: writing beyond its end would corrupt memory."""
     model, larger = make_model("ab", "xy"), make_model(letters, "xy")
     Y, backprop = model(ROWS, is_train=True)
@@ -115,7 +115,7 @@ def test_a_table_that_is_loaded_has_a_gradient_of_its_own(letters: str, n_rows: 
 def test_vectors_have_variance_of_one_over_width() -> None:
     numpy.random.seed(0)
     model = table_model("tables", forward, init=init, widths={"E": 50}, attrs={})
-    draw_table(model, "E", 400, 50)
+    init_table(model, "E", 400, 50)
     E = model.get_param("E")
     assert (E.shape, E.dtype) == ((400, 50), "float32")
     assert abs(E.mean()) < 0.01

@@ -5,7 +5,7 @@ import pytest
 from spacy.ml.models.tok2vec import build_Tok2Vec_model
 from thinc.api import Adam, Model, fix_random_seed, set_dropout_rate
 
-from spacy_twitter_ner.layers.crf import marginals
+from spacy_twitter_ner.layers.forward_backward import marginals
 from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
 from spacy_twitter_ner.models.embed import WordEmbed
 from spacy_twitter_ner.models.encoder import BiLSTMEncoder
@@ -58,7 +58,7 @@ def decode(model: Model) -> list[int]:
 
 
 @pytest.mark.parametrize("nO", [None, 5])
-def test_gives_a_distribution_for_each_token(nO: int | None) -> None:
+def test_softmax_output_is_a_distribution_per_token(nO: int | None) -> None:
     model = make_tagger(nO)
     Ys = model.predict(DOCS)
     assert [Y.shape for Y in Ys] == [(len(doc), nO or 3) for doc in DOCS]
@@ -67,7 +67,7 @@ def test_gives_a_distribution_for_each_token(nO: int | None) -> None:
 
 
 @pytest.mark.parametrize("nO", [None, 5])
-def test_crf_gives_the_scores_of_all_sequences(nO: int | None) -> None:
+def test_crf_output_is_a_lattice(nO: int | None) -> None:
     model = make_tagger(nO, architecture=BiLSTMCRFTagger)
     scores = model.predict(DOCS)
     assert scores.lengths == [len(doc) for doc in DOCS]
@@ -94,7 +94,7 @@ def test_refs(architecture: Callable[..., Model]) -> None:
 
 
 @BOTH
-def test_output_weights_are_not_zero_at_first(architecture: Callable[..., Model]) -> None:
+def test_output_weights_are_initialized(architecture: Callable[..., Model]) -> None:
     # Thinc's own start at zero, from which nothing would reach the token vectors at first.
     assert output_weights(make_tagger(architecture=architecture)).all()
 
@@ -105,7 +105,7 @@ def output_weights(model: Model) -> numpy.ndarray:
 
 @BOTH
 def test_gradient_is_that_of_the_loss(architecture: Callable[..., Model]) -> None:
-    """By the bias of the output layer, and by what the CRF knows of transitions."""
+    """With respect to the output layer's bias and the CRF's transitions."""
     model = make_tagger(architecture=architecture)
     head, gold = model.attrs["head"], numpy.asarray([0, 1, 2, 0, 1, 1, 0, 1])
     scores, backprop = model(DOCS, is_train=True)
@@ -141,7 +141,7 @@ def test_dropout_is_for_training_only(architecture: Callable[..., Model]) -> Non
     assert loss(True) == pytest.approx(before, abs=1e-5)
 
 
-def test_resize_keeps_what_is_known_of_the_old_tags() -> None:
+def test_resize_keeps_weights_and_predictions() -> None:
     model = make_tagger()
     train(model, Adam(0.01), [0, 1, 2, 0, 1, 2, 0, 1], 30)
     before = predict(model)
@@ -150,7 +150,7 @@ def test_resize_keeps_what_is_known_of_the_old_tags() -> None:
     assert after.shape == (N_TOKENS, 7)
     assert after.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
-    # Logits are known from probabilities up to a constant for each token.
+    # Probabilities determine logits up to a constant per token.
     def logits(probabilities: numpy.ndarray) -> numpy.ndarray:
         logs = numpy.log(probabilities[:, :3])
         return logs - logs[:, :1]
@@ -190,8 +190,9 @@ def test_resize_replaces_the_width_everywhere(architecture: Callable[..., Model]
     assert predict(loaded).shape == (N_TOKENS, 7)
 
 
+@pytest.mark.slow
 @BOTH
-def test_training_goes_on_after_resizing(architecture: Callable[..., Model]) -> None:
+def test_training_after_resizing(architecture: Callable[..., Model]) -> None:
     model, optimizer = make_tagger(architecture=architecture), Adam(0.02)
     # The docs are of 5, 0, 2 and 1 tokens.
     train(model, optimizer, [0, 1, 2, 0, 1, 1, 2, 1], 5)
@@ -208,7 +209,7 @@ def test_training_goes_on_after_resizing(architecture: Callable[..., Model]) -> 
 
 @BOTH
 @pytest.mark.parametrize("nO", [None, 3])
-def test_resize_before_initialisation(architecture: Callable[..., Model], nO: int | None) -> None:
+def test_resize_before_initialization(architecture: Callable[..., Model], nO: int | None) -> None:
     model = make_tagger(nO, architecture=architecture, initialize=False)
     resize_output(model, 7)
     assert model.get_ref("output_layer").get_dim("nO") == 7

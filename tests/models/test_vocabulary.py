@@ -4,7 +4,7 @@ import pytest
 import srsly
 from thinc.api import Model
 
-from spacy_twitter_ner.models.vocabulary import UNKNOWN, Vocabulary
+from spacy_twitter_ner.models.tables import UNKNOWN, Vocabulary
 
 COUNTS = Counter({"rare": 1, "also": 1, "b": 2, "a": 2, "the": 9})
 
@@ -37,7 +37,7 @@ def test_order_does_not_depend_on_the_order_of_counting() -> None:
     assert Vocabulary.from_counts(reverse).keys == Vocabulary.from_counts(COUNTS).keys
 
 
-def test_empty() -> None:
+def test_empty_vocabulary() -> None:
     vocabulary = Vocabulary()
     assert len(vocabulary) == 1
     assert vocabulary.row("a") == UNKNOWN
@@ -51,7 +51,7 @@ def test_bytes_round_trip() -> None:
     assert [copy.row(key) for key in vocabulary.keys] == [1, 2, 3]
 
 
-def test_is_stored_with_a_model() -> None:
+def test_vocabulary_is_serialized_with_the_model() -> None:
     def make_model(vocabulary: Vocabulary) -> Model:
         return Model("test", lambda model, X, is_train: (X, None), attrs={"v": vocabulary})
 
@@ -61,7 +61,7 @@ def test_is_stored_with_a_model() -> None:
     assert (loaded.keys, loaded.n_frequent) == (["a", "b"], 1)
 
 
-def test_spare_rows_are_for_what_is_first_seen_in_training(
+def test_learn_assigns_spare_rows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     vocabulary = Vocabulary.from_counts(COUNTS, min_freq=2, n_spare=3)
@@ -81,7 +81,7 @@ def test_spare_rows_are_for_what_is_first_seen_in_training(
     assert not caplog.text
 
 
-def test_a_vocabulary_of_the_training_data_is_closed() -> None:
+def test_learn_without_spare_rows() -> None:
     vocabulary = Vocabulary.from_counts(COUNTS)
     before = vocabulary.to_bytes()
     vocabulary.learn(["new"])

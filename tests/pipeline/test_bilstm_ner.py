@@ -17,7 +17,7 @@ from .util import (
 )
 
 
-def test_two_components(nlp):
+def test_two_components_in_pipeline(nlp):
     add_small_ner(nlp, "first")
     add_small_ner(nlp, "second")
     examples = make_examples(nlp)
@@ -41,7 +41,7 @@ def test_config_round_trip(nlp):
     assert loaded.get_pipe_config(NAME)["model"]["tok2vec"]["encode"]["hidden_width"] == 8
 
 
-def test_every_setting_has_a_default(nlp):
+def test_factory_defaults(nlp):
     assert nlp.add_pipe(NAME).cfg["loss_reduction"] == "mean"
     auto_filled = load_model_from_config(nlp.config, auto_fill=True)
     assert auto_filled.config["components"] == nlp.config["components"]
@@ -68,7 +68,7 @@ def test_score_weights(nlp):
     assert (weights["ents_f"], weights["tag_acc"]) == (0.5, 0.5)
 
 
-def test_scores(trained):
+def test_evaluate(trained):
     data = [
         *TRAIN_DATA,
         ("I like Arsenal and Berlin", {"entities": [(7, 14, "TEAM"), (19, 25, "LOC")]}),
@@ -82,7 +82,7 @@ def test_scores(trained):
     assert (perfect["ents_p"], perfect["ents_r"], perfect["ents_f"]) == (1.0, 1.0, 1.0)
 
 
-def test_the_scorer_is_a_setting(nlp):
+def test_custom_scorer(nlp):
     @registry.scorers("test_bilstm_ner.scorer")
     def make_scorer():
         return lambda examples, **_: {"n_examples": len(list(examples))}

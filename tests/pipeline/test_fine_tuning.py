@@ -1,4 +1,4 @@
-"""A trained pipeline goes on: a new type, another pipeline, other components beside it."""
+"""Fine-tune a trained component, or use it in other pipelines."""
 
 import pytest
 import spacy
@@ -30,7 +30,7 @@ def copied(tweet_nlp) -> Language:
 
 
 def gadget_docs(nlp, gadgets):
-    """Tweets in which a type that the pipeline does not know is annotated."""
+    """Make docs with annotation of a new type."""
     for number, gadget in enumerate(gadgets):
         text = PATTERNS[number % len(PATTERNS)].format(gadget)
         doc = nlp.make_doc(text)
@@ -40,7 +40,7 @@ def gadget_docs(nlp, gadgets):
 
 
 def teach_gadgets(trained, small, rehearsal):
-    """A copy of the trained pipeline that has learned the type, too."""
+    """Train a copy of the pipeline on the new type."""
     nlp = spacy.blank("xx")
     add_small_ner(nlp, **small)
     nlp.from_bytes(trained.to_bytes())
@@ -51,25 +51,25 @@ def teach_gadgets(trained, small, rehearsal):
     return nlp
 
 
-def test_a_new_type_is_learned_and_the_others_stay(trained, small):
-    """benchmarks/fine_tuning.py, in small."""
+@pytest.mark.slow
+def test_new_type_with_rehearsal(trained, small):
     nlp = teach_gadgets(trained, small, [*TEXTS, *TEXTS])
     assert nlp.get_pipe(NAME).labels == ("LOC", "PERSON", "gadget")
     assert predicted_entities(nlp, TEXTS) == predicted_entities(trained, TEXTS)
-    # In other tweets than it has seen them in.
+    # The gadgets occur in other patterns than in training.
     docs = list(gadget_docs(nlp, GADGETS[::-1]))
     found = entities(nlp(doc.text) for doc in docs)
     n_right = sum(ents == gold for ents, gold in zip(found, entities(docs), strict=True))
     assert n_right >= 6
 
 
-def test_without_rehearsal_they_do_not(trained, small):
+@pytest.mark.slow
+def test_new_type_without_rehearsal_forgets(trained, small):
     nlp = teach_gadgets(trained, small, [])
     assert predicted_entities(nlp, TEXTS) != predicted_entities(trained, TEXTS)
 
 
-def test_what_the_pipeline_sees_is_not_taught_to_be_nothing(tweet_nlp):
-    """Where it finds entities of types that nobody annotated, annotation is missing."""
+def test_predicted_types_are_missing_in_new_annotation(tweet_nlp):
     text = "RT @kim: saw Drake in Chicago last nite"
     (doc,) = tweet_nlp.pipe([tweet_nlp.make_doc(text)])
     assert doc.ents
@@ -83,14 +83,13 @@ def test_what_the_pipeline_sees_is_not_taught_to_be_nothing(tweet_nlp):
             assert taught[token.text] == ("" if token.ent_type_ else "O")
 
 
-def test_sourced_into_another_pipeline(tweet_nlp, tmp_path):
-    """With another tokenizer, between other components, saved and loaded."""
+def test_source_into_other_pipeline(tweet_nlp, tmp_path):
+    """With another tokenizer and between other components, saved and loaded."""
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
     nlp.add_pipe(NAME, name="tweets", source=tweet_nlp, before="sentencizer")
     ruler = nlp.add_pipe("entity_ruler", first=True)
     ruler.add_patterns([{"label": "RULE", "pattern": "Drake"}])
-    # In the source it goes by its own name, and nothing has changed in there.
     assert tweet_nlp.pipe_names == [NAME]
     nlp.to_disk(tmp_path / "pipeline")
     for each in (nlp, spacy.load(tmp_path / "pipeline")):
@@ -102,8 +101,7 @@ def test_sourced_into_another_pipeline(tweet_nlp, tmp_path):
         )
 
 
-def test_frozen(copied):
-    """Others learn, and it stays what it is."""
+def test_frozen_component(copied):
     before = params(copied.get_pipe(NAME).model)
     copied.add_pipe("ner").add_label("LOC")
     examples = make_examples(copied)
@@ -117,7 +115,7 @@ def test_frozen(copied):
 
 @Language.factory("entity_counter")
 class EntityCounter:
-    """Counts the entities of the docs that it learns from."""
+    """Record the number of entities of the docs in update."""
 
     def __init__(self, nlp, name):
         self.name, self.seen = name, []
@@ -132,7 +130,6 @@ class EntityCounter:
 
 @pytest.mark.parametrize("annotates", [True, False])
 def test_annotating_component(copied, annotates):
-    """Later components learn from docs that have its entities, if they shall."""
     counter = copied.add_pipe("entity_counter")
     text = "RT @kim: saw Drake in Chicago last nite"
     n_entities = len(copied(text).ents)

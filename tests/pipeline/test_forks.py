@@ -1,4 +1,4 @@
-"""A process that is forked while other threads annotate can annotate too."""
+"""Prediction in a process that is forked while other threads predict."""
 
 import os
 import signal
@@ -12,13 +12,14 @@ from threading import Event, Thread
 import pytest
 from spacy.language import Language
 
-from spacy_twitter_ner.models.lexeme_cache import LexemeCache
+from spacy_twitter_ner.models import inference
+from spacy_twitter_ner.models.inference import LexemeCache
 
 from .util import NAME, TEST_TEXTS, predicted_entities
 
 pytestmark = [
-    pytest.mark.skipif("fork" not in get_all_start_methods(), reason="nothing is forked here"),
-    # Python 3.12 and later advise against it. gunicorn --preload does it.
+    pytest.mark.skipif("fork" not in get_all_start_methods(), reason="requires fork"),
+    # Python 3.12 and later warn about it, but gunicorn --preload does it.
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
 N_FORKS = 12
@@ -27,8 +28,7 @@ SECONDS = 60
 
 @contextmanager
 def busy(work: Callable[[], object], n_threads: int = 3) -> Iterator[None]:
-    """Threads that do some work again and again. They take turns more often than usual, so that a
-    fork may come at any point of it."""
+    """Run threads that repeat some work. They switch often, so that a fork may happen anywhere."""
     done, interval = Event(), sys.getswitchinterval()
 
     def repeat() -> None:
@@ -49,10 +49,7 @@ def busy(work: Callable[[], object], n_threads: int = 3) -> Iterator[None]:
 
 
 def exit_code_in_fork(work: Callable[[], bool]) -> int | None:
-    """Do some work in a fork of this process.
-
-    RETURNS (Optional[int]): 0 if it returned True; None if it was killed because it took too long.
-    """
+    """RETURNS (Optional[int]): 0 if work returned True in a fork; None if it timed out."""
     pid = os.fork()
     if pid == 0:
         code = 2
@@ -72,7 +69,7 @@ def exit_code_in_fork(work: Callable[[], bool]) -> int | None:
 
 
 def annotate_new_words(nlp: Language) -> Callable[[], object]:
-    """Each call meets words that the lexeme cache doesn't have yet."""
+    """RETURNS (Callable[[], object]): A function that predicts entities of new words."""
     numbers = iter(range(10**9))
     docs = [nlp.make_doc("so tired of London") for _ in range(200)]
     ner = nlp.get_pipe(NAME)
@@ -83,7 +80,8 @@ def annotate_new_words(nlp: Language) -> Callable[[], object]:
     return annotate
 
 
-def test_forks_while_threads_annotate(trained: Language) -> None:
+@pytest.mark.slow
+def test_fork_while_threads_predict(trained: Language) -> None:
     expected = predicted_entities(trained)
     with busy(annotate_new_words(trained)):
         codes = [
@@ -93,8 +91,9 @@ def test_forks_while_threads_annotate(trained: Language) -> None:
     assert codes == [0] * N_FORKS
 
 
-def test_threads_in_the_fork(trained: Language) -> None:
-    """As in a worker of a preloading server, which has threads of its own."""
+@pytest.mark.slow
+def test_threads_in_fork(trained: Language) -> None:
+    """As in a worker of a preloading server."""
     expected = predicted_entities(trained)
 
     def serve() -> bool:
@@ -106,7 +105,7 @@ def test_threads_in_the_fork(trained: Language) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        trained.get_pipe(NAME).forget_lexemes()
+        trained.get_pipe(NAME).clear_cache()
         return found == [expected] * 4
 
     with busy(annotate_new_words(trained)):
@@ -117,7 +116,8 @@ def _check(nlp: Language, expected: list) -> None:
     assert predicted_entities(nlp) == expected
 
 
-def test_multiprocessing(trained: Language) -> None:
+@pytest.mark.slow
+def test_multiprocessing_fork(trained: Language) -> None:
     expected = predicted_entities(trained)
     context = get_context("fork")
     with busy(annotate_new_words(trained)):
@@ -131,14 +131,13 @@ def test_multiprocessing(trained: Language) -> None:
     assert [process.exitcode for process in processes] == [0] * 6
 
 
-def test_a_cache_that_another_thread_has_locked() -> None:
+def test_fork_while_cache_is_locked() -> None:
     cache = LexemeCache(10)
-    with cache._lock:
+    with inference._LOCK:
         assert exit_code_in_fork(lambda: cache.clear() is None) == 0
 
 
-def test_texts_of_the_fork(trained: Language) -> None:
-    """The parent goes on as before."""
+def test_fork_does_not_change_parent(trained: Language) -> None:
     expected = predicted_entities(trained)
     n_cached = len(trained.get_pipe(NAME).model.attrs["lexeme_cache"])
     assert exit_code_in_fork(lambda: len(list(trained.pipe(TEST_TEXTS))) == len(TEST_TEXTS)) == 0

@@ -1,4 +1,4 @@
-"""Input that nobody would give a tagger, and that a pipeline in production gets even so."""
+"""Unusual input: odd texts, preset annotation, other vocabs, long docs, threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,8 +8,8 @@ from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..tweets import ODD_TEXTS, without_surrogates
-from .legality import assert_legal
 from .util import NAME, entities
+from .validity import assert_valid
 
 TWEET = "RT @kim: saw Drake in Chicago last nite lol 😂 http://t.co/x"
 ODD = list(ODD_TEXTS.values())
@@ -20,28 +20,27 @@ def labels(tweet_nlp):
     return tweet_nlp.get_pipe(NAME).labels
 
 
-def test_the_pipeline_finds_something(tweet_nlp):
-    """Otherwise all that follows would say little."""
+def test_pipeline_has_entities(tweet_nlp):
     assert len(tweet_nlp(TWEET).ents) > 0
 
 
 @pytest.mark.parametrize("name", ODD_TEXTS)
-def test_odd_texts(tweet_nlp, labels, name):
+def test_odd_text(tweet_nlp, labels, name):
     doc = tweet_nlp(ODD_TEXTS[name])
     assert doc.text == without_surrogates(ODD_TEXTS[name])
-    assert_legal(doc, labels)
+    assert_valid(doc, labels)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 1000])
-def test_odd_texts_cost_no_other_text(tweet_nlp, labels, batch_size):
-    """In a batch a tweet has the entities that it has alone, whatever stands beside it."""
+def test_odd_texts_in_batch(tweet_nlp, labels, batch_size):
+    """Odd texts don't change the entities of other texts in the batch."""
     expected = entities([tweet_nlp(TWEET)])
     texts = [text for odd in ODD for text in (odd, TWEET)]
     docs = list(tweet_nlp.pipe(texts, batch_size=batch_size))
     assert [doc.text for doc in docs] == [without_surrogates(text) for text in texts]
     assert entities(docs[1::2]) == expected * len(ODD)
     for doc in docs[::2]:
-        assert_legal(doc, labels)
+        assert_valid(doc, labels)
 
 
 @pytest.mark.parametrize(
@@ -54,42 +53,40 @@ def test_odd_texts_cost_no_other_text(tweet_nlp, labels, batch_size):
         [" ", "\n\n", TWEET, "\t"],
     ],
 )
-def test_docs_without_words_anywhere_in_a_batch(tweet_nlp, texts):
+def test_empty_docs_in_batch(tweet_nlp, texts):
     expected = entities([tweet_nlp(TWEET)])[0]
     found = entities(tweet_nlp.pipe(texts))
     assert found == [expected if text == TWEET else [] for text in texts]
 
 
-def test_spacys_tokenizer_before_the_component(tweet_nlp, labels):
-    """The component has no need of ours."""
+def test_spacy_tokenizer(tweet_nlp, labels):
     english = spacy.blank("en", vocab=tweet_nlp.vocab)
-    # Of some long texts spaCy's own takes minutes.
+    # spaCy's tokenizer takes minutes for some long texts.
     for text in (text for text in ODD if len(text) < 1000):
         doc = tweet_nlp.get_pipe(NAME)(english(without_surrogates(text)))
-        assert_legal(doc, labels)
+        assert_valid(doc, labels)
 
 
-def test_a_doc_of_100_000_tokens(tweet_nlp, labels):
+@pytest.mark.slow
+def test_doc_with_100_000_tokens(tweet_nlp, labels):
     words = [token.text for token in tweet_nlp.make_doc(TWEET)]
     doc = Doc(tweet_nlp.vocab, words=(words * (100_000 // len(words) + 1))[:100_000])
     doc = tweet_nlp.get_pipe(NAME)(doc)
-    assert_legal(doc, labels)
-    # The same tweet again and again, and so are its entities.
+    assert_valid(doc, labels)
     assert len(doc.ents) >= 100_000 // len(words)
 
 
-def test_docs_of_another_vocab(tweet_nlp, labels):
+def test_docs_with_other_vocab(tweet_nlp, labels):
     words = [token.text for token in tweet_nlp.make_doc(TWEET)]
     ner = tweet_nlp.get_pipe(NAME)
-    strangers = [Doc(Vocab(), words=words), Doc(spacy.blank("xx").vocab, words=words)]
-    own = Doc(tweet_nlp.vocab, words=words)
-    # Side by side in a batch, too.
-    for doc in ner.pipe([*strangers, own]):
-        assert_legal(doc, labels)
+    others = [Doc(Vocab(), words=words), Doc(spacy.blank("xx").vocab, words=words)]
+    same = Doc(tweet_nlp.vocab, words=words)
+    for doc in ner.pipe([*others, same]):
+        assert_valid(doc, labels)
         assert entities([doc]) == entities([tweet_nlp(TWEET)])
 
 
-def test_annotated_docs_stay_as_they_are(tweet_nlp):
+def test_annotated_docs_do_not_change(tweet_nlp):
     docs = list(tweet_nlp.pipe([TWEET, "", "Chicago Chicago"]))
     before = [doc.to_bytes() for doc in docs]
     ner = tweet_nlp.get_pipe(NAME)
@@ -98,7 +95,8 @@ def test_annotated_docs_stay_as_they_are(tweet_nlp):
         assert [doc.to_bytes() for doc in docs] == before
 
 
-def test_preset_entities_and_blocked_tokens(tweet_nlp):
+@pytest.mark.slow
+def test_preset_and_blocked_tokens(tweet_nlp):
     ner = tweet_nlp.get_pipe(NAME)
     length = len(tweet_nlp.make_doc(TWEET))
     for start in range(length):
@@ -114,8 +112,7 @@ def test_preset_entities_and_blocked_tokens(tweet_nlp):
                 assert (token.ent_iob_, token.ent_type_) == ("B", "")
 
 
-def test_overlapping_span_groups(tweet_nlp):
-    """They are others' annotation, neither read nor touched."""
+def test_span_groups_are_kept(tweet_nlp):
     doc = tweet_nlp.make_doc(TWEET)
     spans = [doc[0:3], doc[1:5], doc[1:5], doc[0 : len(doc)], doc[2:2]]
     doc.spans["overlapping"] = [*spans, Span(doc, 3, 6, label="X")]
@@ -128,18 +125,18 @@ def test_overlapping_span_groups(tweet_nlp):
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])
-def test_sentence_starts_anywhere(tweet_nlp, labels, every):
-    """Inside of what would be an entity, on white space, at every token."""
+def test_sentence_starts(tweet_nlp, labels, every):
+    """Inside of an entity, on whitespace, at every token."""
     text = f"{TWEET} \n\n {TWEET}"
     doc = tweet_nlp.make_doc(text)
     for token in doc:
         token.is_sent_start = token.i % every == 0
     doc = tweet_nlp.get_pipe(NAME)(doc)
-    assert_legal(doc, labels)
+    assert_valid(doc, labels)
     assert all(token.is_sent_start == (token.i % every == 0) for token in doc)
 
 
-def test_a_sentence_start_inside_a_preset_entity(tweet_nlp):
+def test_sentence_start_in_preset_entity(tweet_nlp):
     doc = tweet_nlp.make_doc(TWEET)
     doc.set_ents([Span(doc, 2, 6, label="PRESET")], default="missing")
     for token in doc:
@@ -147,8 +144,7 @@ def test_a_sentence_start_inside_a_preset_entity(tweet_nlp):
     assert (2, 6, "PRESET") in entities([tweet_nlp.get_pipe(NAME)(doc)])[0]
 
 
-def test_threads(tweet_nlp):
-    """Several threads share a pipeline, each with its own stream."""
+def test_threads_share_pipeline(tweet_nlp):
     texts = [text for odd in ODD if len(odd) < 1000 for text in (TWEET, odd)]
     expected = entities(tweet_nlp.pipe(texts))
 
@@ -160,8 +156,7 @@ def test_threads(tweet_nlp):
             assert found == expected
 
 
-def test_memory_zones_in_a_row(tweet_nlp):
-    """What a zone took with it is not referred to by the next."""
+def test_consecutive_memory_zones(tweet_nlp):
     expected = entities(tweet_nlp.pipe([TWEET, *ODD]))
     for number in range(3):
         with tweet_nlp.memory_zone():

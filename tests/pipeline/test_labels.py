@@ -21,11 +21,12 @@ from .util import (
     gold_entities,
     make_examples,
     predicted_entities,
+    predicted_spans,
     train,
 )
 
 
-def test_labels_are_types(nlp):
+def test_labels_and_tags(nlp):
     ner = add_small_ner(nlp)
     assert (ner.labels, ner.label_data, ner.tags) == ((), (), ("O",))
     assert ner.add_label("LOC") == 1
@@ -38,19 +39,19 @@ def test_labels_are_types(nlp):
 
 
 @pytest.mark.parametrize("label", [9, None, b"LOC", ["LOC"]])
-def test_label_types(nlp, label):
+def test_add_label_of_wrong_type(nlp, label):
     ner = add_small_ner(nlp)
     with pytest.raises(ValueError, match="E187"):
         ner.add_label(label)
     assert ner.labels == ()
 
 
-def test_an_empty_label(nlp):
+def test_add_empty_label(nlp):
     with pytest.raises(ValueError, match="empty string"):
         add_small_ner(nlp).add_label("")
 
 
-def test_implicit_labels(nlp, small):
+def test_labels_from_examples(nlp, small):
     ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
@@ -58,7 +59,7 @@ def test_implicit_labels(nlp, small):
     assert ner.model.get_ref("output_layer").get_dim("nO") == 5
 
 
-def test_explicit_labels(nlp, small):
+def test_labels_added_before_initialize(nlp, small):
     ner = add_small_ner(nlp, **small)
     ner.add_label("TEAM")
     examples = make_examples(nlp)
@@ -67,7 +68,7 @@ def test_explicit_labels(nlp, small):
     assert ner.model.get_ref("output_layer").get_dim("nO") == 7
 
 
-def test_labels_without_data(nlp, small):
+def test_initialize_without_examples(nlp, small):
     ner = add_small_ner(nlp, **small)
     ner.add_label("LOC")
     nlp.initialize()
@@ -75,7 +76,7 @@ def test_labels_without_data(nlp, small):
     nlp("so tired")
 
 
-def test_no_label(nlp):
+def test_initialize_without_labels_is_error(nlp):
     add_small_ner(nlp)
     with pytest.raises(ValueError, match=f"E143.*{NAME}"):
         nlp.initialize()
@@ -84,8 +85,8 @@ def test_no_label(nlp):
         nlp.initialize(lambda: examples)
 
 
-def test_given_labels_are_not_read_off_the_data(nlp):
-    """In this order, although the data has another label: `spacy train` may see but a sample."""
+def test_labels_in_config(nlp):
+    """Labels in the config are used in their order instead of those in the examples."""
     ner = add_small_ner(nlp)
     nlp.config["initialize"]["components"][NAME] = {"labels": ["TEAM", "LOC"]}
     examples = make_examples(nlp)
@@ -94,7 +95,8 @@ def test_given_labels_are_not_read_off_the_data(nlp):
     assert ner.model.get_ref("output_layer").get_dim("nO") == 5
 
 
-def test_init_labels(nlp, tmp_path):
+@pytest.mark.slow
+def test_spacy_init_labels(nlp, tmp_path):
     add_small_ner(nlp)
     config = nlp.config.copy()
     config["paths"] |= {"train": "train.spacy", "dev": "train.spacy"}
@@ -119,23 +121,23 @@ def test_init_labels(nlp, tmp_path):
 
 
 def test_add_label_keeps_predictions(small):
-    # Not trained to the end: where nothing is sure, a new label could take what it should not.
+    # Partially trained, since new labels could change unconfident predictions.
     for seed in range(10):
         fix_random_seed(seed)
         nlp = spacy.blank("xx")
         ner = add_small_ner(nlp, **small)
         train(nlp, make_examples(nlp), steps=5)
-        before = [tags.tolist() for tags in ner.predict(list(nlp.tokenizer.pipe(TEST_TEXTS)))]
+        before = predicted_spans(ner, nlp.tokenizer.pipe(TEST_TEXTS))
         assert ner.add_label("NEW") == 1
         assert ner.add_label("NEW") == 0
         assert ner.add_label("OTHER") == 1
         assert ner.model.get_ref("output_layer").get_dim("nO") == 9
-        after = [tags.tolist() for tags in ner.predict(list(nlp.tokenizer.pipe(TEST_TEXTS)))]
+        after = predicted_spans(ner, nlp.tokenizer.pipe(TEST_TEXTS))
         assert after == before
 
 
 @pytest.mark.parametrize("use_averages", [False, True])
-def test_add_label_and_go_on_with_the_same_optimizer(nlp, use_averages, small):
+def test_add_label_with_same_optimizer(nlp, use_averages, small):
     ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)
@@ -161,7 +163,7 @@ def test_add_label_after_loading(trained, small):
     assert trained.get_pipe(NAME).labels == ("LOC", "PERSON")
 
 
-def test_a_model_that_cannot_be_resized(nlp):
+def test_add_label_to_model_of_fixed_size(nlp):
     rows = fake_model(lambda doc: numpy.full((len(doc), 5), 0.2), nO=5)
     ner = TwitterBiLSTMNER(nlp.vocab, rows)
     assert ner.add_label("LOC") == 1
@@ -171,7 +173,7 @@ def test_a_model_that_cannot_be_resized(nlp):
     assert ner.labels == ("LOC", "PERSON")
 
 
-def test_a_number_of_tags_in_the_config(nlp):
+def test_nO_in_config_is_overwritten(nlp):
     ner = add_small_ner(nlp, model={**SMALL["model"], "nO": 3})
     examples = make_examples(nlp)
     nlp.initialize(lambda: examples)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy
 import pytest
 import spacy
@@ -5,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 
-from spacy_twitter_ner.iob import bio_tags, find_violations
 from spacy_twitter_ner.pipeline.bilstm_ner import TwitterBiLSTMNER
 
 from .util import (
@@ -20,38 +21,39 @@ from .util import (
     fake_model,
     make_examples,
     predicted_entities,
+    predicted_spans,
 )
 
 VOCAB = spacy.blank("xx").vocab
 
 
-def test_predict_does_not_modify(trained):
+def test_predict_does_not_modify_docs(trained):
     ner = trained.get_pipe(NAME)
     docs = list(trained.tokenizer.pipe(TEST_TEXTS))
-    tags = ner.predict(docs)
-    assert [len(doc_tags) for doc_tags in tags] == [len(doc) for doc in docs]
+    predictions = ner.predict(docs)
+    assert predictions.lengths == [len(doc) for doc in docs]
     assert not any(doc.ents for doc in docs)
-    ner.set_annotations(docs, tags)
+    ner.set_annotations(docs, predictions)
     assert entities(docs) == predicted_entities(trained)
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["", "London", ""], ["London", "", ""]])
-def test_empty_docs(trained, texts):
+def test_predict_empty_docs(trained, texts):
     ner = trained.get_pipe(NAME)
     docs = list(trained.tokenizer.pipe(texts))
-    assert [len(tags) for tags in ner.predict(docs)] == [len(doc) for doc in docs]
+    assert ner.predict(docs).lengths == [len(doc) for doc in docs]
     assert [doc.text for doc in trained.pipe(texts)] == texts
     assert entities(trained.pipe(texts)) == [[(0, 1, "LOC")] if text else [] for text in texts]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-def test_batches_do_not_matter(trained, batch_size):
+def test_entities_do_not_depend_on_batch_size(trained, batch_size):
     texts = [*TEST_TEXTS * 3, *TEXTS]
     docs = trained.pipe(texts, batch_size=batch_size)
     assert entities(docs) == predicted_entities(trained, texts)
 
 
-def test_generators(trained):
+def test_predict_and_update_with_generators(trained):
     ner = trained.get_pipe(NAME)
     docs = list(trained.tokenizer.pipe(TEXTS))
     ner.set_annotations(iter(docs), ner.predict(doc for doc in docs))
@@ -60,22 +62,10 @@ def test_generators(trained):
     clear_gradients(ner.model)
 
 
-def test_two_processes(trained, safe_start_method):
+def test_pipe_with_two_processes(trained, safe_start_method):
     texts = [*TEST_TEXTS, *TEXTS]
     docs = trained.pipe(texts, n_process=2, batch_size=3)
     assert entities(docs) == predicted_entities(trained, texts)
-
-
-def test_memory_zone(trained):
-    expected = predicted_entities(trained, ["Shaka Khan in Xyzzyville", *TEXTS])
-    n_strings = len(trained.vocab.strings)
-    for number in range(3):
-        with trained.memory_zone():
-            texts = [f"Shaka Khan in Plugh{number}ville", *TEXTS]
-            found = entities(trained.pipe(texts, batch_size=2))
-            assert found[1:] == expected[1:]
-    assert len(trained.vocab.strings) == n_strings
-    assert predicted_entities(trained, ["Shaka Khan in Xyzzyville", *TEXTS]) == expected
 
 
 @given(
@@ -83,7 +73,7 @@ def test_memory_zone(trained):
     st.integers(0, 2**16),
     st.sampled_from([0.1, 1.0, 10.0, 1000.0]),
 )
-def test_tags_are_always_valid(lengths, seed, scale):
+def test_entities_are_valid_for_any_scores(lengths, seed, scale):
     random = numpy.random.RandomState(seed)
     labels = ["LOC", "PERSON", "TEAM"]
 
@@ -114,8 +104,9 @@ def test_tags_are_always_valid(lengths, seed, scale):
             default="missing",
         )
     before = [[(token.ent_iob, token.ent_type_) for token in doc] for doc in docs]
-    for tags in ner.predict(docs):
-        assert not find_violations([bio_tags(labels)[tag] for tag in tags])
+    spans = predicted_spans(ner, docs)
+    assert all(start < end for start, end, _ in spans)
+    assert all(end <= start for (_, end, _), (start, _, _) in pairwise(spans))
     for doc, tokens in zip(ner.pipe(iter(docs)), before, strict=True):
         assert len(doc) == 0 or "" not in {token.ent_iob_ for token in doc if token.ent_iob != 3}
         for token, (iob, label) in zip(doc, tokens, strict=True):
@@ -127,8 +118,8 @@ def test_tags_are_always_valid(lengths, seed, scale):
             assert not any(token.is_sent_start for token in ent[1:])
 
 
-def test_the_best_tags_and_not_the_best_of_each_token(nlp):
-    """I without B: that of the most probable valid tags, rather than nothing or a repair."""
+def test_best_valid_sequence_is_decoded(nlp):
+    """Neither the best tags of each token nor a repair of them."""
     add_fake_ner(
         nlp,
         ["LOC", "PERSON"],
@@ -145,7 +136,7 @@ def test_the_best_tags_and_not_the_best_of_each_token(nlp):
 
 
 @pytest.mark.parametrize("value", [numpy.nan, numpy.inf])
-def test_weights_that_are_not_finite(nlp, value):
+def test_non_finite_weights_are_error(nlp, value):
     ner = add_small_ner(nlp, **SMALL_CRF)
     nlp.initialize(lambda: make_examples(nlp))
     ner.model.get_ref("output_layer").get_param("b")[1] = value
@@ -155,7 +146,7 @@ def test_weights_that_are_not_finite(nlp, value):
 
 @pytest.fixture
 def failing(nlp):
-    """A pipeline that fails at docs with the word "bad", and finds "London" in others."""
+    """A pipeline that fails for docs with the word "bad" and recognizes "London"."""
     ner = add_fake_ner(nlp, ["LOC"], lambda token: ["B-LOC"] if token.text == "London" else [])
     score = ner.model._func
 
@@ -170,7 +161,7 @@ def failing(nlp):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-def test_an_error_costs_no_other_doc(failing, batch_size):
+def test_pipe_error_handler_gets_failed_docs_only(failing, batch_size):
     failed = []
     failing.set_error_handler(
         lambda name, pipe, docs, error: failed.append((name, [d.text for d in docs], str(error)))
@@ -185,6 +176,6 @@ def test_an_error_costs_no_other_doc(failing, batch_size):
     ]
 
 
-def test_an_error_without_a_handler(failing):
+def test_pipe_raises_by_default(failing):
     with pytest.raises(RuntimeError, match="cannot read 'so bad'"):
         list(failing.pipe(["London", "so bad", "London"]))

@@ -1,4 +1,4 @@
-"""`spacy pretrain`: a pipeline that knows its vocabularies already, and the weights it gives."""
+"""`spacy pretrain` and initialization from its weights."""
 
 import logging
 from pathlib import Path
@@ -71,12 +71,13 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     return Config().from_disk("config.cfg")
 
 
-def test_an_initialised_pipeline_can_be_pretrained(config, tmp_path):
-    initialised = init_nlp(config)
-    initialised.to_disk("initialised")
-    before = params(initialised.get_pipe("twitter_bilstm_ner").model.get_ref("tok2vec"))
+@pytest.mark.slow
+def test_pretrain_initialized_pipeline(config, tmp_path):
+    initialized = init_nlp(config)
+    initialized.to_disk("initialized")
+    before = params(initialized.get_pipe("twitter_bilstm_ner").model.get_ref("tok2vec"))
     source = config.copy()
-    source["components"]["twitter_bilstm_ner"] = {"source": "initialised"}
+    source["components"]["twitter_bilstm_ner"] = {"source": "initialized"}
     pretrain(source, tmp_path / "pretrained", silent=True)
 
     config["initialize"]["init_tok2vec"] = str(tmp_path / "pretrained" / "model-last.bin")
@@ -88,7 +89,8 @@ def test_an_initialised_pipeline_can_be_pretrained(config, tmp_path):
     assert max(numpy.abs(after[key] - before[key]).max() for key in before) > 1e-3
 
 
-def test_one_that_is_not_learns_the_words_of_the_texts(config, tmp_path):
+@pytest.mark.slow
+def test_pretrain_initializes_vocabulary(config, tmp_path):
     pretrain(config, tmp_path / "pretrained", silent=True)
     config["initialize"]["init_tok2vec"] = str(tmp_path / "pretrained" / "model-last.bin")
     tok2vec = init_nlp(config).get_pipe("twitter_bilstm_ner").model.get_ref("tok2vec")
@@ -97,7 +99,7 @@ def test_one_that_is_not_learns_the_words_of_the_texts(config, tmp_path):
     assert words <= set(embed.attrs["vocabulary_norm"].keys)
 
 
-def test_training_data_are_no_sample(config, caplog):
+def test_init_nlp_does_not_warn_about_sample(config, caplog):
     with caplog.at_level(logging.WARNING, logger="spacy"):
         init_nlp(config)
     assert "without annotated examples" not in caplog.text

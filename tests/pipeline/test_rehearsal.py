@@ -17,23 +17,24 @@ from .util import (
 )
 
 
+@pytest.mark.slow
 def test_rehearse(trained, small):
     nlp = spacy.blank("xx")
     ner = add_small_ner(nlp, **small)
     nlp.from_bytes(trained.to_bytes())
     optimizer = nlp.resume_training()
     before = params(ner.model)
-    # Against itself the model has nothing to learn, but the loss, an entropy, is not zero.
+    # The gradient of an unchanged model is zero, but its loss is an entropy.
     assert nlp.rehearse(make_examples(nlp))[NAME] >= 0.0
     for gradient in gradients(ner.model).values():
         assert_allclose(gradient, 0.0, atol=1e-6)
     clear_gradients(ner.model)
     ner.add_label("TEAM")
-    # What it is taught now contradicts all that it knew ...
+    # An update without entities makes the model forget, ...
     new = make_examples(nlp, [(text, {"entities": []}) for text in TEXTS])
     train(nlp, new, optimizer, steps=20)
     assert not any(predicted_entities(nlp, TEXTS))
-    # ... and rehearsal brings that back.
+    # ... and rehearsal restores its predictions.
     losses = []
     for _ in range(40):
         losses.append(nlp.rehearse(make_examples(nlp), sgd=optimizer, losses={})[NAME])
@@ -43,7 +44,7 @@ def test_rehearse(trained, small):
 
 
 def test_rehearsal_gradient(trained, small):
-    """By central differences; also of a label that the rehearsal model does not have."""
+    """Central differences, with a label that the rehearsal model doesn't have."""
     nlp = spacy.blank("xx")
     ner = add_small_ner(nlp, **small)
     nlp.from_bytes(trained.to_bytes())
@@ -63,11 +64,11 @@ def test_rehearsal_gradient(trained, small):
             losses.append(ner.rehearse(examples)[NAME])
             bias[index] -= sign * step
         if index == 0:
-            analytic = analytic / 3  # each call has added its gradient
+            analytic = analytic / 3  # gradients of three calls so far
         assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(analytic[index], abs=1e-3)
 
 
-def test_nothing_to_rehearse(nlp, small):
+def test_rehearse_without_model_or_tokens(nlp, small):
     ner = add_small_ner(nlp, **small)
     optimizer = nlp.initialize(lambda: make_examples(nlp))
     before = params(ner.model)

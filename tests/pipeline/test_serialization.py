@@ -16,12 +16,13 @@ from .util import (
     make_examples,
     params,
     predicted_entities,
+    predicted_spans,
     score_arrays,
     train,
 )
 
 
-def test_overfitting_and_io(nlp, tmp_path, small):
+def test_overfit_and_round_trip(nlp, tmp_path, small):
     add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     losses = train(nlp, examples)
@@ -45,7 +46,7 @@ def new_component(small: dict) -> TwitterBiLSTMNER:
 
 
 @pytest.mark.parametrize("exclude", [[], ["vocab"]])
-def test_component_io(trained, small, tmp_path, exclude):
+def test_component_round_trip(trained, small, tmp_path, exclude):
     ner = trained.get_pipe(NAME)
     ner.to_disk(tmp_path, exclude=exclude)
     assert (tmp_path / "vocab").exists() == (not exclude)
@@ -56,11 +57,10 @@ def test_component_io(trained, small, tmp_path, exclude):
         assert loaded.cfg == ner.cfg
         assert_same_arrays(params(loaded.model), params(ner.model))
         docs = list(spacy.blank("xx").tokenizer.pipe(TEST_TEXTS))
-        for loaded_tags, tags in zip(loaded.predict(docs), ner.predict(docs), strict=True):
-            assert loaded_tags.tolist() == tags.tolist()
+        assert predicted_spans(loaded, docs) == predicted_spans(ner, docs)
 
 
-def test_component_io_without_the_model(trained, small, tmp_path):
+def test_component_round_trip_without_model(trained, small, tmp_path):
     ner = trained.get_pipe(NAME)
     ner.to_disk(tmp_path, exclude=["model"])
     assert not (tmp_path / "model").exists()
@@ -70,13 +70,12 @@ def test_component_io_without_the_model(trained, small, tmp_path):
     for loaded in (from_disk, from_bytes):
         assert loaded.labels == ner.labels
         assert not params(loaded.model)
-        # It can be trained from there on.
         examples = make_examples(spacy.blank("xx"))
         loaded.initialize(lambda: examples)  # noqa: B023
         assert loaded.model.get_ref("output_layer").get_dim("nO") == 5
 
 
-def test_pipeline_io_without_the_component(trained, small, tmp_path):
+def test_pipeline_round_trip_without_component(trained, small, tmp_path):
     trained.to_disk(tmp_path, exclude=[NAME])
     assert not (tmp_path / NAME).exists()
     nlp = spacy.load(tmp_path, exclude=[NAME])
@@ -90,7 +89,7 @@ def test_pipeline_io_without_the_component(trained, small, tmp_path):
 
 
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda model: model.copy()])
-def test_a_copy_is_a_model_of_its_own(nlp, make_copy, small):
+def test_copied_model_is_independent(nlp, make_copy, small):
     ner = add_small_ner(nlp, **small)
     examples = make_examples(nlp)
     optimizer = nlp.initialize(lambda: examples)
@@ -106,8 +105,8 @@ def test_a_copy_is_a_model_of_its_own(nlp, make_copy, small):
     assert [array.tolist() for array in score_arrays(copied.predict(docs))] == expected
 
 
-def test_a_deep_copy_can_be_resized(trained):
-    """As that which rehearsal keeps; Model.copy loses the references to layers."""
+def test_deepcopied_model_can_be_resized(trained):
+    """Rehearsal deep-copies models, since Model.copy drops references to layers."""
     model = trained.get_pipe(NAME).model
     copied = copy.deepcopy(model)
     copied.attrs["resize_output"](copied, 9)
@@ -115,7 +114,7 @@ def test_a_deep_copy_can_be_resized(trained):
     assert copied.get_ref("output_layer").get_dim("nO") == 9
 
 
-def test_a_sourced_component(trained):
+def test_sourced_component(trained):
     nlp = spacy.blank("xx")
     nlp.add_pipe(NAME, name="copied", source=trained)
     assert predicted_entities(nlp) == predicted_entities(trained)

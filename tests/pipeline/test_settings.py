@@ -1,4 +1,4 @@
-"""Settings: those given at load count, tuned ones survive, and invalid ones are errors."""
+"""Settings in cfg and config: overrides at load, tuned values, and validation."""
 
 import shutil
 from collections.abc import Callable
@@ -11,9 +11,8 @@ import srsly
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
 
-from spacy_twitter_ner.pipeline.serialization import MANIFEST
+from spacy_twitter_ner.pipeline.checks import SHAPES
 from spacy_twitter_ner.pipeline.settings import DEFAULTS, GIVEN
-from spacy_twitter_ner.pipeline.shapes import SHAPES
 
 from .util import NAME, SMALL, SMALL_CRF, add_small_ner, make_examples, predicted_entities, train
 
@@ -71,10 +70,7 @@ def saved(trained, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def copied(saved, tmp_path) -> Path:
-    """Without checksums, so that files can be changed."""
-    path = Path(shutil.copytree(saved, tmp_path / "pipeline"))
-    (path / NAME / MANIFEST).unlink()
-    return path
+    return Path(shutil.copytree(saved, tmp_path / "pipeline"))
 
 
 def settings(nlp: Language) -> dict:
@@ -110,7 +106,7 @@ def from_saved_config(nlp: Language, path: Path, **config: object) -> Language:
 LOADERS = [from_folder, from_own_config, from_saved_config]
 
 
-def test_the_config_of_a_new_component_gives_no_settings(trained):
+def test_settings_in_config_default_to_none(trained):
     config = trained.config["components"][NAME]
     assert {config[key] for key in DEFAULTS} == {None}
     new = spacy.blank("xx")
@@ -119,7 +115,7 @@ def test_the_config_of_a_new_component_gives_no_settings(trained):
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_tuned_settings_survive(trained, saved, load):
+def test_tuned_settings_are_loaded(trained, saved, load):
     loaded = load(trained, saved)
     assert settings(loaded) == {**DEFAULTS, **TUNED}
     assert predicted_entities(loaded) == predicted_entities(trained)
@@ -127,12 +123,12 @@ def test_tuned_settings_survive(trained, saved, load):
 
 @pytest.mark.parametrize(("key", "value"), GIVEN_AT_LOAD)
 @pytest.mark.parametrize("load", LOADERS)
-def test_a_setting_given_at_load_counts(trained, saved, tmp_path, load, key, value):
+def test_setting_given_at_load_overrides(trained, saved, tmp_path, load, key, value):
     loaded = load(trained, saved, **as_nested(key, value))
     expected = {**DEFAULTS, **TUNED, key: value}
     assert settings(loaded) == expected
     assert loaded.config["components"][NAME][key] == value
-    # What is tuned later survives as well, although the config gives a value now.
+    # Settings can still be tuned afterwards.
     loaded.to_disk(tmp_path)
     assert settings(spacy.load(tmp_path)) == expected
     loaded.get_pipe(NAME).cfg["temperature"] = 2.25
@@ -144,15 +140,15 @@ def test_a_setting_given_at_load_counts(trained, saved, tmp_path, load, key, val
 
 
 @pytest.mark.parametrize("form", [as_nested, as_section, as_path])
-def test_all_ways_to_write_it(saved, form):
+def test_forms_of_config_overrides(saved, form):
     nlp = spacy.load(saved, config=form("threshold", 1.0))
     assert settings(nlp)["threshold"] == 1.0
     assert not any(predicted_entities(nlp))
 
 
-# JSON stores the second one as 0.30000000000000004.
+# srsly stores the second one as 0.30000000000000004.
 @pytest.mark.parametrize("given", [0.5, 0.3])
-def test_a_setting_of_the_training_config_can_be_tuned(tmp_path, given):
+def test_setting_in_training_config_can_be_tuned(tmp_path, given):
     nlp = spacy.blank("xx")
     ner = add_small_ner(nlp, threshold=0.5, temperature=given)
     nlp.initialize(lambda: make_examples(nlp))
@@ -164,8 +160,8 @@ def test_a_setting_of_the_training_config_can_be_tuned(tmp_path, given):
     assert settings(loaded)["temperature"] == 0.75
 
 
-def as_saved_by_the_first_version(path: Path, given: dict, stored: dict) -> None:
-    """Its configs gave all settings, and its cfg didn't say which the config gave."""
+def convert_to_first_version(path: Path, given: dict, stored: dict) -> None:
+    """In version 0.1.0, configs contained all settings, and cfg didn't store those given."""
     config = load_config(path / "config.cfg")
     config["components"][NAME].update({**DEFAULTS, **given})
     config.to_disk(path / "config.cfg")
@@ -176,23 +172,23 @@ def as_saved_by_the_first_version(path: Path, given: dict, stored: dict) -> None
 
 @pytest.mark.parametrize("given", [{}, {"threshold": 0.3, "temperature": 1.25}])
 @pytest.mark.parametrize("stored", [{}, {"temperature": 1.9, "threshold": 0.4}])
-def test_pipelines_of_the_first_version(copied, given, stored):
-    as_saved_by_the_first_version(copied, given, stored)
+def test_load_pipeline_of_first_version(copied, given, stored):
+    convert_to_first_version(copied, given, stored)
     expected = {**DEFAULTS, **given, **stored}
     assert settings(spacy.load(copied)) == pytest.approx(expected)
     overridden = spacy.load(copied, config=as_path("temperature", 2.5))
     assert settings(overridden) == pytest.approx({**expected, "temperature": 2.5})
 
 
-def test_components_of_the_first_version_that_were_saved_alone(copied, tmp_path):
-    as_saved_by_the_first_version(copied, {}, {"temperature": 1.9})
+def test_load_component_of_first_version(copied, tmp_path):
+    convert_to_first_version(copied, {}, {"temperature": 1.9})
     folder = Path(shutil.copytree(copied / NAME, tmp_path / "alone" / NAME))
     ner = spacy.blank("xx").add_pipe(NAME, config={**SMALL, "threshold": 0.5})
     ner.from_disk(folder, exclude=["vocab"])
     assert (ner.cfg["threshold"], ner.cfg["temperature"]) == (0.5, 1.9)
 
 
-def test_excluded_settings_stay(trained, saved):
+def test_excluded_settings_are_kept(trained, saved):
     ner = spacy.blank("xx").add_pipe(NAME, config={**SMALL, "threshold": 0.5})
     ner.cfg["temperature"] = 3.0
     for label in trained.get_pipe(NAME).labels:
@@ -201,7 +197,7 @@ def test_excluded_settings_stay(trained, saved):
     assert (ner.cfg["threshold"], ner.cfg["temperature"]) == (0.5, 3.0)
 
 
-def test_sourced_components_keep_their_settings(trained, tmp_path):
+def test_sourced_component_keeps_settings(trained, tmp_path):
     nlp = spacy.blank("xx", vocab=trained.vocab)
     nlp.add_pipe(NAME, source=trained)
     nlp.to_disk(tmp_path)
@@ -209,7 +205,7 @@ def test_sourced_components_keep_their_settings(trained, tmp_path):
 
 
 @pytest.mark.parametrize(("key", "value"), INVALID)
-def test_invalid_settings_in_a_file(copied, key, value):
+def test_invalid_settings_in_file(copied, key, value):
     path = copied / NAME / "cfg"
     srsly.write_json(path, {**srsly.read_json(path), key: value})
     with pytest.raises(ValueError, match=key) as error:
@@ -233,7 +229,7 @@ def test_invalid_settings_in_a_file(copied, key, value):
     ],
 )
 @pytest.mark.parametrize(("key", "value"), [*INVALID[:5], ("temperature", float("nan"))])
-def test_invalid_settings_at_run_time(
+def test_invalid_settings_at_runtime(
     saved, tmp_path, monkeypatch, use: Callable, key: str, value: object
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -245,14 +241,14 @@ def test_invalid_settings_at_run_time(
 
 
 @pytest.mark.parametrize(("key", "value"), [pair for pair in INVALID if pair[0] != "labels"][:12])
-def test_invalid_settings_in_a_config(saved, key, value):
+def test_invalid_settings_in_config(saved, key, value):
     if value is None:
-        pytest.skip("means the stored value")
+        pytest.skip("None means the stored value")
     with pytest.raises(ValueError, match=key):
         spacy.load(saved, config=as_path(key, value))
 
 
-def test_a_missing_setting_is_named(trained, saved):
+def test_missing_setting(trained, saved):
     nlp = spacy.load(saved)
     nlp.get_pipe(NAME).cfg = {"labels": [], "threshold": 0.5}
     with pytest.raises(ValueError, match="cfg has no 'loss_reduction'"):
@@ -271,7 +267,8 @@ CHANGES: dict[str, Callable[[numpy.ndarray], numpy.ndarray]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("config", ["bilstm_crf", "article", "bigru", "spacy"])
-def test_arrays_of_another_shape_or_type(change, config):
+@pytest.mark.slow
+def test_load_parameter_of_wrong_shape_or_type(change, config):
     nlp = spacy.blank("xx")
     path = Path(__file__).parents[2] / "configs" / f"{config}.cfg"
     if path.exists():
@@ -308,7 +305,7 @@ def test_arrays_of_another_shape_or_type(change, config):
     assert checked >= 6
 
 
-def test_a_missing_array(trained):
+def test_load_missing_parameter(trained):
     ner = spacy.blank("xx").add_pipe(NAME, config=SMALL)
     other = type(trained).from_config(trained.config).from_bytes(trained.to_bytes()).get_pipe(NAME)
     other.model.get_ref("output_layer").set_param("b", None)
@@ -316,6 +313,6 @@ def test_a_missing_array(trained):
         ner.from_bytes(other.to_bytes(exclude=["vocab"]), exclude=["vocab"])
 
 
-def test_every_layer_of_ours_is_checked():
+def test_all_layers_have_shapes():
     ours = {"bilstm", "bigru", "crf", "char_cnn", "hashtag_embed", "gazetteer_embed"}
     assert ours | {"vector_embed", "linear", "softmax"} <= set(SHAPES)

@@ -27,7 +27,7 @@ def make_tagged_examples(nlp, data=TRAIN_DATA):
 
 
 @pytest.mark.parametrize("is_crf", [False, True])
-def test_a_shared_tok2vec(nlp, tmp_path, is_crf):
+def test_train_with_shared_tok2vec(nlp, tmp_path, is_crf):
     add_shared_tok2vec(nlp, NAME, is_crf=is_crf)
     examples = make_examples(nlp)
     tok2vec = nlp.get_pipe("tok2vec")
@@ -43,7 +43,8 @@ def test_a_shared_tok2vec(nlp, tmp_path, is_crf):
 
 
 @pytest.mark.parametrize("names", [[NAME, "tagger"], ["tagger", NAME]])
-def test_a_tok2vec_shared_with_a_tagger(nlp, names):
+@pytest.mark.slow
+def test_share_tok2vec_with_tagger(nlp, names):
     add_shared_tok2vec(nlp, *names)
     examples = make_tagged_examples(nlp)
     losses = train(nlp, examples, steps=100)
@@ -52,7 +53,7 @@ def test_a_tok2vec_shared_with_a_tagger(nlp, names):
     assert [[token.tag_ for token in nlp(text)] for text in TEXTS] == [t.split() for t in TEXTS]
 
 
-def test_the_vocabulary_of_a_shared_tok2vec(nlp):
+def test_vocabulary_of_shared_tok2vec(nlp):
     add_shared_tok2vec(nlp, "tagger", NAME)
     data = [*TRAIN_DATA * 5, ("zebra London", {"entities": [(6, 12, "LOC")]})]
     examples = make_tagged_examples(nlp, data)
@@ -65,8 +66,8 @@ def test_the_vocabulary_of_a_shared_tok2vec(nlp):
     nlp.update(examples)
 
 
-def test_only_the_tok2vec_that_is_listened_to(nlp):
-    """A component of another name, which nobody here listens to, keeps what it has."""
+def test_vocabulary_of_upstream_only(nlp):
+    """A tok2vec without listeners isn't initialized from the training data."""
     nlp.add_pipe("tok2vec", name="other", config=TOK2VEC)
     add_shared_tok2vec(nlp)
     nlp.add_pipe(NAME, config={"model": {"tok2vec": {**LISTENER, "upstream": "tok2vec"}}})
@@ -94,7 +95,7 @@ def test_replace_listeners(nlp, tmp_path, is_crf):
     assert predicted_entities(nlp) == expected
     nlp.to_disk(tmp_path)
     assert predicted_entities(spacy.load(tmp_path)) == expected
-    # From now on it learns by itself, and can get labels as before.
+    # The component can be trained and resized on its own.
     shared = params(nlp.get_pipe("tok2vec").model)
     ner.add_label("TEAM")
     new = make_examples(nlp, NEW_DATA)
@@ -104,8 +105,8 @@ def test_replace_listeners(nlp, tmp_path, is_crf):
     assert_same_arrays(shared, params(nlp.get_pipe("tok2vec").model))
 
 
-def test_a_frozen_tok2vec(nlp):
-    """As `spacy train` has it with frozen_components and annotating_components."""
+def test_frozen_tok2vec(nlp):
+    """Like frozen_components and annotating_components of `spacy train`."""
     source = nlp
     add_shared_tok2vec(source, NAME)
     train(source, make_examples(source))
@@ -125,7 +126,7 @@ def test_a_frozen_tok2vec(nlp):
 
 
 @pytest.mark.parametrize("is_crf", [False, True])
-def test_batches_without_tokens(nlp, is_crf):
+def test_update_without_tokens(nlp, is_crf):
     add_shared_tok2vec(nlp, "tagger", NAME, is_crf=is_crf)
     examples = make_tagged_examples(nlp)
     optimizer = nlp.initialize(lambda: examples)

@@ -1,4 +1,4 @@
-"""What spaCy's own tests ask of a trainable NER component. docs/reliability.md has the table."""
+"""Requirements of spaCy's own tests for a trainable NER component. See docs/reliability.md."""
 
 import logging
 import random
@@ -33,7 +33,7 @@ from .util import (
 )
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = ("bilstm", "bilstm_crf", "article")
+CONFIGS = ("bilstm_crf", "article")
 LABELS = ("LOC", "PERSON", "TEAM")
 TRAIN = [
     ("Kim flew to Berlin on Monday", [(0, 3, "PERSON"), (12, 18, "LOC")]),
@@ -49,8 +49,8 @@ def examples_of(nlp: Language, data: list = TRAIN) -> list[Example]:
     return [Example.from_dict(nlp.make_doc(text), {"entities": ents}) for text, ents in data]
 
 
-def found(nlp: Language) -> int:
-    """How many of the entities of the training data the pipeline predicts."""
+def count_found(nlp: Language) -> int:
+    """Count the entities of the training data that the pipeline predicts."""
     n_found = 0
     for text, ents in TRAIN:
         n_found += len({(e.start_char, e.end_char, e.label_) for e in nlp(text).ents} & set(ents))
@@ -80,7 +80,8 @@ def add_labels(nlp: Language) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("config", ["default", "shared", *CONFIGS])
-def test_a_loop_of_updates_after_initialize_without_examples(config, batch_size):
+@pytest.mark.slow
+def test_initialize_without_examples_and_update(config, batch_size):
     fix_random_seed(0)
     random.seed(0)
     nlp = spacy.blank("en")
@@ -93,12 +94,13 @@ def test_a_loop_of_updates_after_initialize_without_examples(config, batch_size)
         random.shuffle(examples)
         for batch in minibatch(examples, batch_size):
             nlp.update(batch, sgd=optimizer)
-    assert found(nlp) == N_ENTITIES
+    assert count_found(nlp) == N_ENTITIES
     copy = type(nlp).from_config(nlp.config).from_bytes(nlp.to_bytes())
-    assert found(copy) == N_ENTITIES
+    assert count_found(copy) == N_ENTITIES
 
 
-def test_what_was_loaded_goes_on_learning_words(tmp_path):
+@pytest.mark.slow
+def test_loaded_component_learns_new_words(tmp_path):
     nlp = spacy.blank("en")
     nlp.add_pipe(NAME)
     add_labels(nlp)
@@ -109,11 +111,12 @@ def test_what_was_loaded_goes_on_learning_words(tmp_path):
     optimizer.learn_rate = 0.01
     for _ in range(60):
         nlp.update(examples_of(nlp), sgd=optimizer)
-    assert found(nlp) == N_ENTITIES
+    assert count_found(nlp) == N_ENTITIES
 
 
 @pytest.mark.parametrize("n_examples", [1, 2])
-def test_initialize_with_a_few_of_the_examples(n_examples):
+@pytest.mark.slow
+def test_initialize_with_sample(n_examples):
     fix_random_seed(0)
     nlp = spacy.blank("en")
     nlp.add_pipe(NAME)
@@ -123,10 +126,10 @@ def test_initialize_with_a_few_of_the_examples(n_examples):
     optimizer.learn_rate = 0.01
     for _ in range(60):
         nlp.update(examples, sgd=optimizer)
-    assert found(nlp) == N_ENTITIES
+    assert count_found(nlp) == N_ENTITIES
 
 
-def test_many_examples_make_the_vocabulary_final():
+def test_vocabulary_of_many_examples_is_final():
     nlp = spacy.blank("en")
     ner = add_small_ner(nlp)
     examples = examples_of(nlp) * 26
@@ -138,7 +141,7 @@ def test_many_examples_make_the_vocabulary_final():
     assert embed.attrs["vocabulary_norm"].row("utterly") == 0
 
 
-def test_labels_without_examples():
+def test_initialize_labels_without_examples():
     nlp = spacy.blank("en")
     ner = add_small_ner(nlp)
     nlp.config["initialize"]["components"][NAME] = {"labels": list(LABELS)}
@@ -151,7 +154,8 @@ def test_labels_without_examples():
     ("config", "lost"),
     [("default", []), ("article", []), ("bilstm_crf", ["GazetteerEmbed", "HashtagEmbed"])],
 )
-def test_what_updates_do_not_teach_is_told(config, lost, caplog):
+@pytest.mark.slow
+def test_warning_about_layers_without_training_data(config, lost, caplog):
     nlp = spacy.blank("en")
     add_component(nlp, config)
     add_labels(nlp)
@@ -166,21 +170,10 @@ def test_what_updates_do_not_teach_is_told(config, lost, caplog):
     assert not caplog.text
 
 
-@pytest.mark.parametrize("get_examples", [None, lambda nlp: lambda: [nlp_example(nlp)]])
-def test_no_label_at_all(nlp, get_examples):
-    """As spaCy's tagger, not as its parser: it could not learn any."""
-    add_small_ner(nlp)
-    with pytest.raises(ValueError, match="E143"):
-        nlp.initialize(get_examples and get_examples(nlp))
-
-
-def nlp_example(nlp: Language) -> Example:
-    return Example.from_dict(nlp.make_doc("so tired"), {"entities": []})
-
-
 @pytest.mark.parametrize("config", ["default", "shared", *CONFIGS])
 @pytest.mark.parametrize("has_examples", [True, False])
-def test_an_untrained_component_predicts_nothing(config, has_examples):
+@pytest.mark.slow
+def test_untrained_component_predicts_nothing(config, has_examples):
     for seed in range(3):
         fix_random_seed(seed)
         nlp = spacy.blank("en")
@@ -192,7 +185,8 @@ def test_an_untrained_component_predicts_nothing(config, has_examples):
             assert [token.ent_iob_ for token in doc] == ["O"] * len(doc)
 
 
-def test_before_and_after_an_entity_ruler():
+@pytest.mark.slow
+def test_entity_ruler_before_and_after():
     for is_before in (True, False):
         nlp = spacy.blank("en")
         ruler = nlp.add_pipe("entity_ruler")
@@ -205,7 +199,7 @@ def test_before_and_after_an_entity_ruler():
         assert doc[0].ent_type_ == "TEAM"
 
 
-def test_blocked_tokens_stay_blocked(nlp):
+def test_blocked_tokens(nlp):
     add_small_ner(nlp).add_label("LOC")
     nlp.initialize()
     doc = nlp.make_doc("flying to New York City tmrw")
@@ -223,7 +217,7 @@ def test_labels_with_hyphens(nlp):
     assert ner.tags == ("O", "B-JOB-NAME", "I-JOB-NAME")
 
 
-def test_empty_texts_and_unknown_labels_in_updates(nlp):
+def test_update_with_empty_text_and_unknown_label(nlp):
     add_small_ner(nlp).add_label("PERSON")
     optimizer = nlp.initialize()
     nlp.update(examples_of(nlp, [("Who is Kim", [(7, 10, "PERSON")]), ("", [])]), sgd=optimizer)
@@ -232,7 +226,8 @@ def test_empty_texts_and_unknown_labels_in_updates(nlp):
         nlp.update(negative, sgd=optimizer)
 
 
-def test_ids_of_preset_entities_stay():
+@pytest.mark.slow
+def test_ids_of_preset_entities():
     nlp = spacy.blank("en")
     nlp.add_pipe(NAME)
     add_labels(nlp)
@@ -258,19 +253,19 @@ def pretrained() -> Language:
 
 
 @pytest.fixture(scope="module")
-def texts_found(pretrained) -> list:
+def expected(pretrained) -> list:
     return entities([pretrained(TEXT)])
 
 
-def test_from_config_and_bytes(pretrained, texts_found):
+def test_pretrained_from_config_and_bytes(pretrained, expected):
     lang = spacy.util.get_lang_class("en")
     copy = lang.from_config(pretrained.config).from_bytes(pretrained.to_bytes())
-    assert entities([copy(TEXT)]) == texts_found
+    assert entities([copy(TEXT)]) == expected
     assert copy.config == pretrained.config
     assert copy.to_bytes() == pretrained.to_bytes()
 
 
-def test_no_file_is_named_in_the_config_of_the_pretrained_pipeline(pretrained):
+def test_pretrained_config_has_no_paths(pretrained):
     text = pretrained.config.interpolate().to_str()
     assert "/" not in text.replace("://", "")
     assert not {"calibrate.v1", "ClusterLookups", "PhraseLists", "silver"} & set(text.split('"'))
@@ -278,7 +273,8 @@ def test_no_file_is_named_in_the_config_of_the_pretrained_pipeline(pretrained):
         assert not line.startswith("path =") or line == "path = null"
 
 
-def test_the_pretrained_pipeline_can_be_initialized_again():
+@pytest.mark.slow
+def test_initialize_pretrained_pipeline_again():
     nlp = spacy_twitter_ner.load()
     ner = nlp.get_pipe(NAME)
     gazetteer = next(node for node in ner.model.walk() if node.name == "gazetteer_embed")
@@ -288,7 +284,7 @@ def test_the_pretrained_pipeline_can_be_initialized_again():
     optimizer = nlp.initialize()
     assert not nlp(TEXT).ents
     assert ner.labels == labels
-    # What came with the pipeline stays: vectors, clusters, phrases.
+    # Vectors, clusters and phrases are kept.
     assert len(gazetteer.attrs["gazetteer"].phrases) == n_phrases > 1000
     optimizer.learn_rate = 0.01
     data = [("flying to Berlin with Kim", [(10, 16, "geo-loc"), (22, 25, "person")]), ("lol", [])]
@@ -297,18 +293,18 @@ def test_the_pretrained_pipeline_can_be_initialized_again():
     assert [ent.text for ent in nlp("flying to Berlin with Kim").ents] == ["Berlin", "Kim"]
 
 
-def test_sourcing_with_the_vocab(pretrained, texts_found, tmp_path):
+def test_source_with_vocab(pretrained, expected, tmp_path):
     nlp = spacy.blank("en", vocab=pretrained.vocab)
     nlp.tokenizer = pretrained.tokenizer
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nlp.add_pipe(NAME, source=pretrained)
-    assert entities([nlp(TEXT)]) == texts_found
+    assert entities([nlp(TEXT)]) == expected
     nlp.to_disk(tmp_path)
-    assert entities([spacy.load(tmp_path)(TEXT)]) == texts_found
+    assert entities([spacy.load(tmp_path)(TEXT)]) == expected
 
 
-def test_sourcing_without_the_vocab_says_how(pretrained):
+def test_source_without_vocab_is_error(pretrained):
     nlp = spacy.blank("en")
     with pytest.warns(UserWarning, match="W113"):
         nlp.add_pipe(NAME, source=pretrained)
@@ -380,10 +376,11 @@ def source_config(tmp_path, pretrained) -> Callable[[str], Config]:
 
 
 @pytest.mark.parametrize("has_vectors", [False, True])
-def test_source_in_a_training_config(source_config, tmp_path, texts_found, has_vectors):
+@pytest.mark.slow
+def test_source_in_training_config(source_config, tmp_path, expected, has_vectors):
     paths = {"vectors": str(tmp_path / "source")} if has_vectors else {}
     nlp = init_nlp(source_config(SOURCE + BEFORE_INIT, **paths))
-    assert entities([nlp(TEXT)]) == texts_found
+    assert entities([nlp(TEXT)]) == expected
     (tmp_path / "output").mkdir()
     train_loop(nlp, tmp_path / "output")
     assert spacy.load(tmp_path / "output" / "model-last")(TEXT).ents
@@ -391,7 +388,7 @@ def test_source_in_a_training_config(source_config, tmp_path, texts_found, has_v
 
 @pytest.mark.parametrize("has_vectors", [False, True])
 @pytest.mark.filterwarnings("ignore:.*W113")
-def test_source_without_its_vocab_says_how(source_config, tmp_path, has_vectors):
+def test_source_in_training_config_without_vocab_is_error(source_config, tmp_path, has_vectors):
     paths = {"vectors": str(tmp_path / "source")} if has_vectors else {}
     config = source_config(SOURCE, **paths)
     with pytest.raises(ValueError, match=r"spacy\.copy_from_base_model\.v1"):
@@ -399,16 +396,15 @@ def test_source_without_its_vocab_says_how(source_config, tmp_path, has_vectors)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in (ROOT / "configs").glob("*.cfg")])
-def test_a_config_of_ours_without_paths(name):
-    """As in a pipeline that was cleaned of the paths of the machine it was trained on."""
+def test_config_without_paths(name):
     config = load_config(ROOT / "configs" / f"{name}.cfg")
     config["paths"] = dict.fromkeys(config["paths"])
     nlp = load_model_from_config(config, auto_fill=True)
     assert type(nlp).from_config(nlp.config).pipe_names == nlp.pipe_names
 
 
-def test_calibration_without_a_path_is_an_error_of_training_only(tmp_path):
-    config = load_config(ROOT / "configs" / "bilstm.cfg")
+def test_calibration_without_path(tmp_path):
+    config = load_config(ROOT / "configs" / "bilstm_crf.cfg")
     config["paths"]["dev"] = None
     nlp = load_model_from_config(config, auto_fill=True)
     callback = nlp.config["training"]["before_to_disk"]
@@ -416,7 +412,7 @@ def test_calibration_without_a_path_is_an_error_of_training_only(tmp_path):
         spacy.registry.resolve({"callback": callback.copy() | {"path": None}})
 
 
-# The pipeline around it
+# In a pipeline
 
 
 def test_frozen_components_are_not_updated(nlp):
@@ -430,8 +426,7 @@ def test_frozen_components_are_not_updated(nlp):
     assert nlp.get_pipe(NAME).model.to_bytes() == before
 
 
-def test_annotations_are_set_while_updating(nlp):
-    """For components behind it, if it is among the annotating ones."""
+def test_annotating_component_in_update(nlp):
     seen = []
 
     @Language.component("contract_listener")
@@ -448,7 +443,7 @@ def test_annotations_are_set_while_updating(nlp):
     assert all(set(iobs) <= {"B", "I", "O"} for iobs in seen)
 
 
-def test_renaming_and_removing(nlp):
+def test_rename_and_remove_pipe(nlp):
     add_small_ner(nlp)
     examples = make_examples(nlp)
     optimizer = nlp.initialize(lambda: examples)
@@ -469,12 +464,12 @@ def test_renaming_and_removing(nlp):
         {"loss_reduction": 3},
     ],
 )
-def test_settings_that_are_misspelt_or_of_another_type(nlp, config):
+def test_settings_of_unknown_name_or_wrong_type(nlp, config):
     with pytest.raises(ConfigValidationError, match=next(iter(config))):
         nlp.add_pipe(NAME, config=config)
 
 
-def test_errors_go_to_the_handler(nlp):
+def test_error_handler(nlp):
     add_small_ner(nlp)
     nlp.initialize(lambda: make_examples(nlp))
     nlp.get_pipe(NAME).cfg["temperature"] = 0
@@ -484,8 +479,7 @@ def test_errors_go_to_the_handler(nlp):
     assert failed == ["so tired", "in London"]
 
 
-def test_rehearsal_keeps_a_vocabulary_of_its_own(nlp):
-    """The teacher doesn't get rows for words that its student learns."""
+def test_rehearsal_does_not_add_words_to_teacher(nlp):
     add_small_ner(nlp)
     nlp.initialize(lambda: make_examples(nlp))
     optimizer = nlp.resume_training()

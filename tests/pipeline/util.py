@@ -1,4 +1,4 @@
-"""Small pipelines and fake models for the tests of the component."""
+"""Small pipelines and fake models."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -25,7 +25,7 @@ SMALL = {
     }
 }
 CRF_TAGGER = "spacy-twitter-ner.BiLSTMCRFTagger.v1"
-# Of an architecture other than the default one no settings are filled in.
+# Settings are only filled in for the default architecture.
 SMALL_CRF = {
     "model": {
         "@architectures": CRF_TAGGER,
@@ -67,7 +67,7 @@ def make_examples(nlp: Language, data: Iterable[tuple[str, dict]] = TRAIN_DATA) 
 
 
 def tagged_example(nlp: Language, words: Sequence[str], tags: Sequence[str | None]) -> Example:
-    """Make an example of words and BIO tags, of which None stands for a missing one."""
+    """Make an example from words and BIO tags. None is a missing tag."""
     ents = [tag or "" for tag in tags]
     return Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words, ents=ents))
 
@@ -92,7 +92,7 @@ def train(
     steps: int = 60,
     **settings: object,
 ) -> dict[str, float]:
-    """Overfit to some examples; initialise the pipeline first if there is no optimizer."""
+    """Overfit to examples. Without an optimizer, initialize the pipeline first."""
     if sgd is None:
         sgd = nlp.initialize(lambda: examples)
     sgd.learn_rate = 0.02
@@ -118,12 +118,18 @@ def predicted_entities(nlp: Language, texts: Iterable[str] = TEST_TEXTS) -> list
     return entities(nlp(text) for text in texts)
 
 
+def predicted_spans(ner: TwitterBiLSTMNER, docs: Iterable[Doc]) -> list[tuple[int, int, str]]:
+    """Predict spans over all tokens of a batch."""
+    columns = (column.tolist() for column in ner.predict(docs).spans)
+    return [(start, end, ner.labels[k]) for start, end, k in zip(*columns, strict=True)]
+
+
 def gold_entities(examples: Iterable[Example]) -> list[list[tuple[int, int, str]]]:
     return entities(example.reference for example in examples)
 
 
 def params(model: Model) -> dict[tuple[int, str], Floats2d]:
-    """Copies of all weights, by place and name, so that those of two models can be compared."""
+    """Copy all parameters, by index of the node and name."""
     return {
         (place, name): node.ops.to_numpy(node.get_param(name)).copy()
         for place, node in enumerate(model.walk())
@@ -133,7 +139,7 @@ def params(model: Model) -> dict[tuple[int, str], Floats2d]:
 
 
 def score_arrays(scores: list[Floats2d] | Lattice) -> list[Floats2d]:
-    """The arrays that a model's output is made of."""
+    """The arrays in a model's output."""
     if isinstance(scores, Lattice):
         return [scores.emissions, scores.transitions, scores.start, scores.end]
     return scores
@@ -155,7 +161,7 @@ def clear_gradients(model: Model) -> None:
 
 
 def parameter_gradients(ner: TwitterBiLSTMNER, examples: list[Example]) -> dict:
-    """The gradients of an update alone."""
+    """The gradients of a single update."""
     clear_gradients(ner.model)
     ner.update(examples)
     return gradients(ner.model)
@@ -169,7 +175,7 @@ def assert_same_arrays(first: dict, second: dict) -> None:
 
 
 def fake_model(probabilities: Callable[[Doc], Floats2d], nO: int | None = None) -> Model:
-    """A model that learns nothing and cannot be resized."""
+    """Make a model that can't be trained or resized."""
 
     def forward(model: Model, docs: list[Doc], is_train: bool) -> tuple:
         Y = [numpy.asarray(probabilities(doc), dtype="float32") for doc in docs]
@@ -184,18 +190,18 @@ def fake_model(probabilities: Callable[[Doc], Floats2d], nO: int | None = None) 
 def add_fake_ner(
     nlp: Language,
     labels: Sequence[str],
-    wishes: Callable[[Token], Sequence[str]],
+    preferences: Callable[[Token], Sequence[str]],
     name: str = NAME,
 ) -> TwitterBiLSTMNER:
-    """Add a component whose model wants certain tags: of each token the first of its wishes most,
-    then the next, and O before what is not wished."""
+    """Add a component whose model prefers certain tags of each token: the first one most, then the
+    next ones, then O."""
     tags = bio_tags(labels)
 
     def probabilities(doc: Doc) -> Floats2d:
         rows = numpy.full((len(doc), len(tags)), 1e-6)
         rows[:, 0] = 1e-3
         for token in doc:
-            for rank, tag in enumerate(wishes(token)):
+            for rank, tag in enumerate(preferences(token)):
                 rows[token.i, tags.index(tag)] = 2.0**-rank
         return rows / rows.sum(axis=1, keepdims=True) if len(doc) else rows
 

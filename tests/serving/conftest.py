@@ -1,4 +1,4 @@
-"""A service that listens, in a thread of the test's process."""
+"""A service in a thread of the test process."""
 
 import threading
 import time
@@ -34,7 +34,7 @@ class Service(NamedTuple):
 
 @contextmanager
 def serving(nlp: Language, settings: ServiceSettings | None = None) -> Iterator[Service]:
-    """Serves a pipeline, and stops as SIGTERM would."""
+    """Serve a pipeline, and stop like on SIGTERM."""
     settings = settings or ServiceSettings()
     listener = open_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
@@ -56,8 +56,7 @@ def serving(nlp: Language, settings: ServiceSettings | None = None) -> Iterator[
 
 @pytest.fixture(scope="session")
 def served_nlp(saved_pipeline) -> Language:
-    """What the services of the tests serve copies of: a pipeline that is served is not to be used
-    otherwise."""
+    """The pipeline of the services. They use copies, since a served pipeline must not be shared."""
     return spacy.load(saved_pipeline)
 
 
@@ -69,7 +68,7 @@ def service(saved_pipeline) -> Iterator[Service]:
 
 @pytest.fixture
 def serve(saved_pipeline) -> Iterator[Callable[..., Service]]:
-    """Serves with settings of the test's own; another pipeline, if given."""
+    """Serve a pipeline with settings."""
     opened = []
 
     def open_service(nlp: Language | None = None, **settings: object) -> Service:

@@ -1,5 +1,4 @@
-"""What clients do that mean harm, or are broken: never is a 5xx the answer, and the service goes
-on."""
+"""Malicious and broken clients: the response is never a 5xx, and the service continues."""
 
 import json
 import socket
@@ -12,19 +11,19 @@ from .conftest import httpx
 
 
 def talk(service, *parts: bytes, pause: float = 0.0, timeout: float = 20) -> bytes:
-    """Sends bytes, with pauses, and reads until the service closes or is silent."""
+    """Send bytes with pauses, and read until the service disconnects or sends nothing."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=timeout) as connection:
         for part in parts:
             connection.sendall(part)
             time.sleep(pause)
-        answer = b""
+        response = b""
         with suppress(TimeoutError):
             while part := connection.recv(65536):
-                answer += part
-                head, _, body = answer.partition(b"\r\n\r\n")
+                response += part
+                head, _, body = response.partition(b"\r\n\r\n")
                 if b"content-length: %d\r\n" % len(body) in head.lower() + b"\r\n":
                     break
-        return answer
+        return response
 
 
 def post_head(length: int, *more: bytes) -> bytes:
@@ -38,28 +37,29 @@ def post_head(length: int, *more: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def status_of(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1])
+def status_of(response: bytes) -> int:
+    return int(response.split(b" ", 2)[1])
 
 
 def assert_alive(service) -> None:
     assert service.post({"text": "in Chicago"}).status_code == 200
 
 
-def test_a_slow_body_is_cut_off(serve):
+@pytest.mark.slow
+def test_slow_body_is_408(serve):
     service = serve(body_timeout=0.5)
     start = time.monotonic()
-    answer = talk(service, post_head(100), b"{", pause=0.1)
-    assert status_of(answer) == 408
-    assert b'"too_slow"' in answer
+    response = talk(service, post_head(100), b"{", pause=0.1)
+    assert status_of(response) == 408
+    assert b'"too_slow"' in response
     assert time.monotonic() - start < 15
-    # A body that drips in is no better than one that stops.
+    # A body that arrives slowly.
     dripping = [post_head(100), *[b" "] * 9]
     assert status_of(talk(service, *dripping, pause=0.05)) == 408
     assert_alive(service)
 
 
-def test_slow_clients_do_not_hinder_others(service):
+def test_slow_clients_do_not_block_others(service):
     slow = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(100)]
     try:
         for connection in slow:
@@ -71,16 +71,16 @@ def test_slow_clients_do_not_hinder_others(service):
     assert_alive(service)
 
 
-def test_too_many_requests_at_a_time_are_429(serve):
+def test_too_many_concurrent_requests_are_429(serve):
     service = serve(max_requests=5)
     slow = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(5)]
     try:
         for connection in slow:
             connection.sendall(post_head(50) + b"{")
         time.sleep(0.3)
-        answer = service.post({"text": "a"})
-        assert answer.status_code == 429
-        assert answer.headers["retry-after"] == "1"
+        response = service.post({"text": "a"})
+        assert response.status_code == 429
+        assert response.headers["retry-after"] == "1"
     finally:
         for connection in slow:
             connection.close()
@@ -89,16 +89,17 @@ def test_too_many_requests_at_a_time_are_429(serve):
 
 
 @pytest.mark.parametrize("length", [300_000, 3_000_000])
-def test_a_body_that_is_too_large_is_told_why(service, length):
+def test_large_body_is_413(service, length):
     body = json.dumps({"text": "x" * length}).encode()
-    answer = httpx.post(
+    response = httpx.post(
         f"{service.url}/annotate", content=body, headers={"content-type": "application/json"}
     )
-    assert answer.status_code == 413
-    assert answer.json()["error"]["code"] == "body_too_large"
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "body_too_large"
 
 
-def test_an_endless_body_is_cut_off(service):
+@pytest.mark.slow
+def test_endless_body_is_disconnected(service):
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     head = post_head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     sent = 0
@@ -127,13 +128,13 @@ def test_an_endless_body_is_cut_off(service):
     ],
     ids=["tls", "version", "long path", "nothing", "negative", "no number", "header", "bytes"],
 )
-def test_what_is_no_http(service, parts):
-    answer = talk(service, *parts, timeout=3)
-    assert not answer or status_of(answer) < 500
+def test_invalid_http(service, parts):
+    response = talk(service, *parts, timeout=3)
+    assert not response or status_of(response) < 500
     assert_alive(service)
 
 
-def test_clients_that_go_away(service):
+def test_disconnecting_clients(service):
     body = json.dumps({"texts": ["saw Drake in Chicago " * 20] * 100}).encode()
     for sent in (0, 1, len(body) // 2, len(body)):
         for _ in range(5):

@@ -8,7 +8,7 @@ import pytest
 import spacy
 from spacy.language import Language
 
-from spacy_twitter_ner.serving import annotating
+from spacy_twitter_ner.serving import local_worker
 from spacy_twitter_ner.serving.app import create_app
 from spacy_twitter_ner.serving.server import open_socket
 
@@ -19,29 +19,29 @@ TEXT = "saw Drake in Chicago 😂 last nite"
 TOKEN = "a token of the tests"
 
 
-def error_of(answer, status: int) -> dict:
-    assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
+def error_of(response, status: int) -> dict:
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
     assert set(error) == {"code", "message", "details"}
     assert error["message"]
     return error
 
 
-def test_one_text(service, served_nlp):
-    answer = service.post({"text": TEXT})
-    assert answer.status_code == 200
-    (result,) = answer.json()["results"]
+def test_annotate_one_text(service, served_nlp):
+    response = service.post({"text": TEXT})
+    assert response.status_code == 200
+    (result,) = response.json()["results"]
     expected = [
         (ent.start_char, ent.end_char, ent.label_, ent.text) for ent in served_nlp(TEXT).ents
     ]
     found = result["entities"]
-    assert [(e["start"], e["end"], e["label"], e["text"]) for e in found] == expected
-    assert expected, "the pipeline of the tests finds nothing here: the test is of no use"
+    assert [(e["start"], e["end"], e["type"], e["text"]) for e in found] == expected
+    assert expected
     assert all(0 < entity["confidence"] <= 1 for entity in found)
     assert set(result) == {"entities"}
 
 
-def test_many_texts_in_their_order(service):
+def test_annotate_many_texts_in_order(service):
     texts = ["so tired", TEXT, "", "   ", "\u0000\ufeff\u202e", "in Chicago " * 30]
     results = service.post({"texts": texts}).json()["results"]
     assert len(results) == len(texts)
@@ -51,7 +51,7 @@ def test_many_texts_in_their_order(service):
             assert text[entity["start"] : entity["end"]] == entity["text"]
 
 
-def test_confidence_is_that_of_the_pipeline(service, served_nlp):
+def test_confidence_equals_component_score(service, served_nlp):
     (result,) = service.post({"text": TEXT}).json()["results"]
     ner = served_nlp.get_pipe("twitter_bilstm_ner")
     doc = served_nlp(TEXT)
@@ -61,11 +61,11 @@ def test_confidence_is_that_of_the_pipeline(service, served_nlp):
         for span, score in zip(group, group.attrs["scores"], strict=True)
     }
     for entity in result["entities"]:
-        place = (entity["start"], entity["end"], entity["label"])
+        place = (entity["start"], entity["end"], entity["type"])
         assert entity["confidence"] == pytest.approx(scores[place], abs=1e-4)
 
 
-def test_threshold_leaves_out_what_is_less_probable(service):
+def test_threshold(service):
     everything = service.post({"text": TEXT}).json()["results"][0]["entities"]
     least = min(entity["confidence"] for entity in everything)
     some = service.post({"text": TEXT, "threshold": min(1, least + 1e-6)}).json()["results"][0]
@@ -75,9 +75,9 @@ def test_threshold_leaves_out_what_is_less_probable(service):
 
 def test_probabilities_and_alternatives(service, served_nlp):
     body = {"texts": [TEXT, ""], "probabilities": True, "alternatives": 3.0}
-    answer = service.post(body).json()
-    assert answer["tags"] == list(served_nlp.get_pipe("twitter_bilstm_ner").tags)
-    first, empty = answer["results"]
+    response = service.post(body).json()
+    assert response["tags"] == list(served_nlp.get_pipe("twitter_bilstm_ner").tags)
+    first, empty = response["results"]
     doc = served_nlp.make_doc(TEXT)
     assert [(t["start"], t["end"]) for t in first["tokens"]] == [
         (token.idx, token.idx + len(token)) for token in doc
@@ -105,9 +105,9 @@ def test_concurrent_requests_share_batches(serve, served_nlp, blocked, batches):
     for thread, _ in threads:
         thread.join()
     assert batches == [1, 1, 9]
-    for text, (_, (answer,)) in zip(texts, threads[1:], strict=True):
+    for text, (_, (response,)) in zip(texts, threads[1:], strict=True):
         expected = [(e.start_char, e.text) for e in served_nlp(text).ents]
-        found = answer.json()["results"][0]["entities"]
+        found = response.json()["results"][0]["entities"]
         assert [(e["start"], e["text"]) for e in found] == expected
 
 
@@ -134,13 +134,13 @@ def test_concurrent_requests_share_batches(serve, served_nlp, blocked, batches):
         (b'{"text": "a", "alternatives": true}', 422, "invalid_request"),
     ],
 )
-def test_bodies_that_are_no_requests(service, body, status, code):
+def test_invalid_bodies(service, body, status, code):
     headers = {"content-type": "application/json"}
-    answer = httpx.post(f"{service.url}/annotate", content=body, headers=headers, timeout=30)
-    assert error_of(answer, status)["code"] == code
+    response = httpx.post(f"{service.url}/annotate", content=body, headers=headers, timeout=30)
+    assert error_of(response, status)["code"] == code
 
 
-def test_errors_say_where_but_do_not_repeat_texts(service):
+def test_error_details_do_not_contain_texts(service):
     error = error_of(service.post({"texts": ["a secret", 5, "b"]}), 422)
     assert error["details"] == [
         {"place": ["texts", 1], "message": "Input should be a valid string"}
@@ -148,7 +148,7 @@ def test_errors_say_where_but_do_not_repeat_texts(service):
     assert "secret" not in str(error)
 
 
-def test_limits(serve):
+def test_limits_of_texts_and_bodies(serve):
     service = serve(max_texts=3, max_text_length=20, max_body=300)
     assert service.post({"texts": ["x" * 20] * 3}).status_code == 200
     error = error_of(service.post({"texts": ["x"] * 4}), 413)
@@ -159,29 +159,29 @@ def test_limits(serve):
     assert error["details"] == [{"place": ["texts", 1]}]
     error = error_of(service.post({"texts": ["x" * 20] * 3, "x": "y" * 300}), 413)
     assert error["code"] == "body_too_large"
-    # Counted in characters, not in bytes.
+    # Characters, not bytes.
     assert service.post({"text": "😂" * 20}).status_code == 200
 
 
-def test_other_media_types(service):
-    answer = httpx.post(f"{service.url}/annotate", content=b"{}", headers={}, timeout=30)
-    assert error_of(answer, 415)["code"] == "not_json"
+def test_content_type(service):
+    response = httpx.post(f"{service.url}/annotate", content=b"{}", headers={}, timeout=30)
+    assert error_of(response, 415)["code"] == "not_json"
     headers = {"content-type": "Application/JSON; charset=utf-8"}
     content = b'{"text": "a"}'
-    answer = httpx.post(f"{service.url}/annotate", content=content, headers=headers, timeout=30)
-    assert answer.status_code == 200
+    response = httpx.post(f"{service.url}/annotate", content=content, headers=headers, timeout=30)
+    assert response.status_code == 200
 
 
-def test_what_is_not_there(service):
+def test_unknown_routes(service):
     assert error_of(service.get("/other"), 404)["code"] == "not_found"
     assert error_of(service.get("/page/..%2fapp.py"), 404)
     assert error_of(service.get("/page/app.py"), 404)
-    answer = service.get("/annotate")
-    assert error_of(answer, 405)["code"] == "method_not_allowed"
-    assert answer.headers["allow"] == "POST"
+    response = service.get("/annotate")
+    assert error_of(response, 405)["code"] == "method_not_allowed"
+    assert response.headers["allow"] == "POST"
 
 
-def test_token(serve):
+def test_token_is_required(serve):
     service = serve(token=TOKEN)
     for headers in (
         {},
@@ -190,9 +190,9 @@ def test_token(serve):
         {"authorization": f"Basic {TOKEN}"},
         {"authorization": b"Bearer \xff\xfe"},
     ):
-        answer = service.post({"text": "a"}, headers=headers)
-        assert error_of(answer, 401)["code"] == "unauthorized"
-        assert answer.headers["www-authenticate"] == "Bearer"
+        response = service.post({"text": "a"}, headers=headers)
+        assert error_of(response, 401)["code"] == "unauthorized"
+        assert response.headers["www-authenticate"] == "Bearer"
     assert service.get("/metrics").status_code == 401
     headers = {"authorization": f"bearer {TOKEN}"}
     assert service.post({"text": "a"}, headers=headers).status_code == 200
@@ -204,18 +204,18 @@ def test_token(serve):
 
 def test_cors_is_off_by_default(service, serve):
     headers = {"origin": "https://example.org"}
-    answer = service.post({"text": "a"}, headers=headers)
-    assert "access-control-allow-origin" not in answer.headers
+    response = service.post({"text": "a"}, headers=headers)
+    assert "access-control-allow-origin" not in response.headers
     asking = {**headers, "access-control-request-method": "POST"}
     assert httpx.options(f"{service.url}/annotate", headers=asking).status_code == 405
     service = serve(cors_origins=("https://example.org",), token=TOKEN)
-    answer = httpx.options(f"{service.url}/annotate", headers=asking)
-    assert answer.headers["access-control-allow-origin"] == "https://example.org"
-    answer = service.post({"text": "a"}, headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["access-control-allow-origin"] == "https://example.org"
-    answer = service.post({"text": "a"}, headers={"origin": "https://example.com"})
-    assert "access-control-allow-origin" not in answer.headers
+    response = httpx.options(f"{service.url}/annotate", headers=asking)
+    assert response.headers["access-control-allow-origin"] == "https://example.org"
+    response = service.post({"text": "a"}, headers=headers)
+    assert response.status_code == 401
+    assert response.headers["access-control-allow-origin"] == "https://example.org"
+    response = service.post({"text": "a"}, headers={"origin": "https://example.com"})
+    assert "access-control-allow-origin" not in response.headers
 
 
 def test_probes_and_metrics(service):
@@ -228,19 +228,19 @@ def test_probes_and_metrics(service):
     assert 'twitter_ner_requests_total{route="other",status="404"}' in text
     assert "twitter_ner_batch_texts_bucket" in text
     assert "twitter_ner_ready_workers 1.0" in text
-    # The one that asks.
+    # This request itself.
     assert "twitter_ner_active_requests 1.0" in text
     assert "client/chose" not in text
 
 
-def test_the_short_way_answers_as_the_route_that_is_documented(saved_pipeline):
-    gate = create_app(spacy.load(saved_pipeline))
-    shortcut, api = gate.app, gate.app.app
+def test_fast_path_matches_documented_route(saved_pipeline):
+    middleware = create_app(spacy.load(saved_pipeline))
+    fast_path, api = middleware.app, middleware.app.app
     bodies = [b'{"text": "in Chicago"}', b"{", b'{"text": 3}', b"x" * 300_000]
 
     async def ask(app) -> list:
-        gate.app = app
-        transport = httpx.ASGITransport(gate)
+        middleware.app = app
+        transport = httpx.ASGITransport(middleware)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return [
                 await client.post("/annotate", content=body, headers={"content-type": media_type})
@@ -251,9 +251,9 @@ def test_the_short_way_answers_as_the_route_that_is_documented(saved_pipeline):
     async def main():
         async with api.router.lifespan_context(api):
             documented = await ask(api)
-            # Nothing of these requests goes past it.
-            shortcut.app = None
-            return documented, await ask(shortcut)
+            # The fast path handles all of these requests.
+            fast_path.app = None
+            return documented, await ask(fast_path)
 
     documented, short = asyncio.run(main())
     for one, other in zip(documented, short, strict=True):
@@ -262,25 +262,25 @@ def test_the_short_way_answers_as_the_route_that_is_documented(saved_pipeline):
     assert {one.status_code for one in short} == {200, 400, 413, 415, 422}
 
 
-def test_answers_are_sent_at_once():
+def test_socket_disables_nagle():
     with open_socket("127.0.0.1", 0) as listener:
-        # Else asyncio leaves Nagle's algorithm on.
+        # Otherwise, asyncio doesn't disable Nagle's algorithm.
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_every_answer_has_the_headers_of_a_safe_page(service):
-    answers = [
+def test_security_headers(service):
+    responses = [
         service.get("/"),
         service.get("/nothing"),
         service.post({}),
         service.post({"text": ""}),
     ]
-    for answer in answers:
-        policy = answer.headers["content-security-policy"]
+    for response in responses:
+        policy = response.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'")
         assert "unsafe" not in policy
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "server" not in answer.headers
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in response.headers
 
 
 @Language.component("tests_fail_on_word")
@@ -290,7 +290,7 @@ def fail_on_word(doc):
     return doc
 
 
-def test_a_text_that_fails_costs_no_other_one_and_is_not_logged(serve, caplog):
+def test_failing_text_is_500_and_not_logged(serve, caplog):
     nlp = spacy.blank("xx")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "geo-loc", "pattern": "Leeds"}])
     nlp.add_pipe("tests_fail_on_word")
@@ -301,24 +301,23 @@ def test_a_text_that_fails_costs_no_other_one_and_is_not_logged(serve, caplog):
     assert "A request failed with RuntimeError" in caplog.text
     assert "secretly" not in caplog.text + str(error)
     (result,) = service.post({"text": "in Leeds", "alternatives": 2}).json()["results"]
-    # An entity ruler does not tell how sure it is.
     assert result["entities"] == [
-        {"start": 3, "end": 8, "label": "geo-loc", "text": "Leeds", "confidence": None}
+        {"start": 3, "end": 8, "type": "geo-loc", "text": "Leeds", "confidence": None}
     ]
     assert service.get("/pipeline").json()["labels"] == ["geo-loc"]
 
 
 @pytest.fixture
 def batches() -> list[int]:
-    """How many requests each batch has had, that of the start included."""
+    """Number of requests per batch, including the warm-up."""
     return []
 
 
 @pytest.fixture
 def blocked(monkeypatch, batches):
-    """Lets the pipeline wait."""
+    """Block the pipeline on texts that contain "block", until the event is set."""
     gate = threading.Event()
-    original = annotating.Annotator.annotate
+    original = local_worker.LocalWorker.annotate
 
     def annotate(self, requests):
         if requests:  # not a check of an idle worker
@@ -327,16 +326,16 @@ def blocked(monkeypatch, batches):
             assert gate.wait(30)
         return original(self, requests)
 
-    monkeypatch.setattr(annotating.Annotator, "annotate", annotate)
+    monkeypatch.setattr(local_worker.LocalWorker, "annotate", annotate)
     yield gate
     gate.set()
 
 
 def in_background(function):
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(function()))
+    responses = []
+    thread = threading.Thread(target=lambda: responses.append(function()))
     thread.start()
-    return thread, answers
+    return thread, responses
 
 
 def waiting(service) -> float:
@@ -345,34 +344,35 @@ def waiting(service) -> float:
     return float(line.split()[1])
 
 
-def test_a_full_queue_is_429(serve, blocked, batches):
+def test_full_queue_is_429(serve, blocked, batches):
     service = serve(max_waiting=4, max_texts=4)
     threads = [in_background(lambda: service.post({"text": "block"}))]
     wait_until(lambda: waiting(service) == 0 and len(batches) > 1, seconds=20)
     threads.append(in_background(lambda: service.post({"texts": ["a"] * 4})))
     wait_until(lambda: waiting(service) == 4, seconds=20)
-    answer = service.post({"text": "b"})
-    assert error_of(answer, 429)["code"] == "overloaded"
-    assert answer.headers["retry-after"] == "1"
+    response = service.post({"text": "b"})
+    assert error_of(response, 429)["code"] == "overloaded"
+    assert response.headers["retry-after"] == "1"
     assert service.get("/healthz").status_code == 200
     blocked.set()
-    for thread, answers in threads:
+    for thread, responses in threads:
         thread.join(30)
-        assert answers[0].status_code == 200
+        assert responses[0].status_code == 200
     assert service.post({"text": "b"}).status_code == 200
 
 
-def test_a_slow_pipeline_is_503(serve, blocked):
+def test_slow_pipeline_is_503(serve, blocked):
     service = serve(timeout=0.3)
-    answer = service.post({"text": "block"})
-    assert error_of(answer, 503)["code"] == "timeout"
+    response = service.post({"text": "block"})
+    assert error_of(response, 503)["code"] == "timeout"
     blocked.set()
     assert service.post({"text": "a"}).status_code == 200
 
 
-def test_a_stopped_service_finishes_what_it_has(serve, blocked):
+@pytest.mark.slow
+def test_shutdown_finishes_active_requests(serve, blocked):
     service = serve()
-    thread, answers = in_background(lambda: service.post({"text": "block in Chicago"}))
+    thread, responses = in_background(lambda: service.post({"text": "block in Chicago"}))
     time.sleep(0.5)
     service.server.should_exit = True
     time.sleep(0.5)
@@ -380,10 +380,10 @@ def test_a_stopped_service_finishes_what_it_has(serve, blocked):
         service.get("/healthz")
     blocked.set()
     thread.join(30)
-    assert answers[0].status_code == 200
+    assert responses[0].status_code == 200
 
 
-def test_documentation_describes_requests_with_their_limits(service):
+def test_openapi_contains_limits(service):
     document = service.get("/openapi.json").json()
     operation = document["paths"]["/annotate"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]

@@ -1,4 +1,4 @@
-"""Pipelines that hang, loop or crash: the command replaces their workers and always ends."""
+"""Pipelines that hang or crash: workers are replaced, and the service always stops."""
 
 import os
 import re
@@ -17,7 +17,10 @@ from ..waiting import wait_until
 from .conftest import httpx
 
 psutil = pytest.importorskip("psutil")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals"),
+]
 
 COMPONENT = """
 import os, re, signal, time
@@ -60,7 +63,7 @@ def make_trouble(doc):
 
 @pytest.fixture(scope="module")
 def trouble(tmp_path_factory):
-    """A pipeline that does what a text asks for, and the folder with its installed component."""
+    """A folder with a pipeline that hangs or crashes on request, and its installed component."""
     folder = tmp_path_factory.mktemp("trouble")
     (folder / "tests_trouble.py").write_text(COMPONENT)
     info = folder / "tests_trouble-1.0.dist-info"
@@ -79,7 +82,7 @@ def trouble(tmp_path_factory):
 
 
 class Command:
-    """The command `serve` in a process of its own."""
+    """The command `serve` in a process."""
 
     def __init__(self, folder, *options: str) -> None:
         self.process = subprocess.Popen(
@@ -126,7 +129,7 @@ def running(folder, *options: str):
 
 @pytest.fixture(scope="module")
 def command(trouble):
-    """All trouble goes to the same service: each time it has to recover."""
+    """A service that all tests share. It has to recover after each of them."""
     with running(trouble, "--timeout", "8") as command:
         yield command
 
@@ -143,14 +146,14 @@ def assert_recovers(command) -> None:
 
 
 @pytest.mark.parametrize("kind", ["loop", "backtrack", "sleep", "stop"])
-def test_a_worker_that_hangs_is_replaced(command, kind):
+def test_hanging_worker_is_replaced(command, kind):
     assert_recovers(command)
     (before,) = command.workers
     start = time.monotonic()
-    answer = command.post(f"please {kind}")
+    response = command.post(f"please {kind}")
     assert time.monotonic() - start < 8 + 2
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"]
+    assert response.status_code == 503
+    assert response.headers["retry-after"]
     assert not command.is_ready()
     assert httpx.get(f"{command.url}/healthz").status_code == 200
     assert_recovers(command)
@@ -158,7 +161,7 @@ def test_a_worker_that_hangs_is_replaced(command, kind):
     assert not before.is_running()
 
 
-def test_an_idle_worker_that_hangs_is_replaced(command):
+def test_hanging_idle_worker_is_replaced(command):
     assert_recovers(command)
     (before,) = command.workers
     before.suspend()
@@ -168,7 +171,7 @@ def test_an_idle_worker_that_hangs_is_replaced(command):
 
 
 @pytest.mark.parametrize("kind", ["exit", "kill", "quit"])
-def test_a_worker_that_ends_is_replaced(command, kind):
+def test_dead_worker_is_replaced(command, kind):
     assert_recovers(command)
     (before,) = command.workers
     # 503 if ending takes longer than the worker's timeout.
@@ -178,7 +181,7 @@ def test_a_worker_that_ends_is_replaced(command, kind):
 
 
 @pytest.mark.parametrize("kind", ["allocate", "recurse", "raise"])
-def test_a_worker_survives_errors(command, kind):
+def test_worker_survives_errors(command, kind):
     assert_recovers(command)
     (before,) = command.workers
     assert command.post(f"please {kind}").status_code == 500
@@ -186,12 +189,12 @@ def test_a_worker_survives_errors(command, kind):
     assert before in command.workers
 
 
-def test_requests_that_wait_for_a_worker_that_hangs_are_answered_by_the_next(trouble):
+def test_replacement_worker_processes_waiting_requests(trouble):
     with running(trouble, "--timeout", "16") as command:
-        answers = {}
+        responses = {}
 
         def ask(text):
-            answers[text] = command.post(text)
+            responses[text] = command.post(text)
 
         threads = [threading.Thread(target=ask, args=["please loop"])]
         threads[0].start()
@@ -202,12 +205,12 @@ def test_requests_that_wait_for_a_worker_that_hangs_are_answered_by_the_next(tro
             thread.start()
         for thread in threads:
             thread.join()
-        assert answers["please loop"].status_code == 503
-        assert [answers[text].status_code for text in texts] == [200] * 5
+        assert responses["please loop"].status_code == 503
+        assert [responses[text].status_code for text in texts] == [200] * 5
 
 
 @pytest.mark.parametrize("kind", ["loop", "backtrack", "stop", "idle", "silent clients"])
-def test_sigterm_ends_it_within_the_grace_period(trouble, kind):
+def test_sigterm_stops_service_within_grace_period(trouble, kind):
     with running(trouble, "--timeout", "60", "--grace", "6", "--workers", "2") as command:
         family = psutil.Process(command.process.pid).children(recursive=True)
         sockets = []
@@ -240,7 +243,7 @@ def test_sigterm_ends_it_within_the_grace_period(trouble, kind):
             one.close()
 
 
-def test_a_looping_worker_ends_with_the_service_even_if_it_is_killed(trouble):
+def test_looping_worker_exits_with_killed_service(trouble):
     with running(trouble, "--timeout", "60") as command:
         (worker,) = command.workers
 

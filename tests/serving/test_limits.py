@@ -1,4 +1,4 @@
-"""What one client does must not keep others from being answered."""
+"""Limits: no client may block the others."""
 
 import asyncio
 import json
@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.serving.batching import MicroBatcher, WorkerHung
-from spacy_twitter_ner.serving.messages import (
+from spacy_twitter_ner.serving.batcher import MicroBatcher, WorkerHung
+from spacy_twitter_ner.serving.schemas import (
     MAX_DETAILS,
     AnnotateRequest,
     Problem,
-    join_answers,
+    join_responses,
     read_request,
 )
 from spacy_twitter_ner.serving.settings import ServiceSettings, parse_host, restrict_hosts
@@ -68,7 +68,7 @@ def is_closed(connection: socket.socket) -> bool:
     ],
     ids=["no token", "wrong token", "probe", "no route", "get", "chunked"],
 )
-def test_clients_without_the_token_take_no_slot(serve, head):
+def test_unauthorized_clients_take_no_slot(serve, head):
     service = serve(token=TOKEN, max_requests=3, max_client_requests=3)
     with open_sockets(service, 20, head + b"1"):
         for _ in range(3):
@@ -77,7 +77,7 @@ def test_clients_without_the_token_take_no_slot(serve, head):
             assert service.get(path, headers=BEARER).status_code == 200
 
 
-def test_probes_are_answered_while_all_slots_are_taken(serve):
+def test_probes_do_not_need_slots(serve):
     service = serve(token=TOKEN, max_requests=3)
     head = post_head(100, f"Authorization: Bearer {TOKEN}".encode())
     with open_sockets(service, 3, head + b"1"):
@@ -87,7 +87,7 @@ def test_probes_are_answered_while_all_slots_are_taken(serve):
     wait_until(lambda: service.post({"text": "a"}, headers=BEARER).status_code == 200)
 
 
-def test_one_address_cannot_take_all_slots(serve):
+def test_slots_per_client_are_limited(serve):
     service = serve(max_requests=100, max_client_requests=2)
     with open_sockets(service, 2, post_head(100) + b"1"):
         wait_until(lambda: service.post({"text": "a"}).status_code == 429)
@@ -97,13 +97,14 @@ def test_one_address_cannot_take_all_slots(serve):
 # Heads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"\r\n"],
     ids=["nothing", "method", "line", "header", "blank lines"],
 )
 @pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_slow_heads_are_cut_off(serve, before, part):
+def test_slow_heads_are_disconnected(serve, before, part):
     service = serve(head_timeout=0.5)
     with open_sockets(service, 1, before) as (connection,):
         if before:
@@ -137,20 +138,20 @@ def test_slow_heads_are_cut_off(serve, before, part):
     ],
     ids=["path", "query", "header", "headers", "endless header", "endless headers"],
 )
-def test_large_heads_are_refused(service, parts):
-    answer = b""
+def test_large_heads_are_431(service, parts):
+    response = b""
     with open_sockets(service, 1) as (connection,):
         with suppress(OSError):
             for part in parts:
                 connection.sendall(part)
         with suppress(OSError):
-            answer = connection.recv(65536)
-    # Of a client that doesn't stop sending, the response may be lost.
-    assert (not answer and len(parts) > 1) or status_of(answer) == 431
+            response = connection.recv(65536)
+    # Clients that keep sending may not receive the response.
+    assert (not response and len(parts) > 1) or status_of(response) == 431
     assert_alive(service)
 
 
-def test_a_large_head_behind_another_request_is_not_buffered(serve):
+def test_large_pipelined_head_is_not_buffered(serve):
     service = serve()
     sent = 0
     first = post_head(100) + b"1"
@@ -171,20 +172,21 @@ def test_heads_below_the_limit_are_accepted(service):
 # Connections
 
 
-def test_new_connections_replace_those_that_do_nothing(serve):
+def test_new_connections_replace_idle_ones(serve):
     service = serve(max_connections=10)
     with httpx.Client(base_url=service.url) as client:
         assert client.post("/annotate", json={"text": "a"}).status_code == 200
         with open_sockets(service, 40) as opened:
             assert is_closed(opened[0])
-            # That of a client that was let in stays.
+            # The connection with an accepted request is kept.
             (kept,) = client._transport._pool.connections
             assert client.post("/annotate", json={"text": "a"}).status_code == 200
             assert client._transport._pool.connections == [kept]
             assert_alive(service)
 
 
-def test_a_response_that_is_not_read_does_not_hold_a_slot(serve):
+@pytest.mark.slow
+def test_unread_response_does_not_hold_slot(serve):
     service = serve(send_timeout=0.5, max_text_length=2000, max_cost=4000, max_batch=4000)
     body = json.dumps({"texts": ["a " * 1000] * 100, "probabilities": True}).encode()
     with socket.socket() as connection:
@@ -196,22 +198,22 @@ def test_a_response_that_is_not_read_does_not_hold_a_slot(serve):
     assert_alive(service)
 
 
-def test_pipelined_requests_are_answered_in_order(service):
+def test_pipelined_requests(service):
     body = b'{"text":"in Chicago"}'
     one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + post_head(len(body)) + body
     last = b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with open_sockets(service, 1, one * 20 + last) as (connection,):
-        answer = b""
+        response = b""
         while part := connection.recv(65536):
-            answer += part
-    statuses = re.findall(rb"HTTP/1.1 (\d+)", answer)
+            response += part
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", response)
     assert statuses == [b"200"] * 40 + [b"404"]
 
 
 # Cost
 
 
-def test_the_cost_of_a_request_is_limited(service):
+def test_cost_is_limited(service):
     text = "in Chicago " * 170
     error = service.post({"texts": [text] * 120, "alternatives": 10})
     assert error.status_code == 413
@@ -223,11 +225,11 @@ def test_the_cost_of_a_request_is_limited(service):
 @pytest.mark.parametrize(
     "options", [{}, {"probabilities": True}, {"alternatives": 3}, {"threshold": 0.5}]
 )
-def test_a_request_that_is_split_is_answered_like_others(serve, service, options):
+def test_split_request_has_same_response(serve, service, options):
     texts = [f"saw Drake in Chicago {i}" for i in range(7)]
     body = {"texts": texts, **options}
     whole, split = service.post(body), serve(max_batch=2).post(body)
-    # The last digits of numbers depend on the sizes of batches.
+    # Rounding depends on the batch size.
     without_numbers = {"parse_float": lambda digits: None}
     assert split.json(**without_numbers) == whole.json(**without_numbers)
     assert len(whole.json()["results"]) == 7
@@ -238,7 +240,7 @@ def test_a_request_that_is_split_is_answered_like_others(serve, service, options
     st.integers(1, 20),
     st.integers(0, 10),
 )
-def test_splitting_keeps_texts_and_respects_the_limit(texts, max_cost, alternatives):
+def test_split_keeps_texts_and_limits_cost(texts, max_cost, alternatives):
     request = AnnotateRequest(texts=texts, alternatives=alternatives)
     parts = request.split(max_cost)
     assert [text for part, _ in parts for text in part.all_texts] == texts
@@ -247,16 +249,19 @@ def test_splitting_keeps_texts_and_respects_the_limit(texts, max_cost, alternati
     assert {part.alternatives for part, _ in parts} == {alternatives}
 
 
-def test_answers_are_joined_even_if_texts_look_like_json():
+def test_join_responses_with_texts_like_json():
     parts = [
         b'{"tags":["]}"],"results":[{"a":"\\"results\\":["}]}',
         b'{"tags":["]}"],"results":[1]}',
     ]
-    assert json.loads(join_answers(parts)) == {"tags": ["]}"], "results": [{"a": '"results":['}, 1]}
+    assert json.loads(join_responses(parts)) == {
+        "tags": ["]}"],
+        "results": [{"a": '"results":['}, 1],
+    }
 
 
 class Worker:
-    """Answers once it is told to, or is killed."""
+    """Block while hangs is set, until killed."""
 
     is_ready = True
 
@@ -295,7 +300,7 @@ def run_batcher(scenario, timeout: float = 60) -> Worker:
     return worker
 
 
-def test_the_parts_of_a_request_take_turns_with_others():
+def test_parts_alternate_with_other_jobs():
     async def scenario(batcher, worker):
         big = asyncio.create_task(batcher.submit_parts([(f"big {i}", 2) for i in range(3)]))
         await asyncio.sleep(0)
@@ -309,7 +314,7 @@ def test_the_parts_of_a_request_take_turns_with_others():
     ]
 
 
-def test_what_nobody_waits_for_leaves_the_queue_at_once():
+def test_cancelled_jobs_leave_queue():
     async def scenario(batcher, worker):
         worker.hangs = True
         running = asyncio.create_task(batcher.submit("running", 1))
@@ -325,7 +330,7 @@ def test_what_nobody_waits_for_leaves_the_queue_at_once():
     assert run_batcher(scenario).batches == [["running"]]
 
 
-def test_a_worker_that_hangs_fails_its_batch_and_no_other():
+def test_hanging_worker_only_fails_its_batch():
     async def scenario(batcher, worker):
         worker.hangs = True
         first = asyncio.create_task(batcher.submit("first", 1))
@@ -338,7 +343,7 @@ def test_a_worker_that_hangs_fails_its_batch_and_no_other():
     assert run_batcher(scenario, timeout=0.5).batches == [["first"], ["second"]]
 
 
-def test_an_idle_worker_that_hangs_is_found():
+def test_hanging_idle_worker_is_detected():
     async def scenario(batcher, worker):
         worker.hangs = True
         while worker.hangs:
@@ -348,7 +353,7 @@ def test_an_idle_worker_that_hangs_is_found():
     run_batcher(scenario, timeout=0.3)
 
 
-def test_closing_does_not_wait_for_what_nobody_waits_for():
+def test_close_does_not_wait_for_cancelled_jobs():
     async def scenario(batcher, worker):
         worker.hangs = True
         task = asyncio.create_task(batcher.submit("gone", 1))
@@ -358,11 +363,12 @@ def test_closing_does_not_wait_for_what_nobody_waits_for():
     run_batcher(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", ["timed out", "went away"])
-def test_requests_nobody_waits_for_leave_the_queue(serve, sent, monkeypatch):
-    from spacy_twitter_ner.serving import annotating
+def test_abandoned_requests_leave_queue(serve, sent, monkeypatch):
+    from spacy_twitter_ner.serving import local_worker
 
-    original, is_blocked, seen = annotating.Annotator.annotate, True, []
+    original, is_blocked, seen = local_worker.LocalWorker.annotate, True, []
 
     def annotate(self, requests):
         seen.extend(text for request in requests for text in request.all_texts)
@@ -371,7 +377,7 @@ def test_requests_nobody_waits_for_leave_the_queue(serve, sent, monkeypatch):
         return original(self, requests)
 
     service = serve(timeout=2.0 if sent == "timed out" else 30.0)
-    monkeypatch.setattr(annotating.Annotator, "annotate", annotate)
+    monkeypatch.setattr(local_worker.LocalWorker, "annotate", annotate)
     bodies = [json.dumps({"text": text}).encode() for text in ("block", "never", "never")]
     with ExitStack() as stack:
         for body in bodies:
@@ -408,10 +414,10 @@ def test_requests_nobody_waits_for_leave_the_queue(serve, sent, monkeypatch):
 def test_error_bodies_are_short(service, body, status, count):
     content = json.dumps(body, separators=(",", ":")).encode()
     headers = {"content-type": "application/json"}
-    answer = httpx.post(f"{service.url}/annotate", content=content, headers=headers, timeout=30)
-    assert answer.status_code == status
-    assert len(answer.content) < 4000
-    error = answer.json()["error"]
+    response = httpx.post(f"{service.url}/annotate", content=content, headers=headers, timeout=30)
+    assert response.status_code == status
+    assert len(response.content) < 4000
+    error = response.json()["error"]
     assert len(error["details"]) <= MAX_DETAILS
     if count:
         assert f"first {MAX_DETAILS} of {count} errors" in error["message"]
@@ -432,7 +438,7 @@ fields = st.sampled_from([*AnnotateRequest.model_fields, "other"])
 
 
 @given(st.dictionaries(fields, json_values | st.lists(st.text())) | json_values)
-def test_any_json_is_a_request_or_a_short_problem(value):
+def test_any_json_is_request_or_short_problem(value):
     outcome = outcome_of(json.dumps(value).encode())
     if isinstance(outcome, Problem):
         assert outcome.status in (413, 422)
@@ -442,7 +448,7 @@ def test_any_json_is_a_request_or_a_short_problem(value):
 
 
 @given(st.binary())
-def test_any_bytes_are_a_request_or_a_problem(body):
+def test_any_bytes_are_request_or_problem(body):
     outcome_of(body)
 
 
@@ -469,11 +475,11 @@ def test_lone_surrogates_are_replaced(escaped, expected):
 
 
 @pytest.mark.parametrize("path", GET_ROUTES)
-def test_head_is_answered_like_get_without_a_body(service, path):
-    answer, expected = httpx.head(service.url + path), service.get(path)
-    assert answer.status_code == expected.status_code == 200
-    assert answer.content == b""
-    assert answer.headers["content-type"] == expected.headers["content-type"]
+def test_head_matches_get_without_body(service, path):
+    response, expected = httpx.head(service.url + path), service.get(path)
+    assert response.status_code == expected.status_code == 200
+    assert response.content == b""
+    assert response.headers["content-type"] == expected.headers["content-type"]
 
 
 def test_head_of_other_routes(service):
@@ -484,9 +490,9 @@ def test_head_of_other_routes(service):
 @pytest.mark.parametrize("path", ["/annotate/", "/healthz/", "/pipeline/", "//annotate", "/page"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_nothing_is_redirected(service, method, path):
-    answer = httpx.request(method, service.url + path, headers={"host": "evil.example"}, json={})
-    assert answer.status_code == 404
-    assert "location" not in answer.headers
+    response = httpx.request(method, service.url + path, headers={"host": "evil.example"}, json={})
+    assert response.status_code == 404
+    assert "location" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -524,15 +530,15 @@ def test_parse_host(header, expected):
         ({}, "127.0.0.1", ("*",), "anything.example", None),
     ],
 )
-def test_hosts(serve, settings, host, extra, allowed, refused):
+def test_allowed_hosts(serve, settings, host, extra, allowed, refused):
     restricted = restrict_hosts(ServiceSettings(**settings), host, extra)
     service = serve(**settings, allowed_hosts=restricted.allowed_hosts)
     for path in ("/", "/healthz", "/pipeline", "/openapi.json"):
         assert service.get(path, headers={"host": allowed}).status_code == 200
         if refused:
-            answer = service.get(path, headers={"host": refused})
-            assert answer.status_code == 421
-            assert refused not in answer.text
+            response = service.get(path, headers={"host": refused})
+            assert response.status_code == 421
+            assert refused not in response.text
     if refused:
         body = {"text": "a"}
         assert service.post(body, headers={"host": refused, **BEARER}).status_code == 421
@@ -542,6 +548,6 @@ def test_hosts(serve, settings, host, extra, allowed, refused):
 
 
 @pytest.mark.parametrize("host", ["", "a b", "http://example.org", "example.org/x"])
-def test_hosts_that_cannot_be_meant(host):
-    with pytest.raises(ValueError, match="an allowed host is"):
+def test_invalid_allowed_hosts_raise(host):
+    with pytest.raises(ValueError, match="invalid allowed host"):
         ServiceSettings(allowed_hosts=(host,))

@@ -1,9 +1,8 @@
-"""The page in a browser: Chromium of the system, or Playwright's own."""
-
 import pytest
 import spacy
 
 playwright_api = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.slow
 
 TEXT = "saw Drake in Chicago 😂 and Leeds"
 HOSTILE = '<img src=x onerror="document.title=1"> </textarea><script>alert(1)</script> in Chicago'
@@ -12,25 +11,25 @@ TOKEN = "a token of the tests"
 
 @pytest.fixture
 def open_page(browser, service):
-    """Opens the page; at the end nothing may have been complained of, and no other server asked."""
-    opened, complaints, requests = [], [], []
+    """Open the page. Afterwards, check for console messages and requests to other servers."""
+    opened, messages, requests = [], [], []
 
     def open_at(served=service, **settings):
         page = browser.new_page(**{"viewport": {"width": 1100, "height": 900}, **settings})
         page.set_default_timeout(60_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(served.url)
         page.locator("#pipeline:not(:empty)").wait_for()
         opened.append(page)
         return page
 
-    open_at.complaints = complaints
+    open_at.messages = messages
     yield open_at
     for page in opened:
         page.close()
-    assert complaints == []
+    assert messages == []
     hosts = ("http://127.0.0.1:", "data:")
     assert all(url.startswith(hosts) for url in requests), requests
 
@@ -45,15 +44,15 @@ def marks(page) -> list[str]:
     return [" ".join(text.split()) for text in page.locator("mark").all_inner_texts()]
 
 
-def test_entities_are_highlighted_with_their_confidence(open_page, service):
+def test_entities_and_confidences_are_highlighted(open_page, service):
     page = open_page()
     find(page, f"so tired\n\n{TEXT}")
     entities = service.post({"text": TEXT}).json()["results"][0]["entities"]
-    expected = [f"{e['text']} {e['label']} {round(100 * e['confidence'])} %" for e in entities]
+    expected = [f"{e['text']} {e['type']} {round(100 * e['confidence'])} %" for e in entities]
     assert [mark.replace("> 99 %", "100 %") for mark in marks(page)] == expected
     assert len(expected) >= 2
     assert page.locator("article").count() == 2
-    # An emoji is one code point and two of JavaScript's: all that stands after it is right, too.
+    # Offsets after an emoji, which is two UTF-16 code units in JavaScript.
     bare = (
         page.locator(".tweet")
         .nth(1)
@@ -63,48 +62,48 @@ def test_entities_are_highlighted_with_their_confidence(open_page, service):
     assert page.inner_text("#status") == f"{len(entities)} entities in 2 tweets"
 
 
-def test_threshold_hides_the_less_probable(open_page, service):
+def test_threshold_hides_entities(open_page, service):
     page = open_page()
     find(page, TEXT)
     entities = service.post({"text": TEXT}).json()["results"][0]["entities"]
     sure = [entity["confidence"] for entity in entities]
     threshold = round(50 * (min(sure) + max(sure)))
-    # With the keyboard: a slider's arrows are steps of one percent.
+    # The arrow keys change the slider by one percent.
     page.focus("#threshold")
     for _ in range(threshold):
         page.keyboard.press("ArrowRight")
     assert page.inner_text("#threshold-value") == f"{threshold} %"
     shown = sum(one >= threshold / 100 for one in sure)
     assert 0 < shown < len(sure)
-    assert page.locator("mark:not(.unsure)").count() == shown
+    assert page.locator("mark:not(.below-threshold)").count() == shown
     assert f"{len(sure) - shown} below the threshold" in page.inner_text("#status")
     page.keyboard.press("Home")
-    assert page.locator("mark.unsure").count() == 0
+    assert page.locator("mark.below-threshold").count() == 0
 
 
-def test_heatmap_and_other_readings(open_page, service):
+def test_heatmap_and_alternatives(open_page, service):
     page = open_page()
     find(page, TEXT)
-    answer = service.post({"text": TEXT, "probabilities": True, "alternatives": 5}).json()
-    page.click("text=How probable each type is")
+    response = service.post({"text": TEXT, "probabilities": True, "alternatives": 5}).json()
+    page.click("text=Type probabilities")
     page.locator("table").wait_for()
     heads = page.locator("thead th").all_inner_texts()
-    tokens = answer["results"][0]["tokens"]
+    tokens = response["results"][0]["tokens"]
     assert heads == [TEXT[token["start"] : token["end"]] for token in tokens]
-    outside = answer["tags"].index("O")
+    outside = response["tags"].index("O")
     row = page.locator("tbody tr", has_text="no entity").locator("td").all_inner_texts()
     assert [int(cell or 0) for cell in row] == [
         pytest.approx(100 * token["probabilities"][outside], abs=0.51) for token in tokens
     ]
-    page.click("text=Other readings")
+    page.click("text=Alternatives")
     page.locator(".alternatives").wait_for()
     readings = page.locator(".alternatives li").all_inner_texts()
-    assert len(readings) == len(answer["results"][0]["alternatives"])
-    first = answer["results"][0]["alternatives"][0]
-    assert all(f"{e['text']} · {e['label']}" in readings[0] for e in first["entities"])
+    assert len(readings) == len(response["results"][0]["alternatives"])
+    first = response["results"][0]["alternatives"][0]
+    assert all(f"{e['text']} · {e['type']}" in readings[0] for e in first["entities"])
 
 
-def test_a_tweet_is_never_markup(open_page):
+def test_tweets_are_escaped(open_page):
     page = open_page()
     find(page, HOSTILE)
     assert page.title() == "Named entities in tweets"
@@ -112,7 +111,7 @@ def test_a_tweet_is_never_markup(open_page):
     assert "<img src=x" in page.inner_text("article")
 
 
-def test_keyboard_alone(open_page):
+def test_keyboard_navigation(open_page):
     page = open_page()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -126,20 +125,20 @@ def test_keyboard_alone(open_page):
         page.keyboard.press("Tab")
         visited.append(page.evaluate("(e => e.id || e.textContent.trim())(document.activeElement)"))
     assert visited[:4] == ["Find entities", "example", "clear", "threshold"]
-    assert "How probable each type is" in visited
+    assert "Type probabilities" in visited
     page.locator("summary").first.focus()
     page.keyboard.press("Enter")
     page.locator("[role=region][aria-label=Probabilities][tabindex='0']").wait_for()
 
 
-def test_what_a_screen_reader_is_told(open_page):
+def test_labels_for_screen_readers(open_page):
     page = open_page()
-    for name in ("Tweets, one a line", "Show entities from a confidence of"):
+    for name in ("Tweets, one per line", "Minimum confidence"):
         assert page.get_by_label(name).count() == 1
     assert page.get_attribute("html", "lang") == "en"
     assert page.locator("#status[aria-live=polite]").count() == 1
     page.click("[type=submit]")
-    assert page.get_by_role("alert").inner_text() == "Write a tweet first."
+    assert page.get_by_role("alert").inner_text() == "Enter a tweet first."
     assert page.evaluate("document.activeElement.id") == "text"
     find(page, "in Chicago\nso tired")
     assert page.get_by_role("article", name="Tweet 2").count() == 1
@@ -147,7 +146,7 @@ def test_what_a_screen_reader_is_told(open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone_light_and_dark(open_page, scheme):
+def test_narrow_screen_and_color_schemes(open_page, scheme):
     page = open_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
     find(page, f"{TEXT} {'#' + 'averylonghashtag' * 8} " + "word " * 40)
     for summary in page.locator("summary").all():
@@ -163,34 +162,34 @@ def test_phone_light_and_dark(open_page, scheme):
     assert mark.evaluate("m => getComputedStyle(m).backgroundColor") != "rgba(0, 0, 0, 0)"
 
 
-def test_more_tweets_than_a_request_may_have(open_page, serve):
+def test_tweets_are_split_into_requests(open_page, serve):
     page = open_page(serve(max_texts=3))
     find(page, "\n".join(f"in Chicago {i}" for i in range(8)))
     assert page.locator("article").count() == 8
 
 
-def test_errors_of_the_service_are_shown(open_page, serve):
+def test_errors_are_shown(open_page, serve):
     page = open_page(serve(max_text_length=30))
     page.fill("#text", "x" * 31)
     page.click("[type=submit]")
     page.locator("#problem:not(:empty)").wait_for()
     assert page.inner_text("#problem") == "A text has 31 characters, more than 30"
-    # Chromium itself notes answers that are errors.
-    assert "status of 413" in open_page.complaints.pop()
+    # Chromium logs error responses.
+    assert "status of 413" in open_page.messages.pop()
 
 
-def test_a_token_is_asked_for(open_page, serve):
+def test_token_is_requested(open_page, serve):
     page = open_page(serve(token=TOKEN))
     page.fill("#text", "in Chicago")
     page.click("[type=submit]")
     page.locator("#problem:not(:empty)").wait_for()
-    open_page.complaints.clear()
+    open_page.messages.clear()
     page.fill("#token", TOKEN)
     find(page, "in Chicago")
     assert page.inner_text("#problem") == ""
 
 
-def test_a_pipeline_that_tells_nothing_of_confidence(open_page, serve):
+def test_pipeline_without_confidence(open_page, serve):
     nlp = spacy.blank("xx")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "new", "pattern": "Leeds"}])
     page = open_page(serve(nlp))

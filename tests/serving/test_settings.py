@@ -11,21 +11,21 @@ from spacy_twitter_ner.serving.settings import (
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_body": 0}, "max_body has to be above 0"),
-        ({"timeout": float("nan")}, "timeout has to be above 0"),
-        ({"max_waiting": 5, "max_texts": 6}, "max_waiting has to be at least max_texts"),
+        ({"max_body": 0}, "max_body must be greater than 0"),
+        ({"timeout": float("nan")}, "timeout must be greater than 0"),
+        ({"max_waiting": 5, "max_texts": 6}, "max_waiting must be at least max_texts"),
         ({"token": "short"}, "at least 8 characters"),
-        ({"cors_origins": ("*",)}, "an origin is"),
-        ({"cors_origins": ("https://example.org/",)}, "an origin is"),
-        ({"cors_origins": ("example.org",)}, "an origin is"),
+        ({"cors_origins": ("*",)}, "invalid origin"),
+        ({"cors_origins": ("https://example.org/",)}, "invalid origin"),
+        ({"cors_origins": ("example.org",)}, "invalid origin"),
     ],
 )
-def test_settings_that_cannot_be_meant(settings, message):
+def test_invalid_settings_raise(settings, message):
     with pytest.raises(ValueError, match=message):
         ServiceSettings(**settings)
 
 
-def test_token_of_file_or_environment(tmp_path, monkeypatch):
+def test_read_token(tmp_path, monkeypatch):
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     assert read_token() is None
     monkeypatch.setenv(TOKEN_VARIABLE, "of the environment")

@@ -1,5 +1,3 @@
-"""Processes that annotate: what they answer, and what becomes of those that die."""
-
 import json
 import os
 import shutil
@@ -12,13 +10,14 @@ import time
 import pytest
 import spacy
 
-from spacy_twitter_ner.serving.annotating import Annotator
 from spacy_twitter_ner.serving.errors import RemoteError
-from spacy_twitter_ner.serving.messages import AnnotateRequest
+from spacy_twitter_ner.serving.local_worker import LocalWorker
+from spacy_twitter_ner.serving.schemas import AnnotateRequest
 from spacy_twitter_ner.serving.workers import WorkerDied, WorkerError, started_workers
 
 from ..waiting import wait_until
 
+pytestmark = pytest.mark.slow
 TEXT = "saw Drake in Chicago 😂 last nite"
 
 
@@ -40,58 +39,58 @@ def exists(pid: int) -> bool:
     return True
 
 
-def test_answers_are_those_of_this_process(workers, saved_pipeline):
+def test_responses_match_local_worker(workers, saved_pipeline):
     requests = [
         AnnotateRequest(text=TEXT, probabilities=True, alternatives=2),
         AnnotateRequest(texts=[TEXT, "", "so tired"], threshold=0.3),
         AnnotateRequest(texts=["saw\nDrake\u2028in\x00Chicago\r\n", "\ufeff", '["+"]']),
     ]
-    annotator = Annotator(spacy.load(saved_pipeline))
-    expected = [json.loads(answer) for answer in annotator.annotate(requests)]
+    local = LocalWorker(spacy.load(saved_pipeline))
+    expected = [json.loads(response) for response in local.annotate(requests)]
     assert expected[0]["results"][0]["entities"]
     assert workers[0].pid != workers[1].pid
     for worker in workers:
         assert worker.is_ready
-        assert worker.describe() == annotator.describe()
-        assert [json.loads(answer) for answer in worker.annotate(requests)] == expected
+        assert worker.describe() == local.describe()
+        assert [json.loads(response) for response in worker.annotate(requests)] == expected
 
 
-def test_an_error_tells_its_type_and_place_but_no_text(workers):
+def test_remote_error_contains_no_text(workers):
     impossible = AnnotateRequest.model_construct(texts=[TEXT], threshold="a secret")
     with pytest.raises(RemoteError) as error:
         workers[0].annotate([impossible])
     assert error.value.name == "TypeError"
-    assert "annotating.py" in error.value.places
-    assert "secret" not in error.value.places
+    assert "annotator.py" in error.value.trace
+    assert "secret" not in error.value.trace
     assert workers[0].annotate([AnnotateRequest(text=TEXT)])
 
 
-def test_a_pipeline_that_is_not_there(tmp_path):
+def test_missing_pipeline_raises(tmp_path):
     with (
         pytest.raises(WorkerError, match="no-such-pipeline"),
         started_workers(str(tmp_path / "no-such-pipeline"), 2, on_failure=lambda: None),
     ):
-        pytest.fail("it has started")
+        pytest.fail("started")
 
 
-def test_one_that_dies_is_started_again(ruler, caplog):
+def test_dead_worker_is_restarted(ruler, caplog):
     with started_workers(str(ruler), 1, on_failure=lambda: None) as (worker,):
         before = worker.pid
         kill(worker)
         wait_until(lambda: not worker.is_ready)
-        # Waits until it is there again.
-        (answer,) = worker.annotate([AnnotateRequest(text="in Leeds")])
-        assert json.loads(answer)["results"][0]["entities"][0]["text"] == "Leeds"
+        # Waits for the restart.
+        (response,) = worker.annotate([AnnotateRequest(text="in Leeds")])
+        assert json.loads(response)["results"][0]["entities"][0]["text"] == "Leeds"
         assert worker.is_ready
         assert worker.pid != before
         worker.raise_failure()
         after = worker.pid
-    assert "has ended with exit code" in caplog.text
+    assert "died with exit code" in caplog.text
     wait_until(lambda: not exists(after))
     assert not worker.is_ready
 
 
-def test_requests_of_one_that_dies_fail(ruler):
+def test_requests_of_dead_worker_fail(ruler):
     with started_workers(str(ruler), 1, on_failure=lambda: None) as (worker,):
         errors = []
 
@@ -110,7 +109,7 @@ def test_requests_of_one_that_dies_fail(ruler):
         assert worker.annotate([AnnotateRequest(text="in Leeds")])
 
 
-def test_one_that_cannot_be_started_again_is_a_failure(ruler):
+def test_failed_restart_raises(ruler):
     failed = threading.Event()
     with started_workers(str(ruler), 1, on_failure=failed.set) as (worker,):
         shutil.rmtree(ruler)
@@ -118,13 +117,12 @@ def test_one_that_cannot_be_started_again_is_a_failure(ruler):
         assert failed.wait(60)
         with pytest.raises(WorkerError, match="ruler"):
             worker.raise_failure()
-        # Nobody waits for ever.
         with pytest.raises(WorkerError, match="ruler"):
             worker.annotate([AnnotateRequest(text="in Leeds")])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_signals_for_all_do_not_interrupt_it(ruler):
+def test_worker_ignores_signals(ruler):
     with started_workers(str(ruler), 1, on_failure=lambda: None) as (worker,):
         before = worker.pid
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -135,7 +133,7 @@ def test_signals_for_all_do_not_interrupt_it(ruler):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_it_ends_with_the_process_that_started_it(ruler):
+def test_worker_exits_with_killed_parent(ruler):
     script = (
         "import sys, time\n"
         "from spacy_twitter_ner.serving.workers import started_workers\n"
@@ -150,7 +148,7 @@ def test_it_ends_with_the_process_that_started_it(ruler):
     wait_until(lambda: not exists(pid))
 
 
-def test_closing_one_that_is_not_ready_does_not_wait(ruler):
+def test_close_does_not_wait_for_restart(ruler):
     def stop_at_once():
         with started_workers(str(ruler), 1, on_failure=lambda: None) as (worker,):
             kill(worker)
@@ -165,6 +163,6 @@ def test_closing_one_that_is_not_ready_does_not_wait(ruler):
     worker.raise_failure()
 
 
-def test_the_process_that_speaks_http_does_without_spacy():
+def test_server_does_not_import_spacy():
     script = "import spacy_twitter_ner.serving.server, sys; sys.exit('spacy' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

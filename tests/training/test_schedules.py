@@ -3,7 +3,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import catalogue
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -37,18 +36,6 @@ batch_size = 2
 """
 
 
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Register the functions by hand, for a package that is not installed. Where it is
-    installed, catalogue looks at the entry points first and the test goes through those."""
-    functions: list[tuple[Any, str, Any]] = [
-        (spacy.registry.schedules, "spacy-twitter-ner.epoch_decay.v1", epoch_decay),
-        (spacy.registry.misc, "spacy-twitter-ner.count_steps.v1", count_steps),
-    ]
-    for registry, name, func in functions:
-        monkeypatch.setitem(catalogue.REGISTRY, (*registry.namespace, name), func)
-
-
 def write_corpus(path: Path, lengths: list[int]) -> Path:
     vocab = spacy.blank("en").vocab
     docs = (Doc(vocab, words=["x"] * length) for length in lengths)
@@ -61,7 +48,7 @@ def make_sgd(rates: Any) -> Optimizer:
 
 
 def rates_of_updates(optimizer: Optimizer, n_updates: int) -> list[float]:
-    """Read the rate of each update off what plain SGD does to a weight of gradient 1."""
+    """Measure the rate of each update with SGD on a weight with gradient 1."""
     rates = []
     ops = NumpyOps()
     weights = ops.alloc1f(1)
@@ -80,14 +67,14 @@ def resolve_optimizer(train_path: Path | None) -> Optimizer:
     return optimizer
 
 
-def test_optimizer_decays_after_each_full_epoch() -> None:
+def test_epoch_decay_in_optimizer() -> None:
     optimizer = make_sgd(epoch_decay(0.8, 2.0, 3))
     assert rates_of_updates(optimizer, 9) == pytest.approx([0.8] * 3 + [0.4] * 3 + [0.2] * 3)
 
 
-def test_spacy_training_loop_decays_after_each_full_epoch(tmp_path: Path) -> None:
+def test_epoch_decay_in_spacy_training_loop(tmp_path: Path) -> None:
     batch_size = 2
-    path = write_corpus(tmp_path / "train.spacy", [3, 1, 0, 2, 5, 4])  # 5 docs that count
+    path = write_corpus(tmp_path / "train.spacy", [3, 1, 0, 2, 5, 4])  # 5 docs with tokens
     optimizer = make_sgd(epoch_decay(0.8, 2.0, count_steps(path, batch_size)))
     nlp = spacy.blank("en")
     seen = []
@@ -111,19 +98,17 @@ def test_spacy_training_loop_decays_after_each_full_epoch(tmp_path: Path) -> Non
     assert seen == [(epoch, pytest.approx(rate)) for epoch, rate in expected]
 
 
-@pytest.mark.usefixtures("registered")
-def test_config_resolves_to_schedule_with_counted_steps(tmp_path: Path) -> None:
+def test_epoch_decay_in_config(tmp_path: Path) -> None:
     optimizer = resolve_optimizer(write_corpus(tmp_path / "train.spacy", [1, 2, 3]))
     assert rates_of_updates(optimizer, 6) == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
 
 
-@pytest.mark.usefixtures("registered")
-def test_config_without_training_path_names_the_setting() -> None:
+def test_count_steps_without_path() -> None:
     with pytest.raises(ValueError, match=r"path of spacy-twitter-ner\.count_steps\.v1 is null"):
         resolve_optimizer(None)
 
 
-def test_epoch_decay_of_many_epochs_ends_at_zero() -> None:
+def test_epoch_decay_ends_at_zero() -> None:
     late = next(itertools.islice(epoch_decay(0.005, 2.0, 1), 2000, None))
     assert late == 0.0
 
@@ -137,9 +122,7 @@ def test_epoch_decay_of_many_epochs_ends_at_zero() -> None:
         ((0.1, 2.0, 0), "steps_per_epoch"),
     ],
 )
-def test_epoch_decay_rejects_settings_at_once(
-    settings: tuple[float, float, int], name: str
-) -> None:
+def test_epoch_decay_validates_settings(settings: tuple[float, float, int], name: str) -> None:
     with pytest.raises(ValueError, match=name):
         epoch_decay(*settings)
 
@@ -147,7 +130,7 @@ def test_epoch_decay_rejects_settings_at_once(
 @pytest.mark.parametrize(
     ("n_docs", "batch_size", "expected"), [(1, 32, 1), (4, 2, 2), (5, 2, 3), (3, 1, 3)]
 )
-def test_count_steps_counts_the_last_small_batch(
+def test_count_steps_includes_last_batch(
     tmp_path: Path, n_docs: int, batch_size: int, expected: int
 ) -> None:
     path = write_corpus(tmp_path / "train.spacy", [2] * n_docs)
@@ -155,7 +138,7 @@ def test_count_steps_counts_the_last_small_batch(
     assert count_steps(path, batch_size, n_epochs=4) == 4 * expected
 
 
-def test_count_steps_of_folder_counts_what_the_corpus_reads(tmp_path: Path) -> None:
+def test_count_steps_of_folder_matches_corpus(tmp_path: Path) -> None:
     write_corpus(tmp_path / "a.spacy", [1, 0, 1])
     (tmp_path / "more").mkdir()
     write_corpus(tmp_path / "more" / "b.spacy", [1, 1, 1])
@@ -164,20 +147,20 @@ def test_count_steps_of_folder_counts_what_the_corpus_reads(tmp_path: Path) -> N
     assert count_steps(tmp_path, 1) == len(list(Corpus(tmp_path)(spacy.blank("en"))))
 
 
-def test_count_steps_of_missing_path_names_setting_and_command(tmp_path: Path) -> None:
+def test_count_steps_missing_path(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"count_steps.*project run convert"):
         count_steps(tmp_path / "train.spacy", 32)
 
 
 @pytest.mark.parametrize("lengths", [None, [], [0, 0]])
-def test_count_steps_of_corpus_without_docs(tmp_path: Path, lengths: list[int] | None) -> None:
+def test_count_steps_without_docs(tmp_path: Path, lengths: list[int] | None) -> None:
     if lengths is not None:
         write_corpus(tmp_path / "train.spacy", lengths)
     with pytest.raises(ValueError, match=r"no (docs|\.spacy files) in .*project run convert"):
         count_steps(tmp_path, 32)
 
 
-def test_count_steps_rejects_batch_size(tmp_path: Path) -> None:
+def test_count_steps_validates_settings(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="batch_size"):
         count_steps(tmp_path, 0)
     with pytest.raises(ValueError, match="n_epochs"):

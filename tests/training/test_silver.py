@@ -27,7 +27,7 @@ def nlp() -> Language:
 def with_posteriors(
     nlp: Language, rows: list[list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let the pipeline's component be of one opinion for every doc."""
+    """Let the component predict the same probabilities for every doc."""
 
     def predict_proba(self: TwitterBiLSTMNER, docs: list[Doc]) -> list[numpy.ndarray]:
         return [numpy.asarray(rows)[: len(doc)] for doc in docs]
@@ -39,14 +39,14 @@ def tags_of(doc: Doc) -> list[str]:
     return [f"{t.ent_iob_}-{t.ent_type_}".rstrip("-") for t in doc]
 
 
-def test_silver_of_one_model_is_what_it_predicts(nlp: Language) -> None:
+def test_silver_of_one_pipeline_matches_its_predictions(nlp: Language) -> None:
     docs = list(annotate_silver([nlp], WORDS, min_probability=0.0))
     expected = [nlp(Doc(nlp.vocab, words=words)) for words in WORDS]
     assert [tags_of(doc) for doc in docs] == [tags_of(doc) for doc in expected]
     assert any(doc.ents for doc in docs)
 
 
-def test_two_models_weigh_the_same_in_the_order_of_the_first(nlp: Language) -> None:
+def test_silver_of_pipelines_with_different_order_of_labels(nlp: Language) -> None:
     other = spacy.blank("xx")
     component = other.add_pipe(NAME, config=SMALL_CRF)
     for label in reversed(nlp.get_pipe(NAME).labels):
@@ -58,7 +58,9 @@ def test_two_models_weigh_the_same_in_the_order_of_the_first(nlp: Language) -> N
     assert [tags_of(doc) for doc in docs] == [tags_of(doc) for doc in expected]
 
 
-def test_unsure_entities_go_as_a_whole(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silver_drops_whole_entities_below_min_probability(
+    nlp: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert list(nlp.get_pipe(NAME).tags) == TAGS
     rows = [
         [0.9, 0.1, 0, 0, 0],
@@ -75,7 +77,7 @@ def test_unsure_entities_go_as_a_whole(nlp: Language, monkeypatch: pytest.Monkey
     assert tags_of(doc) == ["O", "", "", "", "B-PERSON"]
 
 
-def test_pipelines_must_fit(nlp: Language) -> None:
+def test_silver_validates_pipelines(nlp: Language) -> None:
     with pytest.raises(ValueError, match="has no component twitter_bilstm_ner"):
         list(annotate_silver([spacy.blank("xx")], WORDS))
     other = spacy.blank("xx")
@@ -84,7 +86,7 @@ def test_pipelines_must_fit(nlp: Language) -> None:
         list(annotate_silver([nlp, other], WORDS))
 
 
-def test_written_tweets_can_be_trained_on(nlp: Language, tmp_path) -> None:
+def test_silver_command_writes_training_corpus(nlp: Language, tmp_path) -> None:
     nlp.to_disk(tmp_path / "model")
     tweets = tmp_path / "tweets"
     tweets.mkdir()
@@ -108,11 +110,11 @@ def test_written_tweets_can_be_trained_on(nlp: Language, tmp_path) -> None:
     assert count.missing > 0
 
 
-def test_no_tweets_is_an_error(nlp: Language, tmp_path) -> None:
+def test_silver_raises_error_without_tweets(nlp: Language, tmp_path) -> None:
     nlp.to_disk(tmp_path / "model")
     (tmp_path / "short.txt").write_text("so tired\n", encoding="utf8")
-    with pytest.raises(ValueError, match=r"no tweets of 4 words"):
+    with pytest.raises(ValueError, match=r"no tweets with at least 4 words"):
         write_silver([tmp_path / "model"], [tmp_path / "short.txt"], tmp_path / "out.spacy")
-    with pytest.raises(FileNotFoundError, match="no file in this folder"):
+    with pytest.raises(FileNotFoundError, match=r"there are no \.txt"):
         write_silver([tmp_path / "model"], [tmp_path / "model"], tmp_path / "out.spacy")
     assert not (tmp_path / "out.spacy").exists()

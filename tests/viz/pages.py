@@ -1,12 +1,12 @@
-"""Reports of invented tweets."""
+"""HTML reports of invented tweets."""
 
 import numpy
 
+from spacy_twitter_ner.evaluation.calibration import Reliability, measure_split
+from spacy_twitter_ner.evaluation.metrics import compute_metrics
 from spacy_twitter_ner.evaluation.predictions import Predictions, Tweet
 from spacy_twitter_ner.evaluation.progress import Checkpoint, SplitProgress
-from spacy_twitter_ner.evaluation.quality import measure_quality
-from spacy_twitter_ner.evaluation.reliability import Reliability, measure_split
-from spacy_twitter_ner.evaluation.reports import PRF
+from spacy_twitter_ner.evaluation.scores import PRF
 from spacy_twitter_ner.iob import bio_tags
 from spacy_twitter_ner.viz.html import make_page
 
@@ -20,7 +20,7 @@ NASTY = (
     "&lt;",
 )
 
-# Words, gold, predicted and how sure the prediction is; repeated to make up a corpus.
+# Text, gold entities, predicted entities and their confidence. Repeated to fill a corpus.
 TWEETS = [
     ("Kim saw Frozen in Leeds", [(0, 1, "person"), (2, 3, "movie"), (4, 5, "geo-loc")],
      [(0, 1, "person"), (2, 3, "person"), (4, 5, "geo-loc")], [0.9, 0.4, 0.8]),
@@ -47,17 +47,18 @@ def make_predictions(name: str, n_tweets: int) -> Predictions:
     return Predictions(name, tweets, TAGS)
 
 
-def make_checkpoints() -> list[Checkpoint]:
+def make_checkpoints(n_points: int = 4, labels=LABELS) -> list[Checkpoint]:
     points = []
-    for i in range(4):
-        progress = SplitProgress(PRF(0.2 * i, 0.2, 0.2), dict.fromkeys(LABELS, PRF(0.2, 0.2, 0.2)))
+    for i in range(n_points):
+        prf = PRF(0.1 * i, 0.2, None if i == 0 else 0.15)
+        progress = SplitProgress(prf, dict.fromkeys(labels, prf))
         splits = {"train": progress, "validation": progress}
-        points.append(Checkpoint(i * 100, i, float(i), 0.1 * i, {"ner": 1.0}, splits))
+        points.append(Checkpoint(i * 100, i, float(i), 0.1 * i, {}, splits))
     return points
 
 
 def make_reliability() -> Reliability:
-    """Of the second split alone, and of one that is not in the report."""
+    """Reliability of one of the report's splits and of another one."""
     confidences = numpy.asarray([0.95, 0.9, 0.45, 0.3])
     is_right = numpy.asarray([True, True, False, True])
     split = measure_split(confidences**0.5, confidences, is_right, 5)
@@ -65,7 +66,7 @@ def make_reliability() -> Reliability:
 
 
 def make_report(n_tweets: int = 60) -> str:
-    """A report of two splits; the last tweet of the second is made to break the page."""
+    """Make a report of two splits. The last tweet contains HTML and JavaScript."""
     test = make_predictions("test", n_tweets)
     nasty = Tweet(NASTY, [(0, 1, "person")], [], [], None)
     test = test._replace(tweets=[*test.tweets, nasty])
@@ -74,8 +75,8 @@ def make_report(n_tweets: int = 60) -> str:
     return make_page(
         "Tweets & <b>co</b>",
         [
-            (measure_quality(validation, surfaces=SURFACES), validation),
-            (measure_quality(test, surfaces=SURFACES, others=others), test),
+            (compute_metrics(validation, surfaces=SURFACES), validation),
+            (compute_metrics(test, surfaces=SURFACES, others=others), test),
         ],
         surfaces=SURFACES,
         checkpoints=make_checkpoints(),

@@ -7,7 +7,7 @@ from spacy_twitter_ner.viz.colors import TYPE_COLORS, displacy_colors, type_colo
 
 
 def contrast(color: str, ink: str = "#16181d") -> float:
-    """Of WCAG 2."""
+    """Return the contrast ratio as defined by WCAG 2."""
 
     def luminance(code: str) -> float:
         channels = [int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -17,7 +17,7 @@ def contrast(color: str, ink: str = "#16181d") -> float:
     return (luminance(color) + 0.05) / (luminance(ink) + 0.05)
 
 
-def test_displacy_finds_our_colours_by_itself():
+def test_displacy_uses_type_colors():
     vocab = spacy.blank("xx").vocab
     labels = list(TYPE_COLORS)
     doc = Doc(vocab, words=labels, ents=[f"B-{label}" for label in labels])
@@ -26,16 +26,16 @@ def test_displacy_finds_our_colours_by_itself():
         assert f"background: {color}" in html
 
 
-def test_displacys_own_colours_stay():
+def test_displacy_colors_keep_defaults():
     assert not set(displacy_colors()) & set(DEFAULT_LABEL_COLORS)
 
 
-def test_text_on_colours_can_be_read():
+def test_type_colors_contrast_with_text():
     for label, color in TYPE_COLORS.items():
         assert contrast(color) > 4.5, label
 
 
-def test_unknown_types_get_colours_of_their_own():
+def test_type_colors_of_unknown_types_are_distinct():
     colors = type_colors(["person", "GEO-LOC", "disease", "gene"])
     assert colors["person"] == TYPE_COLORS["person"]
     assert colors["GEO-LOC"] == TYPE_COLORS["geo-loc"]

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from spacy_twitter_ner.evaluation.metrics import compute_metrics
 from spacy_twitter_ner.evaluation.predictions import Predictions, Tweet
-from spacy_twitter_ner.evaluation.quality import measure_quality
 from spacy_twitter_ner.viz.html import make_page, write_page
 
 from .pages import LABELS, NASTY, make_report
@@ -22,7 +22,7 @@ def read_data(page: str) -> dict:
     return json.loads(found[1])
 
 
-def test_data_survive_whatever_tweets_hold(page):
+def test_make_page_data_round_trip(page):
     data = read_data(page)
     assert data["splits"][1]["tweets"][-1]["w"] == list(NASTY)
     assert data["labels"] == list(LABELS)
@@ -30,7 +30,7 @@ def test_data_survive_whatever_tweets_hold(page):
     assert [split["name"] for split in data["splits"]] == ["validation", "test"]
 
 
-def test_tweets_and_title_open_no_element(page):
+def test_make_page_escapes_tweets_and_title(page):
     assert page.count("<script") == 2
     assert page.count("</script>") == 2
     assert "<img" not in page
@@ -38,7 +38,7 @@ def test_tweets_and_title_open_no_element(page):
     assert page.count("Tweets &amp; &lt;b&gt;co&lt;/b&gt;") == 2
 
 
-def test_matches_and_probabilities_of_a_tweet(page):
+def test_make_page_tweet_data(page):
     tweet = read_data(page)["splits"][1]["tweets"][0]
     assert tweet["g"] == [[0, 1, 2, 0, -1], [2, 3, 1, 0, -1], [4, 5, 0, 2, -1]]
     assert tweet["p"] == [[0, 1, 2, 0, 90], [2, 3, 2, 1, 40], [4, 5, 0, 2, 80]]
@@ -47,7 +47,7 @@ def test_matches_and_probabilities_of_a_tweet(page):
     assert tweet["q"][2][:2] == [5, 40]
 
 
-def test_policy_allows_the_pages_own_script_and_style_alone(page):
+def test_make_page_policy_allows_only_its_script_and_style(page):
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     assert policy.startswith("default-src 'none';")
     for kind, element in (
@@ -59,26 +59,26 @@ def test_policy_allows_the_pages_own_script_and_style_alone(page):
     assert "unsafe" not in policy
 
 
-def test_page_names_no_address(page):
-    """But the name of SVG's namespace, which nothing is fetched from."""
+def test_make_page_has_no_urls(page):
+    """Except for the SVG namespace, which isn't fetched."""
     addresses = set(re.findall(r"https?://[\w./]+", page))
     assert addresses == {"http://www.w3.org/2000/svg"}
 
 
-def test_part_names_in_data_stay_text():
+def test_make_page_keeps_placeholders_in_data():
     tweet = Tweet(("%%SCRIPT%%", "%%DATA%%"), [], [])
     predictions = Predictions("test", [tweet])
-    page = make_page("%%STYLE%%", [(measure_quality(predictions), predictions)])
+    page = make_page("%%STYLE%%", [(compute_metrics(predictions), predictions)])
     assert read_data(page)["splits"][0]["tweets"][0]["w"] == ["%%SCRIPT%%", "%%DATA%%"]
     assert "<title>%%STYLE%%</title>" in page
 
 
-def test_no_corpus_is_refused():
+def test_make_page_without_splits_raises():
     with pytest.raises(ValueError, match="needs a corpus"):
         make_page("empty", [])
 
 
-def test_page_is_written_whole(tmp_path, page):
+def test_write_page(tmp_path, page):
     write_page(page, tmp_path / "new" / "report.html")
     assert (tmp_path / "new" / "report.html").read_text(encoding="utf8") == page
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]

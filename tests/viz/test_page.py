@@ -1,4 +1,4 @@
-"""The HTML report in a browser: Chromium of the system, or Playwright's own."""
+"""Test the HTML report in Chromium."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import pytest
 
 from .pages import make_report
 
-playwright_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -18,25 +19,25 @@ def path(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def open_page(browser, path):
-    """Opens the report; at the end nothing may have been complained of or asked of a network."""
-    opened = []
-    complaints: list[str] = []
+    """Open the report, and check at the end that there were no errors or network requests."""
+    pages = []
+    messages: list[str] = []
     requests: list[str] = []
 
     def open_at(address: str = "", path: Path = path, **settings):
         page = browser.new_page(viewport={"width": 1200, "height": 900}, **settings)
         page.set_default_timeout(60_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri() + address)
-        opened.append(page)
+        pages.append(page)
         return page
 
     yield open_at
-    for page in opened:
+    for page in pages:
         page.close()
-    assert complaints == []
+    assert messages == []
     assert all(url.startswith("file:") for url in requests), requests
 
 
@@ -48,7 +49,7 @@ def status(page) -> str:
     return page.inner_text("#pager .count")
 
 
-def test_page_opens_with_the_errors_of_the_last_split(open_page):
+def test_page_opens_with_errors_of_last_split(open_page):
     page = open_page()
     assert page.inner_text("h1") == "Tweets & <b>co</b>"
     assert page.inner_text('#splits [aria-pressed="true"]') == "test"
@@ -94,22 +95,22 @@ def test_filters(open_page, filters, expected):
     found = set()
     while True:
         found |= {number if number == 61 else (number - 1) % 5 + 1 for number in numbers(page)}
-        following = page.locator("#pager button", has_text="Next")
-        if not following.count() or following.is_disabled():
+        next_button = page.locator("#pager button", has_text="Next")
+        if not next_button.count() or next_button.is_disabled():
             break
-        following.click()
+        next_button.click()
     assert found == expected
     again = open_page(page.evaluate("location.hash"))
-    assert numbers(again) == numbers(page), "the address holds the filters"
+    assert numbers(again) == numbers(page), "filters are stored in the URL"
 
 
-def test_search_marks_what_it_finds(open_page):
+def test_search_highlights_matches(open_page):
     page = open_page()
     page.locator("#filter-q").fill("whe")
     assert page.locator(".hit").first.inner_text() == "where"
 
 
-def test_order_of_confident_mistakes(open_page):
+def test_sort_by_confidence(open_page):
     page = open_page()
     page.locator("#filter-sort").select_option("sure")
     assert all((number - 1) % 5 + 1 == 5 for number in numbers(page)[:12])
@@ -117,7 +118,7 @@ def test_order_of_confident_mistakes(open_page):
     assert all((number - 1) % 5 + 1 == 3 for number in numbers(page)[:12])
 
 
-def test_tables_sort(open_page):
+def test_tables_are_sortable(open_page):
     page = open_page()
     head = page.locator("#tables table").first.locator("thead button", has_text="Gold")
     column = "rows => rows.map(row => row.cells[1].textContent)"
@@ -132,7 +133,7 @@ def test_tables_sort(open_page):
     assert page.locator('#tables th[aria-sort="ascending"]').count() == 1
 
 
-def test_confidence_where_it_was_measured(open_page):
+def test_confidence_of_measured_split(open_page):
     page = open_page()
     charts = page.locator("[aria-label^='Reliability']")
     assert charts.count() == 2
@@ -162,14 +163,14 @@ def test_link_to_one_tweet(open_page):
 @pytest.mark.parametrize(
     "address", ["#test/99", "#nowhere", "#test?page=x", "#%ff/1?category=%3Cb%3E"]
 )
-def test_wrong_links_do_no_harm(open_page, address):
+def test_invalid_links_open_the_default_view(open_page, address):
     page = open_page(address)
     assert page.inner_text('#splits [aria-pressed="true"]') == "test"
     if address == "#test/99":
         assert "no tweet 99" in status(page)
 
 
-def test_keys(open_page):
+def test_keyboard_shortcuts(open_page):
     page = open_page()
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -178,7 +179,7 @@ def test_keys(open_page):
     assert page.evaluate("document.activeElement.id") == "tweet-1"
     page.keyboard.press("/")
     page.keyboard.type("jn")
-    assert page.input_value("#filter-q") == "jn", "keys that are typed are text"
+    assert page.input_value("#filter-q") == "jn", "shortcuts are disabled in text fields"
     page.keyboard.press("Escape")
     page.click("#reset")
     page.keyboard.press("n")
@@ -191,7 +192,7 @@ def test_keys(open_page):
     assert page.evaluate("location.hash") == "#test/1"
 
 
-def test_everything_can_be_reached_by_tab(open_page):
+def test_tab_reaches_all_controls(open_page):
     page = open_page()
 
     def press_tab(times):
@@ -200,23 +201,23 @@ def test_everything_can_be_reached_by_tab(open_page):
             yield page.evaluate("document.activeElement.id || document.activeElement.className")
 
     assert next(press_tab(1)) == "skip"
-    assert {"theme", "wide"} <= set(press_tab(20)), "tables scroll by keys, too"
+    assert {"theme", "wide"} <= set(press_tab(20)), "scrollable tables are focusable"
     page.locator("#skip").focus()
     page.keyboard.press("Enter")
     reached = set(press_tab(20))
     assert {"filter-q", "filter-category", "filter-sort", "reset", "tweet-1"} <= reached
 
 
-def test_numbers_of_confusions_and_categories_lead_to_tweets(open_page):
+def test_confusion_cells_and_categories_filter_tweets(open_page):
     page = open_page()
-    page.click("button[title='movie taken for person: 12']")
+    page.click("button[title='movie predicted as person: 12']")
     assert numbers(page) == [1 + 5 * i for i in range(12)]
     page.click(".legend [data-category='missed']")
     assert status(page).startswith("13 tweets")
     assert page.input_value("#filter-category") == "missed"
 
 
-def test_nasty_tweet_is_text(open_page):
+def test_html_in_tweets_is_text(open_page):
     page = open_page("#test/61")
     assert "</script><script>window.hacked = 1</script>" in page.inner_text(".side >> nth=0")
     assert page.evaluate("window.hacked") is None
@@ -224,7 +225,7 @@ def test_nasty_tweet_is_text(open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_part_of_the_bar_of_outcomes_can_be_seen(open_page, scheme):
+def test_outcome_colors_differ_from_background(open_page, scheme):
     page = open_page(color_scheme=scheme)
     colors = page.eval_on_selector_all(
         ".outcomes button",
@@ -237,7 +238,7 @@ def test_every_part_of_the_bar_of_outcomes_can_be_seen(open_page, scheme):
 
 
 @pytest.mark.parametrize("width", [390, 1200])
-def test_small_tables_are_not_cut(open_page, width):
+def test_small_tables_fit_without_scrolling(open_page, width):
     page = open_page()
     page.set_viewport_size({"width": width, "height": 900})
     tables = page.locator(".grid .wide")
@@ -248,18 +249,18 @@ def test_small_tables_are_not_cut(open_page, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_looks(open_page, tmp_path, scheme, width):
+def test_page_layout_and_themes(open_page, tmp_path, scheme, width):
     page = open_page(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 29)"}[scheme]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "no horizontal scrolling"
     assert len(page.screenshot(path=tmp_path / "page.png")) > 10_000
     page.keyboard.press("t")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != ground
 
 
-def test_ten_thousand_tweets(open_page, tmp_path):
+def test_search_in_ten_thousand_tweets_is_fast(open_page, tmp_path):
     path = tmp_path / "large.html"
     path.write_text(make_report(10_000), encoding="utf8")
     page = open_page("#test/9999", path=path)

@@ -1,4 +1,4 @@
-// The page: sends tweets to the service and shows what it found. Texts only ever become text nodes.
+// Send tweets to the service and show the results. Texts are only inserted as text nodes.
 import { showResults, showThreshold } from "./results.js";
 
 const EXAMPLES = [
@@ -20,7 +20,7 @@ async function request(address, options = {}) {
   try {
     response = await fetch(address, options);
   } catch {
-    throw new Error("The service cannot be reached.");
+    throw new Error("The service can't be reached.");
   }
   const body = await response.json();
   if (!response.ok) {
@@ -28,7 +28,7 @@ async function request(address, options = {}) {
       byId("token-row").hidden = false;
       token.focus();
     }
-    throw new Error(body.error?.message ?? `The service answered ${response.status}.`);
+    throw new Error(body.error?.message ?? `The service returned status ${response.status}.`);
   }
   return body;
 }
@@ -36,8 +36,8 @@ async function request(address, options = {}) {
 function annotate(texts) {
   const headers = { "Content-Type": "application/json" };
   if (token.value) headers.Authorization = `Bearer ${token.value}`;
-  const wanted = { texts, probabilities: true, alternatives: Math.min(5, pipeline.max_alternatives) };
-  return request("/annotate", { method: "POST", headers, body: JSON.stringify(wanted) });
+  const body = { texts, probabilities: true, alternatives: Math.min(5, pipeline.max_alternatives) };
+  return request("/annotate", { method: "POST", headers, body: JSON.stringify(body) });
 }
 
 async function findEntities() {
@@ -45,23 +45,23 @@ async function findEntities() {
   problem.textContent = "";
   if (!texts.length) {
     status.textContent = "";
-    problem.textContent = "Write a tweet first.";
+    problem.textContent = "Enter a tweet first.";
     text.focus();
     return;
   }
   const mine = ++latest;
   submit.disabled = true;
   byId("results").setAttribute("aria-busy", "true");
-  status.textContent = "Looking for entities …";
+  status.textContent = "Finding entities …";
   try {
     const results = [];
     let tags = [];
     for (let i = 0; i < texts.length; i += pipeline.max_texts) {
-      const answer = await annotate(texts.slice(i, i + pipeline.max_texts));
-      results.push(...answer.results);
-      tags = answer.tags ?? tags;
+      const response = await annotate(texts.slice(i, i + pipeline.max_texts));
+      results.push(...response.results);
+      tags = response.tags ?? tags;
     }
-    // An earlier request may be answered later, or after the page was cleared.
+    // Ignore responses to earlier requests.
     if (mine === latest) {
       showResults(byId("results"), texts, results, tags, pipeline.colors);
       report();

@@ -1,4 +1,4 @@
-// What was found, as elements of the page.
+// Render results.
 
 function make(name, { text, ...attributes } = {}, ...children) {
   const element = document.createElement(name);
@@ -15,8 +15,8 @@ function percent(probability) {
   return `${Math.round(value)} %`;
 }
 
-function colored(element, label, colors) {
-  element.style.setProperty("--type", colors[label] ?? "#cfd4da");
+function colored(element, type, colors) {
+  element.style.setProperty("--type", colors[type] ?? "#cfd4da");
   return element;
 }
 
@@ -25,18 +25,18 @@ function highlight(characters, entities, colors) {
   let end = 0;
   for (const entity of entities) {
     tweet.append(characters.slice(end, entity.start).join(""));
-    const sure = entity.confidence === null ? "" : ` ${percent(entity.confidence)}`;
+    const confidence = entity.confidence === null ? "" : ` ${percent(entity.confidence)}`;
     const mark = make("mark", { "data-confidence": entity.confidence ?? 1 });
     mark.append(characters.slice(entity.start, entity.end).join(""));
-    mark.append(" ", make("small", { text: entity.label + sure }));
-    tweet.append(colored(mark, entity.label, colors));
+    mark.append(" ", make("small", { text: entity.type + confidence }));
+    tweet.append(colored(mark, entity.type, colors));
     end = entity.end;
   }
   tweet.append(characters.slice(end).join(""));
   return tweet;
 }
 
-// Begin and inside of a type are one row: what matters is of which type a token is.
+// Sum the probabilities of B and I, to show one row per type.
 function typeRows(tokens, tags) {
   const types = [...new Set(tags.map((tag) => tag.replace(/^[BI]-/, "")))];
   const rows = types.map((type) => ({
@@ -64,7 +64,7 @@ function heatmap(characters, tokens, tags) {
     }
     body.append(row);
   }
-  const table = make("table", {}, make("caption", { text: "Percent; types below 1 % are left out" }));
+  const table = make("table", {}, make("caption", { text: "Percent, without types below 1 %" }));
   table.append(make("thead", {}, head), body);
   const attributes = { class: "scroll", tabindex: 0, role: "region", "aria-label": "Probabilities" };
   return make("div", attributes, table);
@@ -73,15 +73,15 @@ function heatmap(characters, tokens, tags) {
 function alternatives(found, colors) {
   const list = make("ol", { class: "alternatives" });
   for (const { probability, entities } of found) {
-    const chips = entities.map(({ text, label }) =>
-      colored(make("span", { class: "chip", text: `${text} · ${label}` }), label, colors));
+    const chips = entities.map(({ text, type }) =>
+      colored(make("span", { class: "chip", text: `${text} · ${type}` }), type, colors));
     const what = make("span", {}, ...(chips.length ? chips : ["no entity"]));
     list.append(make("li", {}, make("b", { text: percent(probability) }), what));
   }
   return list;
 }
 
-// A part of the page is made when it is opened first: of a hundred tweets few are.
+// Render the content when it is opened for the first time.
 function disclosure(title, fill) {
   const details = make("details", {}, make("summary", { text: title }));
   details.addEventListener("toggle", () => details.append(fill()), { once: true });
@@ -95,9 +95,9 @@ export function showResults(section, texts, results, tags, colors) {
     article.append(highlight(characters, entities, colors));
     if (tokens?.length)
       article.append(
-        disclosure("How probable each type is", () => heatmap(characters, tokens, tags)));
+        disclosure("Type probabilities", () => heatmap(characters, tokens, tags)));
     if (found?.length)
-      article.append(disclosure("Other readings", () => alternatives(found, colors)));
+      article.append(disclosure("Alternatives", () => alternatives(found, colors)));
     return article;
   });
   section.replaceChildren(...articles);
@@ -107,9 +107,9 @@ export function showThreshold(section, threshold) {
   const marks = [...section.querySelectorAll("mark")];
   let shown = 0;
   for (const mark of marks) {
-    const isSure = Number(mark.dataset.confidence) >= threshold;
-    mark.classList.toggle("unsure", !isSure);
-    shown += isSure;
+    const isShown = Number(mark.dataset.confidence) >= threshold;
+    mark.classList.toggle("below-threshold", !isShown);
+    shown += isShown;
   }
   return section.children.length
     ? { all: marks.length, shown, tweets: section.children.length }

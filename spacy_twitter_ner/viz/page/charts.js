@@ -1,4 +1,4 @@
-/* The interval of a score as a bar on 0 to 100, with its bounds written beside it. */
+/* A score and its interval on an axis from 0 to 100, followed by the bounds. */
 function rangeChart(scores) {
   const [width, height, x] = [110, 14, (value) => 3 + 104 * value];
   const label = `${percent(scores.low)} to ${percent(scores.high)}`;
@@ -38,9 +38,9 @@ function curveChart(name, points, read, bestStep) {
   }
   ends.sort((one, other) => one.y - other.y);
   if (ends.length === 2 && ends[1].y - ends[0].y < 11) {
-    const lacking = (11 - (ends[1].y - ends[0].y)) / 2;
-    ends[0].y -= lacking;
-    ends[1].y += lacking;
+    const shift = (11 - (ends[1].y - ends[0].y)) / 2;
+    ends[0].y -= shift;
+    ends[1].y += shift;
   }
   for (const end of ends) {
     parts.push(make("text", { class: end.split, x: width - right + 4, y: end.y + 3.5 }, percent(end.value, 0)));

@@ -1,5 +1,5 @@
-/* Precision over confidence, a bar a bin; bins of few entities are pale. Where confidence is what
-   precision is, dots lie on the line. */
+/* A reliability diagram: bars are the precision of each bin, dots its mean confidence. Bins with
+   few entities are pale. */
 function reliabilityChart(name, calibration) {
   const [width, height, left, top, bottom] = [230, 200, 28, 34, 30];
   const side = height - top - bottom;
@@ -15,12 +15,12 @@ function reliabilityChart(name, calibration) {
     parts.push(make("text", { x: x(value), y: height - 17, "text-anchor": "middle" }, String(100 * value)));
   }
   parts.push(make("text", { x: x(0.5), y: height - 4, "text-anchor": "middle" }, "confidence"));
-  const most = Math.max(...calibration.bins.map((bin) => bin.n));
+  const largest = Math.max(...calibration.bins.map((bin) => bin.n));
   const filled = calibration.bins.filter((bin) => bin.n);
   for (const bin of filled) {
     const box = { x: x(bin.low) + 1, width: x(bin.high) - x(bin.low) - 2, y: y(bin.precision), height: y(0) - y(bin.precision) };
-    const text = `${percent(bin.low, 0)} to ${percent(bin.high, 0)}: ${count(bin.n)} found, ${percent(bin.precision)} right`;
-    parts.push(make("rect", { class: "bar", "fill-opacity": (0.25 + (0.6 * bin.n) / most).toFixed(2), ...box }, make("title", null, text)));
+    const text = `${percent(bin.low, 0)} to ${percent(bin.high, 0)}%: ${count(bin.n)} predicted, ${percent(bin.precision)}% correct`;
+    parts.push(make("rect", { class: "bar", "fill-opacity": (0.25 + (0.6 * bin.n) / largest).toFixed(2), ...box }, make("title", null, text)));
   }
   parts.push(make("line", { class: "best", x1: x(0), x2: x(1), y1: y(0), y2: y(1) }));
   for (const bin of filled) parts.push(make("circle", { class: "dot", cx: x(bin.confidence), cy: y(bin.precision), r: 2.5 }));
@@ -39,9 +39,9 @@ function confidenceSection({ before, after, thresholds }) {
   if (!after.entities) return [];
   return [
     make("h2", null, "Confidence"),
-    make("p", { class: "quiet" }, "Bars are precision, dots the mean confidence of a bin: where they lie on the line, confidence is what it says."),
+    make("p", { class: "quiet" }, "Bars show the precision of each bin, dots its mean confidence. Confidence is calibrated where both meet the line."),
     make("div", { class: "charts" }, reliabilityChart("Before calibration", before), reliabilityChart("After", after)),
-    make("p", { class: "quiet" }, "What is left where less probable entities are not set:"),
+    make("p", { class: "quiet" }, "Scores when entities with a lower confidence are removed:"),
     thresholdTable(thresholds),
   ];
 }

@@ -1,8 +1,8 @@
 const report = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
-/* Makes an element. Children are elements or strings, which become text nodes: nothing of the data
-   is ever read as HTML. */
+/* Create an element. Children are elements or strings, which become text nodes: data is never
+   parsed as HTML. */
 function make(name, settings, ...children) {
   const isSvg = ["svg", "path", "line", "text", "circle", "rect", "g", "title"].includes(name);
   const element = isSvg

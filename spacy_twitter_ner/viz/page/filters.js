@@ -1,5 +1,5 @@
-/* What of a split is shown. It stands in the address, after #, so that a view can be linked to:
-   #test?category=missed&type=person or, of one tweet, #test/12. */
+/* The state of the view. It is stored in the URL's fragment, so that views can be linked to:
+   #test?category=missed&type=person, or #test/12 for one tweet. */
 const EMPTY = {
   split: report.splits[report.splits.length - 1].name,
   tweet: 0, q: "", category: "errors", type: "", gold: "", predicted: "", seen: "", low: "", high: "",
@@ -11,7 +11,7 @@ function readAddress() {
   const [path, query] = location.hash.slice(1).split("?");
   const [split, tweet] = path.split("/").map((part) => decode(part));
   const state = { ...EMPTY };
-  if (report.splits.some((some) => some.name === split)) state.split = split;
+  if (report.splits.some((other) => other.name === split)) state.split = split;
   state.tweet = Math.max(0, parseInt(tweet, 10) || 0);
   for (const [key, value] of new URLSearchParams(query || "")) {
     if (FILTER_KEYS.includes(key)) state[key] = value;
@@ -33,9 +33,9 @@ function writeAddress(state) {
   for (const key of FILTER_KEYS) {
     if (String(state[key]) !== String(EMPTY[key])) query.set(key, state[key]);
   }
-  const place = encodeURIComponent(state.split) + (state.tweet ? `/${state.tweet}` : "");
+  const path = encodeURIComponent(state.split) + (state.tweet ? `/${state.tweet}` : "");
   const text = query.toString();
-  return `#${place}${text && !state.tweet ? `?${text}` : ""}`;
+  return `#${path}${text && !state.tweet ? `?${text}` : ""}`;
 }
 
 function findSplit(state) {
@@ -48,7 +48,7 @@ function searchText(tweet) {
   return searchTexts.get(tweet);
 }
 
-/* The numbers of the tweets that a state shows, from 1 on. */
+/* Return the numbers of the tweets to show, starting at 1. */
 function findTweets(state) {
   const tweets = findSplit(state).tweets;
   if (state.tweet) return state.tweet <= tweets.length ? [state.tweet] : [];
@@ -71,10 +71,10 @@ function findTweets(state) {
   return numbers.sort((one, other) => order.get(one) - order.get(other) || one - other);
 }
 
-/* Whether one match, gold entity and predicted one, fits all filters at once. */
+/* Check whether a single match of gold and predicted entity passes all filters. */
 function hasMatch(tweet, state) {
-  const asksForEntity = state.type || state.gold || state.predicted || state.seen || state.low !== "" || state.high !== "";
-  if (state.category === "all" && !asksForEntity) return true;
+  const filtersEntities = state.type || state.gold || state.predicted || state.seen || state.low !== "" || state.high !== "";
+  if (state.category === "all" && !filtersEntities) return true;
   if (state.category === "clean") return !tweet.m.length;
   return tweet.m.some((match) => {
     const [gold, predicted, category] = [tweet.g[match[0]], tweet.p[match[1]], report.categories[match[2]]];
@@ -101,7 +101,7 @@ function lowestConfidence(tweet) {
   return Math.min(101, ...tweet.p.map((entity) => (entity[4] < 0 ? 101 : entity[4])));
 }
 
-/* Of wrong predictions, so that the most confident mistakes come first. */
+/* Only errors count, to sort by the most confident ones. */
 function highestConfidence(tweet) {
   const wrong = tweet.m.filter((match) => match[2] > 0 && match[1] >= 0);
   return Math.max(-1, ...wrong.map((match) => tweet.p[match[1]][4]));

@@ -16,7 +16,7 @@ function browse(change) {
   byId("tweets").scrollIntoView();
 }
 
-/* ---- what depends on the split alone ---- */
+/* ---- split ---- */
 
 function fillSplit() {
   const split = findSplit(state);
@@ -54,8 +54,8 @@ function summarySection(quality) {
       fact(percent(overall.f), `F1, 95% interval ${percent(overall.low)} to ${percent(overall.high)}`, true),
       fact(percent(overall.p), `precision: ${count(overall.n_correct)} of ${count(overall.n_predicted)} predicted`),
       fact(percent(overall.r), `recall: ${count(overall.n_correct)} of ${count(overall.n_gold)} gold`),
-      fact(percent(quality.span_only.f), "F1 whatever the type"),
-      fact(percent(quality.accuracy), `of ${count(quality.tokens)} tokens have the right tag`),
+      fact(percent(quality.span_only.f), "F1 ignoring types"),
+      fact(percent(quality.accuracy), `token accuracy, ${count(quality.tokens)} tokens`),
       fact(count(quality.tweets), "tweets")
     ),
     make(
@@ -76,24 +76,24 @@ function tablesSection({ quality, confidence }) {
   return [
     make("h2", null, "Scores by type"), typeTable(quality),
     ...(report.splits.length > 1 ? [make("h2", null, "All splits"), splitTable()] : []),
-    ...(Object.keys(quality.differences).length ? [make("h2", null, "Beside other models"), differenceTable(quality.differences)] : []),
-    make("h2", null, "What is wrong"), categoryTable(quality),
-    make("h2", null, "Confusions"),
-    make("p", { class: "quiet" }, "Shades are shares of a row. Choose a number to see its tweets."),
+    ...(Object.keys(quality.differences).length ? [make("h2", null, "Comparison with other models"), differenceTable(quality.differences)] : []),
+    make("h2", null, "Errors"), categoryTable(quality),
+    make("h2", null, "Confusion matrix"),
+    make("p", { class: "quiet" }, "Shades are fractions of a row. Click a number to see its tweets."),
     confusionTable(quality, (gold, predicted) => browse({ gold, predicted })),
-    make("h2", null, "Kinds of entities"),
+    make("h2", null, "Slices"),
     make(
       "div", { class: "grid" },
-      ...(seen ? [block("Seen in the training data", sliceTable("Words", seen))] : []),
-      block("By length of the entity", sliceTable("Entity", entity_length)),
-      block("By length of the tweet", sliceTable("Tweet", tweet_length))
+      ...(seen ? [block("Seen in the training data", sliceTable("Entity text", seen))] : []),
+      block("By entity length", sliceTable("Entity", entity_length)),
+      block("By tweet length", sliceTable("Tweet", tweet_length))
     ),
     make("h2", null, "Partial matches"), schemaTable(quality),
     ...(confidence ? confidenceSection(confidence) : []),
   ];
 }
 
-/* ---- the tweets ---- */
+/* ---- tweets ---- */
 
 function fillFilters() {
   const choice = (key, name, options) =>
@@ -108,10 +108,10 @@ function fillFilters() {
   const labels = [...report.labels.map((label) => [label, label])];
   const withNone = [["", "any"], ...labels, ["none", "none"]];
   const hasConfidence = tweets.some((tweet) => tweet.p.some((entity) => entity[4] >= 0));
-  const sorts = [["corpus", "order of the corpus"], ["errors", "most errors first"], ["long", "longest first"]];
-  if (hasConfidence) sorts.push(["unsure", "least confident first"], ["sure", "most confident mistakes first"]);
+  const sorts = [["corpus", "corpus order"], ["errors", "most errors first"], ["long", "longest first"]];
+  if (hasConfidence) sorts.push(["unsure", "least confident first"], ["sure", "most confident errors first"]);
   byId("filters").replaceChildren(
-    entered("q", "Search the text", { type: "search", placeholder: "words, in any order" }, "search"),
+    entered("q", "Search the text", { type: "search", placeholder: "words in any order" }, "search"),
     choice("category", "Entities", [
       ["errors", "with any error"], ...report.categories.map((name) => [name, name]), ["all", "all tweets"], ["clean", "tweets without entities"],
     ]),
@@ -145,11 +145,11 @@ function fillTweets() {
 
 function countLine(numbers, start) {
   if (state.tweet) {
-    const text = numbers.length ? `Tweet ${count(state.tweet)} alone ` : `There is no tweet ${count(state.tweet)} `;
-    return make("span", { class: "count", role: "status" }, text, make("button", { type: "button", id: "show-all", onclick: resetFilters }, "Show the others"));
+    const text = numbers.length ? `Only tweet ${count(state.tweet)} ` : `There is no tweet ${count(state.tweet)} `;
+    return make("span", { class: "count", role: "status" }, text, make("button", { type: "button", id: "show-all", onclick: resetFilters }, "Show all"));
   }
-  const place = numbers.length ? `: ${count(start + 1)} to ${count(start + numbers.length)}` : "";
-  return make("span", { class: "count", role: "status" }, `${plural(shown.length, "tweet")} of ${count(findSplit(state).tweets.length)}${place}`);
+  const range = numbers.length ? `: ${count(start + 1)} to ${count(start + numbers.length)}` : "";
+  return make("span", { class: "count", role: "status" }, `${plural(shown.length, "tweet")} of ${count(findSplit(state).tweets.length)}${range}`);
 }
 
 function pagerButtons(pages) {
@@ -207,10 +207,10 @@ function showTarget() {
   byId("tweets").scrollIntoView();
 }
 
-/* ---- the page ---- */
+/* ---- page ---- */
 
-function remembered(value) {
-  // A browser may forbid to remember anything for a file.
+function storedTheme(value) {
+  // Browsers may deny storage to local files.
   try {
     if (value !== undefined) localStorage.setItem("spacy-twitter-ner-theme", value);
     return localStorage.getItem("spacy-twitter-ner-theme");
@@ -223,10 +223,10 @@ function startTheme() {
   const root = document.documentElement;
   const isDark = () => root.dataset.theme === "dark" || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   const name = () => (byId("theme").textContent = isDark() ? "☀ Light" : "☾ Dark");
-  if (["light", "dark"].includes(remembered())) root.dataset.theme = remembered();
+  if (["light", "dark"].includes(storedTheme())) root.dataset.theme = storedTheme();
   byId("theme").addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    remembered(root.dataset.theme);
+    storedTheme(root.dataset.theme);
     name();
   });
   name();
@@ -241,8 +241,8 @@ function start() {
     ...jumps.filter(([id]) => id !== "curves" || report.curves.length).map(([id, name]) => make("button", { type: "button", onclick: () => byId(id).scrollIntoView() }, name))
   );
   byId("foot").append(
-    "Keys: ", make("kbd", null, "/"), " search  ", make("kbd", null, "j"), " ", make("kbd", null, "k"), " next and previous tweet  ",
-    make("kbd", null, "o"), " open it alone  ", make("kbd", null, "n"), " ", make("kbd", null, "p"), " pages  ", make("kbd", null, "t"), " light or dark.  ",
+    "Keys: ", make("kbd", null, "/"), " search  ", make("kbd", null, "j"), " ", make("kbd", null, "k"), " next or previous tweet  ",
+    make("kbd", null, "o"), " show only this tweet  ", make("kbd", null, "n"), " ", make("kbd", null, "p"), " pages  ", make("kbd", null, "t"), " light or dark.  ",
     `Made by spacy-twitter-ner ${report.version}.`
   );
   byId("skip").addEventListener("click", () => byId("tweets").focus());

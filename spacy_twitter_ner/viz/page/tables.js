@@ -1,5 +1,5 @@
-/* A table whose columns sort. Rows are {cells, total}; a cell is a number, a string, or
-   {value, show} with what it is sorted by. Total rows stay on top. */
+/* Create a sortable table. Rows are {cells, total}; a cell is a number, a string, or {value, show}
+   with the value to sort by. Total rows stay on top. */
 function sortableTable(caption, columns, rows) {
   let sorted = { column: -1, ascending: true };
   const body = make("tbody");
@@ -61,7 +61,7 @@ function typeTable(quality) {
   });
   const rows = [
     row("all types", quality.overall, true),
-    row("whatever the type", quality.span_only, true),
+    row("ignoring types", quality.span_only, true),
     ...quality.labels.map((label) => row(label, quality.per_type[label])),
   ];
   const columns = ["Type", "Gold", "Predicted", "Correct", "Precision", "Recall", "F1", "95% interval of F1"];
@@ -74,7 +74,7 @@ function categoryTable(quality) {
     cells: [nameCell(name), ...report.categories.map((category) => counts[category])],
   }));
   const columns = ["Type", ...report.categories.map((name) => name[0].toUpperCase() + name.slice(1))];
-  return sortableTable("What is wrong, by type", columns, rows);
+  return sortableTable("Errors by type", columns, rows);
 }
 
 function schemaTable(quality) {
@@ -125,7 +125,7 @@ function differenceTable(differences) {
       ],
     }))
   );
-  const columns = ["Other model", "Type", "F1", "F1 of the other", "Difference", "95% interval", "p"];
+  const columns = ["Other model", "Type", "F1", "Other F1", "Difference", "95% interval", "p"];
   return sortableTable("Other models", columns, rows);
 }
 
@@ -140,9 +140,9 @@ function confusionTable(quality, onCell) {
   const rows = quality.confusion.map((row, gold) => {
     const total = row.reduce((sum, value) => sum + value, 0);
     const cells = row.map((value, predicted) => {
-      // Rows of few entities are as readable as those of many; what none was gold of has no shares.
+      // Fractions of the row's entities. Spurious entities have no total, so the row's maximum is 1.
       const share = gold === names.length - 1 ? value / Math.max(...row, 1) : value / Math.max(total, 1);
-      const title = `${names[gold]} taken for ${names[predicted]}: ${value}`;
+      const title = `${names[gold]} predicted as ${names[predicted]}: ${value}`;
       const classes = [share > 0.85 ? "deep" : share > 0.62 ? "mid" : "", gold === predicted && gold < names.length - 1 ? "right" : ""];
       return make(
         "td", { class: classes.join(" "), "--alpha": (0.9 * share).toFixed(3) },

@@ -1,4 +1,4 @@
-/* A tweet: its gold entities beside the predicted ones, what is wrong, and its probabilities. */
+/* Show a tweet with its gold and predicted entities, errors and probabilities. */
 function tweetCard(state, number) {
   const tweet = findSplit(state).tweets[number - 1];
   const link = writeAddress({ ...EMPTY, split: state.split, tweet: number });
@@ -38,27 +38,27 @@ function matchBadges(tweet) {
   });
 }
 
-/* The words, entities in the manner of displaCy. */
+/* The words with entities marked, as in displaCy. */
 function markedText(tweet, entities, wrong, searched) {
   const parts = [];
-  let place = 0;
-  entities.forEach((entity, index) => {
+  let index = 0;
+  entities.forEach((entity, i) => {
     const [start, end, label, , confidence] = entity;
-    parts.push(...plainText(tweet.w.slice(place, start), searched));
+    parts.push(...plainText(tweet.w.slice(index, start), searched));
     const note = report.labels[label] + (confidence >= 0 ? ` ${confidence}%` : "");
     parts.push(
-      make("mark", { class: wrong.has(index) ? "wrong" : null, "--type": colorOf(report.labels[label]) }, textOf(tweet, entity), " ", make("small", null, note)),
+      make("mark", { class: wrong.has(i) ? "wrong" : null, "--type": colorOf(report.labels[label]) }, textOf(tweet, entity), " ", make("small", null, note)),
       " "
     );
-    place = end;
+    index = end;
   });
-  parts.push(...plainText(tweet.w.slice(place), searched));
+  parts.push(...plainText(tweet.w.slice(index), searched));
   return parts;
 }
 
 function plainText(words, searched) {
   return words.map((word) => {
-    const isHit = searched.some((some) => word.toLowerCase().includes(some));
+    const isHit = searched.some((part) => word.toLowerCase().includes(part));
     return isHit ? make("span", null, make("mark", { class: "hit" }, word), " ") : `${word} `;
   });
 }
@@ -71,7 +71,7 @@ function predictedTags(tweet) {
   return tags;
 }
 
-/* Each word over a bar as long as its predicted tag is probable; unsure ones with the number. */
+/* Show each word above a bar with the probability of its predicted tag, uncertain ones with the number. */
 function probabilityStrip(tweet) {
   const tags = predictedTags(tweet);
   const tokens = tweet.w.map((word, i) => {

@@ -1,0 +1,1 @@
+"""Files of tweets: formats, compression, encodings, and what can be read of damaged ones."""

@@ -1,0 +1,59 @@
+"""Sample tweets, output readers, and work functions for engines."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from spacy_twitter_ner.annotate.jobs import Job, Outcome, annotate_shard
+from spacy_twitter_ner.sources.inputs import Shard
+
+NAMES = ("Drake in Chicago", "kim and #Arsenal", "nobody", "Paris 😂 &amp; London", "")
+TWEETS = [f"RT @kim: saw {NAMES[number % len(NAMES)]} {number}" for number in range(40)]
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Read all files of an output folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def read_records(folder: Path) -> list[dict]:
+    parts = sorted(folder.glob("part-*.jsonl"))
+    return [json.loads(line) for part in parts for line in part.read_text("utf8").splitlines()]
+
+
+def die_once(shard: Shard, job: Job) -> Outcome:
+    """Kill the process of the third shard once."""
+    marker = Path(str(job.output_dir)) / ".died"
+    if shard.number == 2 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return annotate_shard(shard, job)
+
+
+def die_always(shard: Shard, job: Job) -> Outcome:
+    """Kill every process of the third shard."""
+    if shard.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(shard.number, len(shard.records), 0, 0, 0)
+
+
+def count_only(shard: Shard, job: Job) -> Outcome:
+    """Return the counts without annotating."""
+    return Outcome(shard.number, len(shard.records), 0, 0, shard.position)
+
+
+def describe_worker(shard: Shard, job: Job) -> Outcome:
+    """Return the settings of a Dask worker."""
+    import dask
+
+    settings = {
+        "trim": os.environ.get("MALLOC_TRIM_THRESHOLD_"),
+        "profile": dask.config.get("distributed.worker.profile.enabled"),
+        "tick": dask.config.get("distributed.admin.tick.interval"),
+    }
+    return Outcome(shard.number, len(shard.records), 0, 0, 0, json.dumps(settings).encode())

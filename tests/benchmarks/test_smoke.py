@@ -1,0 +1,63 @@
+"""Run each benchmark on a small scale."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spacy_twitter_ner.corpus.convert import convert
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
+SPLITS = ("train", "validation", "test")
+FOLDERS = ("assets/sample", "configs", "docs", "benchmarks", "spacy_twitter_ner")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with the sample corpus converted."""
+    root = tmp_path_factory.mktemp("project")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    sample = [
+        ROOT / "assets" / "sample" / f"{name}.txt" for name in ("train", "validation", "test")
+    ]
+    convert(sample, root / "corpus" / "sample")
+    return root
+
+
+def run(project, script, *arguments):
+    command = [sys.executable, project / "benchmarks" / script, *arguments]
+    result = subprocess.run(
+        [str(part) for part in command], cwd=project, capture_output=True, encoding="utf-8"
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("script", BENCHMARKS)
+def test_help(script):
+    assert "Usage:" in run(ROOT, script, "--help")
+
+
+def test_speed(project):
+    run(project, "speed.py", "--quick", "--only", "bound,layer", "--write-docs")
+    page = (project / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert "<!-- speed:layer:begin -->" in page
+
+
+def test_accuracy_of_the_gazetteer(project):
+    pytest.importorskip("sklearn_crfsuite")
+    arguments = ("--corpus", "sample", "--seeds", "1", "--only", "gazetteer", "--only", "crfsuite")
+    assert "| `gazetteer` |" in run(project, "accuracy.py", *arguments)
+    # Results are kept.
+    assert "has its result" in run(project, "accuracy.py", *arguments)
+
+
+def test_fuzz(project):
+    model = ROOT / "spacy_twitter_ner" / "en_tweet_ner"
+    assert "60 documents" in run(project, "fuzz.py", model, "--docs", "60")
