@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 FACTORY = "twitter_bilstm_ner"
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 # Import names of optional packages that differ from their names on PyPI.
 _DISTRIBUTIONS = {
@@ -133,3 +134,16 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def plural(n: int, noun: str) -> str:
     """Return a count with its noun, such as "1 tweet" and "2 tweets"."""
     return f"{n:,} {noun}{'s' if n != 1 else ''}"
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Start processes with one BLAS thread each, unless the user has set another number, so that
+    workers don't compete for cores."""
+    added = [name for name in _BLAS_THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

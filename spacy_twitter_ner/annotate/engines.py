@@ -16,9 +16,8 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any
 
-from ..blas import one_blas_thread
 from ..sources.inputs import Shard
-from ..util import require
+from ..util import one_blas_thread, require
 from .jobs import Job, Outcome, annotate_shard
 
 # Number of attempts for a shard whose worker dies.

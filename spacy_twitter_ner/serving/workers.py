@@ -11,7 +11,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from ..blas import one_blas_thread
+from ..util import one_blas_thread
 from .errors import RemoteError, describe_error
 from .schemas import AnnotateRequest, Description
 
