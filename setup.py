@@ -1,4 +1,4 @@
-"""Build the compiled kernel, and add metadata for the pretrained pipeline."""
+"""Build the compiled kernel, and add the configs and metadata for the pretrained pipeline."""
 
 from pathlib import Path
 
@@ -43,20 +43,28 @@ def find_extensions() -> list[Extension]:
     return extensions
 
 
-class BuildPipeline(build_py):
-    """Add metadata that makes the bundled pipeline a distribution of its own: spacy.load only
-    finds packages by name that importlib.metadata lists. Pip replaces it if another build is
-    installed."""
+class BuildPackage(build_py):
+    """Add the project's configs, for `init-config`, and metadata that makes the bundled pipeline a
+    distribution of its own: spacy.load only finds packages by name that importlib.metadata lists.
+    Pip replaces it if another build is installed."""
 
     def run(self) -> None:
         super().run()
-        for path, text in self._metadata().items():
+        for path, text in self._files().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        written = [] if self.editable_mode else [str(path) for path in self._metadata()]
+        written = [] if self.editable_mode else [str(path) for path in self._files()]
         return [*super().get_outputs(include_bytecode), *written]
+
+    def _files(self) -> dict[Path, str]:
+        configs = Path(self.build_lib, "spacy_twitter_ner", "configs")
+        texts = {
+            configs / path.name: path.read_text(encoding="utf-8")
+            for path in ([] if self.editable_mode else sorted(Path("configs").glob("*.cfg")))
+        }
+        return {**texts, **self._metadata()}
 
     def _metadata(self) -> dict[Path, str]:
         # A version of its own, so that pip replaces it with the full build.
@@ -82,6 +90,6 @@ class BuildPipeline(build_py):
 
 
 setup(
-    cmdclass={"build_py": BuildPipeline, "build_ext": BuildKernel},
+    cmdclass={"build_py": BuildPackage, "build_ext": BuildKernel},
     ext_modules=find_extensions(),
 )

@@ -1,13 +1,13 @@
-"""The strong baseline: CRFsuite, a linear-chain CRF over hand-made features.
+"""Baseline: CRFsuite, a linear-chain CRF with hand-crafted features.
 
-    python benchmarks/crfsuite.py corpus/train.spacy corpus/validation.spacy corpus/test.spacy
+    python benchmarks/crfsuite.py corpus/hse/train.spacy corpus/hse/validation.spacy
 
-A token is described by its lower-cased form, affixes, shape and flags, and by the form, shape
-and flags of two tokens on either side; affixes of the neighbours made it worse on validation.
-L-BFGS; the weights of the L1 and the L2 penalty are chosen on validation. Nothing is random.
-Needs sklearn-crfsuite: pip install "spacy-twitter-ner[dev]".
+The features of a token are its lower-cased form, affixes, shape and flags, and form, shape and
+flags of two tokens on either side. Training is L-BFGS, with L1 and L2 penalties chosen on
+validation. It is deterministic.
 """
 
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -16,29 +16,34 @@ from typing import Annotated, Any, NamedTuple
 
 import spacy
 import typer
-from spacy.scorer import get_ner_prf
-from spacy.tokens import Doc, DocBin, Span
-from spacy.training import Example
-from spacy.vocab import Vocab
-from wasabi import msg
+from sklearn_crfsuite import CRF
+from spacy.language import Language
+from spacy.tokens import Doc, Span
 
+from lib.project import read_docs
+from lib.scores import score, score_table
+from lib.tables import Table, print_table
+from spacy_twitter_ner.evaluation.predictions import doc_spans
 from spacy_twitter_ner.iob import spans_to_bio, tags_to_spans
 from spacy_twitter_ner.normalization import URL, USER, mask_user_and_url
 
 WINDOW = 2
 MAX_AFFIX = 4
 MAX_ITERATIONS = 100
-# Weights of the L1 and the L2 penalty.
+# Coefficients of the L1 and the L2 penalty.
 GRID = tuple(product((0.03, 0.1, 0.3), (0.01, 0.1)))
+# The best of these on validation of hse.
+BEST = (0.03, 0.01)
+MODEL_FILE = "crfsuite.model"
 
 
 class Choice(NamedTuple):
-    """A setting of the grid and what became of it.
+    """A setting of the grid and its result.
 
-    c1 (float): Weight of the L1 penalty.
-    c2 (float): Weight of the L2 penalty.
+    c1 (float): Coefficient of the L1 penalty.
+    c2 (float): Coefficient of the L2 penalty.
     f (float): F1 on validation, 0..1.
-    seconds (float): Processor seconds of its training.
+    seconds (float): CPU seconds of the training.
     """
 
     c1: float
@@ -48,47 +53,58 @@ class Choice(NamedTuple):
 
 
 class TokenFeatures(NamedTuple):
-    """What a token alone tells, as strings of the form name=value.
+    """Features of a token, as strings.
 
-    affixes (list[str]): Its first and last characters.
-    others (list[str]): Its lower-cased form, its shape, and the flags that hold.
+    affixes (list[str]): Prefixes and suffixes.
+    others (list[str]): Lower-cased form, shape, and flags that are true.
     """
 
     affixes: list[str]
     others: list[str]
 
 
-class CRFTagger:
-    """A trained CRF that annotates docs.
+@Language.factory("crfsuite", assigns=["doc.ents"])
+class CRFsuite:
+    """Component that sets the entities predicted by CRFsuite."""
 
-    crf (sklearn_crfsuite.CRF): The CRF.
-    """
+    def __init__(self, nlp: Language, name: str = "crfsuite") -> None:
+        self.crf: CRF | None = None
 
-    def __init__(self, crf: Any) -> None:
-        self.crf = crf
+    def __call__(self, doc: Doc) -> Doc:
+        """Set a doc's entities.
 
-    def annotate(self, reference: Doc) -> Doc:
-        """RETURNS (Doc): A copy of a doc's tokens with the CRF's entities."""
-        doc = Doc(reference.vocab, words=[token.text for token in reference])
+        doc (Doc): The doc.
+        RETURNS (Doc): The doc.
+        """
+        if self.crf is None:
+            raise ValueError("[crfsuite] has no model: load it from disk, or use crfsuite.train")
         spans = tags_to_spans(self.crf.predict_single(doc_features(doc)))
         doc.set_ents([Span(doc, start, end, label=label) for start, end, label in spans])
         return doc
 
-    def score(self, references: Iterable[Doc]) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): spaCy's scores of entities, as fractions."""
-        scores: dict[str, Any] = get_ner_prf(
-            [Example(self.annotate(doc), doc) for doc in references]
-        )
-        return scores
+    def to_disk(self, path: Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save CRFsuite's model file in a folder.
 
-    @property
-    def n_bytes(self) -> int:
-        """RETURNS (int): The size of CRFsuite's model file."""
-        return Path(self.crf.modelfile.name).stat().st_size
+        path (Path): The folder.
+        exclude (Iterable[str]): Ignored.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        if self.crf is not None:
+            shutil.copy(self.crf.modelfile.name, path / MODEL_FILE)
+
+    def from_disk(self, path: Path, *, exclude: Iterable[str] = ()) -> "CRFsuite":
+        """Load CRFsuite's model file from a folder.
+
+        path (Path): The folder.
+        exclude (Iterable[str]): Ignored.
+        RETURNS (CRFsuite): This component.
+        """
+        self.crf = CRF(model_filename=str(path / MODEL_FILE))
+        return self
 
 
 def shape(text: str) -> str:
-    """RETURNS (str): The kinds of a word's characters, a run of one kind written once."""
+    """RETURNS (str): The kinds of a word's characters, with runs of one kind shortened to one."""
     kinds: list[str] = []
     for char in text:
         kind = "X" if char.isupper() else "x" if char.isalpha() else "d" if char.isdigit() else char
@@ -98,7 +114,8 @@ def shape(text: str) -> str:
 
 
 def token_features(text: str) -> TokenFeatures:
-    """RETURNS (TokenFeatures): The features of a token; user names and URLs share their form."""
+    """RETURNS (TokenFeatures): The features of a token; all user names, and all URLs, have the same
+    form."""
     masked = mask_user_and_url(text)
     lower = text.lower() if masked == text else masked
     affixes = []
@@ -112,13 +129,13 @@ def token_features(text: str) -> TokenFeatures:
         "user": masked == USER,
         "url": masked == URL,
     }
-    held = [name for name, holds in flags.items() if holds]
-    return TokenFeatures(affixes, [f"lower={lower}", f"shape={shape(text)}", *held])
+    true_flags = [name for name, value in flags.items() if value]
+    return TokenFeatures(affixes, [f"lower={lower}", f"shape={shape(text)}", *true_flags])
 
 
 def doc_features(doc: Doc) -> list[list[str]]:
-    """RETURNS (list[list[str]]): For each token, its features and those of its neighbours, led by
-    the offset of whose they are; BOS and EOS stand where the text has begun or ended."""
+    """RETURNS (list[list[str]]): The features of each token and its neighbors, prefixed with the
+    neighbor's offset; BOS and EOS are outside of the text."""
     tokens = [token_features(token.text) for token in doc]
     return [_window_features(tokens, index) for index in range(len(tokens))]
 
@@ -136,45 +153,25 @@ def _others_at(tokens: Sequence[TokenFeatures], index: int) -> list[str]:
     return tokens[index].others if index < len(tokens) else ["EOS"]
 
 
-def doc_tags(doc: Doc) -> list[str]:
-    """RETURNS (list[str]): The BIO tag of each token."""
-    return spans_to_bio([(ent.start, ent.end, ent.label_) for ent in doc.ents], len(doc))
-
-
-def import_crf() -> Any:
-    """RETURNS (type): The class sklearn_crfsuite.CRF.
-    RAISES (ImportError): If it is not installed; the message says how to install it.
-    """
-    try:
-        from sklearn_crfsuite import CRF
-    except ImportError as error:
-        raise ImportError(
-            "CRFsuite needs sklearn-crfsuite, of the extra `dev`: "
-            'pip install "spacy-twitter-ner[dev]", or pip install sklearn-crfsuite'
-        ) from error
-    return CRF
-
-
 def train(
     docs: Sequence[Doc],
     validation: Sequence[Doc],
     grid: Sequence[tuple[float, float]] = GRID,
-) -> tuple[CRFTagger, list[Choice]]:
+) -> tuple[Language, list[Choice]]:
     """Train a CRF with each setting of a grid and keep the best on validation.
 
     docs (Sequence[Doc]): The training corpus.
-    validation (Sequence[Doc]): The corpus to choose by.
+    validation (Sequence[Doc]): The validation corpus.
     grid (Sequence[tuple[float, float]]): Pairs of c1 and c2.
-    RETURNS (tuple[CRFTagger, list[Choice]]): The best CRF, and all settings, the best first; of
-        equals the one that stands first in the grid.
-    RAISES (ImportError): If sklearn-crfsuite is not installed.
+    RETURNS (tuple[Language, list[Choice]]): A pipeline with the best CRF, and all settings, best
+        first; ties are in the order of the grid.
     """
-    crf_class = import_crf()
-    features, tags = [doc_features(doc) for doc in docs], [doc_tags(doc) for doc in docs]
+    features = [doc_features(doc) for doc in docs]
+    tags = [spans_to_bio(doc_spans(doc), len(doc)) for doc in docs]
     trained = []
     for c1, c2 in grid:
         start = time.thread_time()
-        crf = crf_class(
+        crf = CRF(
             algorithm="lbfgs",
             c1=c1,
             c2=c2,
@@ -182,26 +179,23 @@ def train(
             all_possible_transitions=True,
         ).fit(features, tags)
         seconds = time.thread_time() - start
-        tagger = CRFTagger(crf)
-        f = tagger.score(validation)["ents_f"] or 0.0
-        trained.append((tagger, Choice(c1, c2, f, seconds)))
+        nlp = spacy.blank("xx")
+        component: Any = nlp.add_pipe("crfsuite")
+        component.crf = crf
+        f = score(nlp, validation)["ents_f"] or 0.0
+        trained.append((nlp, Choice(c1, c2, f, seconds)))
     trained.sort(key=lambda pair: -pair[1].f)
     return trained[0][0], [choice for _, choice in trained]
 
 
-def print_choices(choices: Sequence[Choice]) -> None:
-    """Print the settings that were tried, the chosen one first."""
-    msg.table(
+def choice_table(choices: Sequence[Choice]) -> Table:
+    """RETURNS (Table): All settings, the chosen one first."""
+    return Table(
+        f"CRFsuite: c1={choices[0].c1:g}, c2={choices[0].c2:g} chosen on validation",
+        ("c1", "c2", "validation F1", "CPU s"),
         [(f"{c.c1:g}", f"{c.c2:g}", f"{100 * c.f:.2f}", f"{c.seconds:.0f}") for c in choices],
-        header=("c1", "c2", "validation F1", "CPU s"),
-        aligns=("r", "r", "r", "r"),
-        title=f"CRFsuite: c1={choices[0].c1:g}, c2={choices[0].c2:g} chosen on validation",
+        n_names=0,
     )
-
-
-def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """RETURNS (list[Doc]): The docs of a .spacy file."""
-    return list(DocBin().from_disk(path).get_docs(vocab))
 
 
 def crfsuite_cli(
@@ -209,26 +203,18 @@ def crfsuite_cli(
         Path, typer.Argument(exists=True, dir_okay=False, help="Training corpus (.spacy)")
     ],
     validation_path: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="Corpus to choose by (.spacy)")
+        Path, typer.Argument(exists=True, dir_okay=False, help="Validation corpus (.spacy)")
     ],
     eval_paths: Annotated[
         list[Path] | None,
         typer.Argument(exists=True, dir_okay=False, help="Other corpora to score (.spacy)"),
     ] = None,
 ) -> None:
-    """Train CRFsuite and print its F1."""
-    vocab = spacy.blank("en").vocab
-    validation = read_docs(validation_path, vocab)
-    try:
-        tagger, choices = train(read_docs(train_path, vocab), validation)
-    except ImportError as error:
-        msg.fail(str(error))
-        raise typer.Exit(1) from error
-    print_choices(choices)
+    """Train CRFsuite and print its scores."""
+    nlp, choices = train(read_docs(train_path), read_docs(validation_path))
+    print_table(choice_table(choices))
     for path in (validation_path, *(eval_paths or ())):
-        scores = tagger.score(read_docs(path, vocab))
-        cells = (f"{100 * (scores[key] or 0.0):.2f}" for key in ("ents_p", "ents_r", "ents_f"))
-        msg.text(f"{path.stem}: P, R, F1 {', '.join(cells)}")
+        print_table(score_table(path.stem, score(nlp, read_docs(path))))
 
 
 if __name__ == "__main__":

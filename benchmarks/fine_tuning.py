@@ -1,21 +1,27 @@
-"""Learning a new entity type later, from a few tweets, and what that costs the others.
+"""Small data: training on a few tweets, and teaching a trained pipeline a new type.
 
-    python benchmarks/fine_tuning.py --corpus hse --new-type sportsteam
+    python benchmarks/fine_tuning.py sizes --corpus sample
+    python benchmarks/fine_tuning.py new-type --corpus hse --label sportsteam
 
-needs corpus/<corpus>/{train,validation,test}.spacy, as `python -m spacy project run convert` makes
-them. Trains the default config on the corpus without that type, and keeps the pipeline in
-training/<corpus>/without_<type>. Then teaches it the type with nlp.update, from tweets in which
-nothing else is annotated: where the pipeline sees entities of other types in them, annotation is
-missing, and everywhere else there is none. Once without rehearsal, and once with: nlp.rehearse on
-other tweets of the training split, of which the annotation is not looked at. The weights are the
-averages of the optimizer, as in `spacy train`. Prints F1 by type.
+Both need corpus/<corpus>/{train,validation,test}.spacy, written by
+`python -m spacy project run convert . --vars.corpus <corpus>`.
+
+`sizes` trains configs on random tweets of the training split and prints F1 by number of tweets.
+
+`new-type` trains `bilstm_crf` on the corpus without a type, in training/<corpus>/without_<type>. It
+then teaches the type with nlp.update, on tweets in which nothing else is annotated: tokens that the
+pipeline predicts as other types have missing annotation, all others are outside. It does so without
+rehearsal, and with nlp.rehearse on other tweets of the training split, without their annotation.
+Weights are averaged, as in `spacy train`. Prints F1 by type.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+import statistics
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import spacy
 import typer
@@ -35,6 +41,11 @@ ALL = "all known types"
 # Tweets rehearsed after each update, chosen on validation of hse.
 REHEARSAL_SIZE = 128
 BEFORE, ALONE, REHEARSED = "before", "without rehearsal", "with rehearsal"
+
+SIZES = [50, 200, 1000]
+CONFIGS = ["finetune", "bilstm_crf_lexical", "bilstm_crf"]
+
+app = typer.Typer(help="Small data", rich_markup_mode=None)
 
 
 def without_type(doc: Doc, label: str) -> Doc:
@@ -181,33 +192,95 @@ def choose_tweets(docs: Iterable[Doc], label: str, n_tweets: int) -> tuple[list[
     return chosen, others
 
 
-def fine_tuning_cli(
+@app.command("new-type")
+def new_type_cli(
     corpus: Annotated[str, typer.Option(help="Name of a folder in corpus/")] = "hse",
-    new_type: Annotated[str, typer.Option(help="Type to learn later")] = "sportsteam",
+    label: Annotated[str, typer.Option(help="Type to learn later")] = "sportsteam",
     n_tweets: Annotated[int, typer.Option(min=1, help="Tweets to learn it from")] = 100,
-    epochs: Annotated[int, typer.Option(min=1, help="How often to go through them")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs on these tweets")] = 10,
     max_steps: Annotated[int, typer.Option(min=1, help="Updates of the first training")] = 1800,
     split: Annotated[str, typer.Option(help="Split to score")] = "test",
-    seed: Annotated[int, typer.Option(help="Seed of the order of what is learned later")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of these tweets")] = 0,
 ) -> None:
     """Teach a trained pipeline a new type, with and without rehearsal, and score all types."""
     folder = ROOT / "corpus" / corpus
-    output = ROOT / "training" / corpus / f"without_{new_type}"
-    path = train_without(new_type, folder, output, max_steps)
+    output = ROOT / "training" / corpus / f"without_{label}"
+    path = train_without(label, folder, output, max_steps)
     columns = {}
     for name in (BEFORE, ALONE, REHEARSED):
         nlp = spacy.load(path)
-        docs, others = choose_tweets(
-            read_docs(folder / "train.spacy", nlp.vocab), new_type, n_tweets
-        )
+        docs, others = choose_tweets(read_docs(folder / "train.spacy", nlp.vocab), label, n_tweets)
         if name != BEFORE:
-            examples = list(annotate_new_type(nlp, docs, new_type))
+            examples = list(annotate_new_type(nlp, docs, label))
             rehearsal = others if name == REHEARSED else []
-            teach(nlp, examples, new_type, rehearsal, epochs=epochs, seed=seed)
-        columns[name] = f1_by_type(nlp, read_docs(folder / f"{split}.spacy", nlp.vocab), new_type)
-    msg.good(f"{corpus}, {split}: {new_type} learned from {len(docs)} tweets in {epochs} epochs")
-    print(to_markdown(columns, new_type))
+            teach(nlp, examples, label, rehearsal, epochs=epochs, seed=seed)
+        columns[name] = f1_by_type(nlp, read_docs(folder / f"{split}.spacy", nlp.vocab), label)
+    msg.good(f"{corpus}, {split}: {label} learned from {len(docs)} tweets in {epochs} epochs")
+    print(to_markdown(columns, label))
+
+
+def train_on_sample(
+    config: Path, corpus: Path, n_tweets: int, seed: int, overrides: Mapping[str, Any]
+) -> Language:
+    """Train a config on random tweets of a corpus.
+
+    config (Path): The config.
+    corpus (Path): The folder of the corpus's .spacy files.
+    n_tweets (int): The number of tweets.
+    seed (int): Seed of the sample and of the training.
+    overrides (Mapping[str, Any]): Other settings.
+    RETURNS (Language): The pipeline with the best score on validation.
+    """
+    docs = read_docs(corpus / "train.spacy", spacy.blank("en").vocab)
+    random.Random(seed).shuffle(docs)  # noqa: S311
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        DocBin(docs=docs[:n_tweets]).to_disk(path / "train.spacy")
+        settings = {
+            "paths.train": str(path / "train.spacy"),
+            "paths.dev": str(corpus / "validation.spacy"),
+            "system.seed": seed,
+            **overrides,
+        }
+        train(config, path, overrides=settings)
+        return spacy.load(path / "model-best")
+
+
+def f1(nlp: Language, path: Path) -> float:
+    """RETURNS (float): Micro-averaged F1 on gold tokens, in percent."""
+    examples = [Example(bare_copy(doc), doc) for doc in read_docs(path, nlp.vocab)]
+    return 100 * nlp.evaluate(examples)["ents_f"]
+
+
+@app.command("sizes")
+def sizes_cli(
+    corpus: Annotated[str, typer.Option(help="Name of a folder in corpus/")] = "sample",
+    sizes: Annotated[list[int], typer.Option("--size", help="Number of tweets")] = SIZES,
+    configs: Annotated[list[str], typer.Option("--config", help="Name of a config")] = CONFIGS,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds")] = 3,
+    split: Annotated[str, typer.Option(help="Split to score")] = "validation",
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Maximum number of updates")] = None,
+) -> None:
+    """Train configs on a few tweets, and print F1 by number of tweets."""
+    folder = ROOT / "corpus" / corpus
+    overrides = {} if max_steps is None else {"training.max_steps": max_steps}
+    print(f"| tweets | {' | '.join(f'`{config}`' for config in configs)} |")
+    print("|---:|" + "---:|" * len(configs))
+    for n_tweets in sizes:
+        cells = []
+        for config in configs:
+            path = ROOT / "configs" / f"{config}.cfg"
+            scores = [
+                f1(
+                    train_on_sample(path, folder, n_tweets, seed, overrides),
+                    folder / f"{split}.spacy",
+                )
+                for seed in range(seeds)
+            ]
+            deviation = f" ± {statistics.stdev(scores):.1f}" if seeds > 1 else ""
+            cells.append(f"{statistics.mean(scores):.1f}{deviation}")
+        print(f"| {n_tweets:,} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
-    typer.run(fine_tuning_cli)
+    app()

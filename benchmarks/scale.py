@@ -1,15 +1,12 @@
-"""How fast and how lean `annotate` is with more workers, and what its engines cost.
+"""Throughput and memory of `annotate` with several workers.
 
     python benchmarks/scale.py training/hse/bilstm_crf/model-best --write-docs
     python benchmarks/scale.py MODEL --only workers --tweets 20000 --rounds 1
 
-Tweets are those of assets/unlabelled, again and again if there are not enough, or of the bundled
-sample, whose corpus has to be converted. Sections:
+Two sections:
 
-    workers  one process, two processes, two threads, Dask with two workers: by turns
-    memory   of a worker after 10,000 tweets, and at the end of --memory-tweets
-    shards   how many shards a second the engines hand out that take no time: --shards of one
-             tweet, and a hundredth of that of 10,000; Dask has as many threads as 100 workers
+    workers  one process, two processes, two threads, and Dask with two workers, in turns
+    memory   of a worker after 10,000 tweets, and the peak until --memory-tweets
 """
 
 import itertools
@@ -17,53 +14,46 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import psutil
+import spacy
 import typer
 from threadpoolctl import threadpool_limits
 
+from lib.machine import MIB
+from lib.project import ROOT
+from lib.tables import Table, print_table, split_at_block, write_block
+from lib.tweets import stream_texts
 from spacy_twitter_ner.annotate.annotator import Annotator
-from spacy_twitter_ner.annotate.engines import local_cluster, run_dask, run_processes
 from spacy_twitter_ner.annotate.jobs import Job, Outcome
 from spacy_twitter_ner.annotate.outputs import json_line
 from spacy_twitter_ner.annotate.run import Engine, Workers, annotate_files
-from spacy_twitter_ner.sources.inputs import Shard, read_shards
-from spacy_twitter_ner.sources.records import RawRecord
-from timing.no_work import count_only
-from timing.tables import Table, print_table, to_markdown, write_block
-from timing.texts import read_stream, read_texts
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "annotate.md"
 SHARD_SIZE = 2_000
-# What a shard of the command has.
-FULL_SHARD = 10_000
-# As many as the workers of a cluster for which a scheduler is to have enough shards.
-DASK_THREADS = 100
 FIRST = 10_000
-SECTIONS = ("workers", "memory", "shards")
-DASK: Engine = "dask"
-MIB = 2**20
+SECTIONS = ("workers", "memory")
+ENGINES: tuple[Engine, ...] = ("local", "dask")
 BILLION = 10**9
-SECONDS_AN_HOUR = 3_600
+SECONDS_PER_HOUR = 3_600
+ONE, TWO = "one process", "two processes"
 
 
 def write_tweets(path: Path, n: int) -> None:
-    """Write tweets to a file, a tweet a line; again and again if there are not enough."""
-    stream = read_stream(ROOT, read_texts(ROOT, "sample", n))
+    """Write tweets to a file, one per line. They start over if there aren't enough."""
     with path.open("w", encoding="utf8") as file:
-        file.writelines(f"{tweet}\n" for tweet in itertools.islice(stream, n))
+        file.writelines(f"{tweet}\n" for tweet in itertools.islice(stream_texts(), n))
 
 
 class Run(NamedTuple):
-    """One run.
+    """The measurements of a run.
 
-    speed (float): Tweets a second since each worker had done its first shard.
-    seconds (float): All that it took, with the start of processes and the loading of pipelines.
+    speed (float): Tweets per second after each worker has completed its first shard.
+    seconds (float): Seconds in all, including the start of processes and loading of pipelines.
     """
 
     speed: float
@@ -71,7 +61,7 @@ class Run(NamedTuple):
 
 
 def annotate(model: str, tweets: Path, workers: Workers) -> Run:
-    """Annotate a file into a folder that is thrown away."""
+    """RETURNS (Run): The measurements of annotating a file to a temporary folder."""
     times: list[float] = []
     records: list[int] = []
 
@@ -90,16 +80,14 @@ def annotate(model: str, tweets: Path, workers: Workers) -> Run:
 
 
 def annotate_in_threads(model: str, tweets: Path, n: int) -> Run:
-    """The same work by threads, each with a pipeline of its own, that share one interpreter."""
-    import spacy
-
+    """RETURNS (Run): The measurements of the same work in threads of one interpreter, with one
+    pipeline each."""
     start = time.perf_counter()
     lines = tweets.read_text(encoding="utf8").splitlines()
     annotators = [Annotator(spacy.load(model)) for _ in range(n)]
-    parts = [lines[number::n] for number in range(n)]
 
     def work(number: int) -> None:
-        annotator, part = annotators[number], parts[number]
+        annotator, part = annotators[number], lines[number::n]
         for first in range(0, len(part), SHARD_SIZE):
             with annotator.nlp.memory_zone():
                 for doc in annotator.annotate(part[first : first + SHARD_SIZE]):
@@ -112,49 +100,57 @@ def annotate_in_threads(model: str, tweets: Path, n: int) -> Run:
     return Run(len(lines) / (end - loaded), end - start)
 
 
-def measure_workers(model: str, tweets: Path, n: int, rounds: int) -> tuple[Table, float]:
-    """RETURNS (tuple[Table, float]): Each way's runs, by turns; tweets a second of one worker."""
-    ways: dict[str, Callable[[], Run]] = {
-        "one process": lambda: annotate(model, tweets, Workers(1)),
-        "two processes": lambda: annotate(model, tweets, Workers(2)),
+def measure_workers(model: str, tweets: Path, n: int, rounds: int) -> list[Table]:
+    """RETURNS (list[Table]): Speed by kind of workers, and an estimate for a billion tweets."""
+    baselines: dict[str, Callable[[], Run]] = {
+        ONE: lambda: annotate(model, tweets, Workers(1)),
+        TWO: lambda: annotate(model, tweets, Workers(2)),
         "two threads": lambda: annotate_in_threads(model, tweets, 2),
-        "Dask, two workers": lambda: annotate(model, tweets, Workers(2, DASK)),
+        "Dask, two workers": lambda: annotate(model, tweets, Workers(2, "dask")),
     }
-    runs: dict[str, list[Run]] = {name: [] for name in ways}
-    for turn in range(rounds):
-        names = list(ways)
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            run = ways[name]()
+    names = list(baselines)
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            run = baselines[name]()
             runs[name].append(run)
             print(f"{name}: {run.speed:,.0f} tweets/s, {run.seconds:.1f} s", flush=True)
-
-    def median(name: str, value: Callable[[Run, Run], float], to: str) -> float:
-        return statistics.median(map(value, runs[name], runs[to]))
-
-    rows = [
-        (
-            name,
-            f"{median(name, lambda run, _: run.speed, name):,.0f}",
-            f"{median(name, lambda run, one: run.speed / one.speed, 'one process'):.2f}",
-            f"{median(name, lambda run, _: run.seconds, name):.1f}",
-            f"{median(name, lambda run, two: run.seconds / two.seconds, 'two processes'):.2f}",
+    rows = []
+    for name, own in runs.items():
+        speed = statistics.median(run.speed for run in own)
+        seconds = statistics.median(run.seconds for run in own)
+        to_one = statistics.median(a.speed / b.speed for a, b in zip(own, runs[ONE], strict=True))
+        to_two = statistics.median(
+            a.seconds / b.seconds for a, b in zip(own, runs[TWO], strict=True)
         )
-        for name in ways
+        rows.append((name, f"{speed:,.0f}", f"{to_one:.2f}", f"{seconds:.1f}", f"{to_two:.2f}"))
+    title = f"{n:,} tweets, {rounds} rounds; tweets/s once all workers are running"
+    header = ("", "Tweets/s", f"× {ONE}", "Seconds in all", f"× {TWO}")
+    speed = statistics.median(run.speed for run in runs[ONE])
+    return [Table(title, header, rows), estimate(speed)]
+
+
+def estimate(speed: float) -> Table:
+    """RETURNS (Table): The time for a billion tweets if workers don't slow each other down."""
+    rows = [
+        (f"{workers:,}", f"{BILLION / speed / workers / SECONDS_PER_HOUR:,.2f}")
+        for workers in (1, 16, 100, 1_000)
     ]
-    header = ("", "Tweets/s", "to one process", "Seconds in all", "to two processes")
-    title = f"{n:,} tweets, {rounds} rounds; tweets/s once all workers are at work"
-    return Table(title, header, rows), median(
-        "one process", lambda run, _: run.speed, "one process"
-    )
+    title = f"Estimate for a billion tweets at {speed:,.0f} tweets/s per worker"
+    return Table(title, ("Workers", "Hours"), rows)
 
 
 class MemoryWatch:
-    """Watches how much memory processes of ours take: the most that each worker ever had."""
+    """Tracks the peak memory of child processes, within the context.
+
+    peaks (dict[int, int]): The peak of each process, in bytes.
+    """
 
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self.highest: dict[int, int] = {}
+        self.peaks: dict[int, int] = {}
 
     def __enter__(self) -> "MemoryWatch":
         self._thread.start()
@@ -172,126 +168,73 @@ class MemoryWatch:
                     resident = child.memory_info().rss
                 except psutil.Error:
                     continue
-                self.highest[child.pid] = max(self.highest.get(child.pid, 0), resident)
+                self.peaks[child.pid] = max(self.peaks.get(child.pid, 0), resident)
 
 
-def measure_memory(model: str, tweets: Path, n: int, engine: str) -> tuple[str, ...]:
-    """RETURNS (tuple[str, ...]): The most that any worker had after `FIRST` tweets, and ever."""
-    marks: list[int] = []
+def measure_memory(model: str, tweets: Path, n: int) -> list[Table]:
+    """RETURNS (list[Table]): The peak memory of the largest worker, by engine."""
+    rows = []
+    for engine in ENGINES:
+        first, whole = measure_peaks(model, tweets, n, engine)
+        rows.append((engine, f"{n:,}", f"{first / MIB:,.0f}", f"{whole / MIB:,.0f}"))
+    header = ("Engine", "Tweets", f"MiB after {FIRST:,}", "Peak MiB")
+    return [Table("Memory of the largest of two workers", header, rows)]
+
+
+def measure_peaks(model: str, tweets: Path, n: int, engine: Engine) -> tuple[int, int]:
+    """RETURNS (tuple[int, int]): The peak memory of the largest of two workers in bytes, in the
+    first `FIRST` tweets and in the whole run."""
+    first_peaks: list[int] = []
+    records: list[int] = []
     with tempfile.TemporaryDirectory() as folder, MemoryWatch() as watch:
 
         def on_outcome(outcome: Outcome) -> None:
-            done.append(outcome.records)
-            if not marks and sum(done) >= min(FIRST, n):
-                marks.append(max(watch.highest.values()))
+            records.append(outcome.records)
+            if not first_peaks and sum(records) >= min(FIRST, n):
+                first_peaks.append(max(watch.peaks.values()))
 
-        done: list[int] = []
-        job = Job(model, str(Path(folder) / "out"))
-        workers = Workers(2, DASK if engine == "dask" else "local")
         annotate_files(
-            [str(tweets)], job, shard_size=SHARD_SIZE, workers=workers, on_outcome=on_outcome
+            [str(tweets)],
+            Job(model, str(Path(folder) / "out")),
+            shard_size=SHARD_SIZE,
+            workers=Workers(2, engine),
+            on_outcome=on_outcome,
         )
-        time.sleep(0.5)
-    end = max(watch.highest.values())
-    return (engine, f"{n:,}", f"{marks[0] / MIB:,.0f}", f"{end / MIB:,.0f}")
-
-
-def run_cluster(shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
-    """YIELDS (Outcome): What comes of each shard without work on a Dask cluster."""
-    with local_cluster(2, threads_per_worker=DASK_THREADS // 2) as cluster:
-        yield from run_dask(shards, job, 2, cluster.scheduler_address, count_only)
-
-
-def run_pool(shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
-    """YIELDS (Outcome): What comes of each shard without work by two processes."""
-    return run_processes(shards, job, 2, count_only)
-
-
-def tiny_shards(n: int) -> Iterator[Shard]:
-    """YIELDS (Shard): Shards of a tweet each."""
-    for number in range(n):
-        yield Shard(number, "a", "text", [RawRecord(number, b"a tweet")])
-
-
-def full_shards(tweets: Path, n: int) -> Iterator[Shard]:
-    """YIELDS (Shard): Shards as the command reads them, of the same file again and again."""
-    while n:
-        for shard in itertools.islice(read_shards([str(tweets)], FULL_SHARD, None), n):
-            yield shard
-            n -= 1
-
-
-def measure_shards(tweets: Path, n: int) -> Table:
-    """RETURNS (Table): Shards a second that the engines hand out, when work takes no time."""
-    engines = {"processes": run_pool, "dask": run_cluster}
-    sources = {
-        "1": lambda: tiny_shards(n),
-        f"{FULL_SHARD:,}": lambda: full_shards(tweets, max(n // 100, 1)),
-    }
-    rows = []
-    for (size, source), (name, run) in itertools.product(sources.items(), engines.items()):
-        start = time.perf_counter()
-        records = [outcome.records for outcome in run(source(), Job("", None))]
-        seconds = time.perf_counter() - start
-        shards = len(records)
-        speed = f"{sum(records) / seconds:,.0f}"
-        row = (name, size, f"{shards:,}", f"{seconds:,.0f}", f"{shards / seconds:,.0f}", speed)
-        print(" ".join(row), flush=True)
-        rows.append(row)
-    header = ("Engine", "Tweets a shard", "Shards", "Seconds", "Shards/s", "Tweets/s")
-    return Table("Shards without work", header, rows)
-
-
-def estimate(speed: float) -> Table:
-    """RETURNS (Table): What a billion tweets would take, if workers did not get in each other's
-    way: an estimate, not a measurement."""
-    rows = [
-        (f"{workers:,}", f"{BILLION / speed / workers / SECONDS_AN_HOUR:,.2f}")
-        for workers in (1, 16, 100, 1_000)
-    ]
-    return Table(
-        f"Estimate for a billion tweets at {speed:,.0f} a second and worker",
-        ("Workers", "Hours"),
-        rows,
-    )
+    return first_peaks[0], max(watch.peaks.values())
 
 
 def scale_cli(
     model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
-    tweets: Annotated[int, typer.Option(min=1, help="Tweets of a turn")] = 100_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns; medians count")] = 3,
-    memory_tweets: Annotated[int, typer.Option(min=1, help="For memory")] = 1_000_000,
-    shards: Annotated[int, typer.Option(min=1, help="Shards without work")] = 100_000,
-    only: Annotated[str, typer.Option(help="Sections, with commas")] = ",".join(SECTIONS),
+    tweets: Annotated[int, typer.Option(min=1, help="Tweets per run")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds, of which medians are taken")] = 3,
+    memory_tweets: Annotated[int, typer.Option(min=1, help="Tweets to measure memory")] = 1_000_000,
+    only: Annotated[str, typer.Option(help="Comma-separated sections")] = ",".join(SECTIONS),
     write_docs: Annotated[
-        bool, typer.Option("--write-docs", help="Update docs/annotate.md")
+        bool, typer.Option("--write-docs", help="Write the tables to docs/annotate.md")
     ] = False,
 ) -> None:
     """Measure `annotate`."""
-    wanted = [name.strip() for name in only.split(",")]
-    if unknown := set(wanted) - set(SECTIONS):
+    chosen = [name.strip() for name in only.split(",")]
+    if unknown := set(chosen) - set(SECTIONS):
         raise typer.BadParameter(f"unknown section {unknown.pop()}: {', '.join(SECTIONS)}")
-    blocks: dict[str, list[Table]] = {}
-    # Workers have one thread of BLAS each; so has this process when it is the only one.
+    if write_docs:
+        # Before measuring, not after.
+        for name in chosen:
+            split_at_block(DOCS, f"scale:{name}")
+    # Workers have one BLAS thread each, and so has this process if it is the only one.
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         path = Path(folder) / "tweets.txt"
-        if "workers" in wanted:
-            write_tweets(path, tweets)
-            table, speed = measure_workers(model, path, tweets, rounds)
-            blocks["workers"] = [table, estimate(speed)]
-        if "memory" in wanted:
-            write_tweets(path, memory_tweets)
-            rows = [measure_memory(model, path, memory_tweets, name) for name in ("local", "dask")]
-            header = ("Engine", "Tweets", f"MiB after {FIRST:,}", "MiB at most")
-            blocks["memory"] = [Table("Memory of the largest of two workers", header, rows)]
-        if "shards" in wanted:
-            write_tweets(path, tweets)
-            blocks["shards"] = [measure_shards(path, shards)]
-    for name, tables in blocks.items():
-        for table in tables:
-            print_table(table)
-        if write_docs:
-            write_block(DOCS, f"scale:{name}", "\n\n".join(map(to_markdown, tables)))
+        for name in chosen:
+            if name == "workers":
+                write_tweets(path, tweets)
+                tables = measure_workers(model, path, tweets, rounds)
+            else:
+                write_tweets(path, memory_tweets)
+                tables = measure_memory(model, path, memory_tweets)
+            for table in tables:
+                print_table(table)
+            if write_docs:
+                write_block(DOCS, f"scale:{name}", "", tables)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Take a screenshot of an HTML report for the docs. Needs Playwright (extra `dev`).
 
-python docs/screenshot.py metrics/sample/bilstm_crf/report.html docs/img/report.png
+python docs/screenshot.py metrics/sample/finetune/report.html docs/img/report.png
 """
 
 import io

@@ -11,15 +11,26 @@ __version__ = "0.1.0"
 PRETRAINED = Path(__file__).parent / "en_tweet_ner"
 
 
-def load(**overrides: Any) -> "Language":
-    """Load the pretrained pipeline that comes with this package. It finds ten types of entities in
-    English tweets, from raw text, without a network. What it is made of is in its model card,
-    README.md in the folder PRETRAINED.
+def load(types: str = "fine", **overrides: Any) -> "Language":
+    """Load the pretrained pipeline that comes with this package. It finds entities in English
+    tweets, from raw text, without a network. Its model card is README.md in the folder PRETRAINED.
 
-    **overrides (Any): vocab, disable, enable, exclude and config, as spacy.load has them.
+    types (str): The entity types: the thirteen "fine" ones; "coarse" for person, location,
+        organization, product, creative-work, event and other; or "ten" for those of the WNUT-2016
+        corpus.
+    **overrides (Any): vocab, disable, enable, exclude and config, as in spacy.load.
     RETURNS (Language): The pipeline.
+    RAISES (ValueError): If there are no such types.
     """
-    # Imported here because it takes a second that our commands do not need.
+    # Imported here because importing spaCy takes seconds.
     import spacy
 
-    return spacy.load(PRETRAINED, **overrides)
+    from .label_schemes import SCHEMES
+
+    if types not in SCHEMES:
+        raise ValueError(f"types must be one of {', '.join(SCHEMES)}, not {types!r}")
+    nlp = spacy.load(PRETRAINED, **overrides)
+    for name, component in nlp.components:
+        if nlp.get_pipe_meta(name).factory == "twitter_bilstm_ner":
+            component.cfg["fold"] = dict(SCHEMES[types])  # type: ignore[attr-defined]
+    return nlp

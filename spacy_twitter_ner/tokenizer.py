@@ -151,8 +151,13 @@ _HASHTAG = rf"(?<!{_W})(?<!&) [\#＃] (?!{_SCHEME}) (?=[\d_{_MARKS}{_INNER}]*{_L
 _CASHTAG = rf"{CASHTAG} (?!_?[^\W_]|://)"
 
 
-def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
+# A slash between words of at least three letters, such as Obama/Biden, but not AC/DC or and/or.
+_SLASH = rf"(?<={_LETTER}{_LETTER}{_LETTER})/(?={_LETTER}{_LETTER}{_LETTER})"
+
+
+def _compile_rules(*, split_contractions: bool, split_slashes: bool) -> re.Pattern[str]:
     """Compile the rules. Group names are rule names."""
+    joint = rf"(?!{_SLASH}){_JOINT}" if split_slashes else _JOINT
     clitic = rf"{_APOSTROPHE}(?i:s)(?!{_W})"
     part = f"{_W}+"
     if split_contractions:
@@ -161,7 +166,7 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
         part = f"(?:{_W}+?(?={clitic})|{_W}+)"
     part = rf"(?!{_SCHEME}|{_PICTURE}[A-Za-z0-9]|(?i:www\.)[{_LATIN}]){part}"
     word = rf"""
-        {part} (?:(?!{clitic}){_JOINT}{part})*
+        {part} (?:(?!{clitic}){joint}{part})*
         (?:(?<=\d)(?:%|°[CcFf]?|(?!\$){CURRENCY})|\++(?!\+|{_W}))?
     """
     return re.compile(
@@ -195,17 +200,21 @@ def _compile_rules(split_contractions: bool) -> re.Pattern[str]:
 
 
 def create_tweet_tokenizer(
-    split_contractions: bool = False,
+    split_contractions: bool = False, split_slashes: bool = False
 ) -> Callable[[Language], "TweetTokenizer"]:
     """Create a factory for the tokenizer: "spacy-twitter-ner.TweetTokenizer.v1".
 
     split_contractions (bool): Whether to split contractions as in the Penn Treebank, such as don't
         into do and n't. 's is always split off.
+    split_slashes (bool): Whether to split words of at least three letters at slashes, such as
+        Obama/Biden into three tokens.
     RETURNS (Callable[[Language], TweetTokenizer]): The factory.
     """
 
     def make_tweet_tokenizer(nlp: Language) -> TweetTokenizer:
-        return TweetTokenizer(nlp.vocab, split_contractions=split_contractions)
+        return TweetTokenizer(
+            nlp.vocab, split_contractions=split_contractions, split_slashes=split_slashes
+        )
 
     return make_tweet_tokenizer
 
@@ -214,28 +223,37 @@ class TweetTokenizer:
     """Split tweets into tokens. The original text is preserved, except that lone surrogates, which
     spaCy can't store, become U+FFFD."""
 
-    def __init__(self, vocab: Vocab, *, split_contractions: bool = False) -> None:
-        """Initialize the tokenizer.
+    def __init__(
+        self, vocab: Vocab, *, split_contractions: bool = False, split_slashes: bool = False
+    ) -> None:
+        """Initialize the tokenizer. See create_tweet_tokenizer for the settings.
 
         vocab (Vocab): The shared vocab.
-        split_contractions (bool): Whether to split contractions as in the Penn Treebank, such as
-            don't into do and n't. 's is always split off.
         """
         self.vocab = vocab
-        self._set_rules(split_contractions)
+        self._set_rules(split_contractions=split_contractions, split_slashes=split_slashes)
 
-    def _set_rules(self, split_contractions: bool) -> None:
-        self._split_contractions = split_contractions
-        self._rules = _compile_rules(split_contractions)
+    def _set_rules(self, **settings: bool) -> None:
+        self._settings = settings
+        self._rules = _compile_rules(**settings)
         self._split_cached = lru_cache(CACHE_SIZE)(self._split)
 
     @property
     def split_contractions(self) -> bool:
         """RETURNS (bool): Whether contractions are split."""
-        return self._split_contractions
+        return self._settings["split_contractions"]
+
+    @property
+    def split_slashes(self) -> bool:
+        """RETURNS (bool): Whether words are split at slashes."""
+        return self._settings["split_slashes"]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(type(self), split_contractions=self.split_contractions)
+        make = partial(
+            type(self),
+            split_contractions=self.split_contractions,
+            split_slashes=self.split_slashes,
+        )
         return make, (self.vocab,)
 
     def __call__(self, text: str) -> Doc:
@@ -303,7 +321,7 @@ class TweetTokenizer:
         """
         fields: dict[str, Callable[[], Any]] = {
             "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
-            "cfg": lambda: {"split_contractions": self.split_contractions},
+            "cfg": lambda: self._settings,
         }
         return to_bytes(fields, exclude)
 
@@ -327,7 +345,8 @@ class TweetTokenizer:
                     "this isn't the data of a TweetTokenizer: if you changed the tokenizer in the "
                     "config of a saved pipeline, save the pipeline again with that tokenizer"
                 )
-            self._set_rules(cfg["split_contractions"])
+            # Tokenizers saved before 0.2 don't have split_slashes.
+            self._set_rules(**{"split_slashes": False, **cfg})
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:

@@ -44,7 +44,7 @@ def ruler(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tweet_nlp() -> Language:
-    """A pipeline of the default config, smaller, that has learned a little from the sample; of
+    """A pipeline of bilstm_crf.cfg, smaller, that has learned a little from the sample; of
     seed 0. Tests only read it."""
     fix_random_seed(0)
     overrides = {f"{TOK2VEC}.encode.hidden_width": 16, f"{TOK2VEC}.embed.*.words.unknown_rate": 0.1}

@@ -1,9 +1,9 @@
-"""Other spellings of a text: canonically equivalent ones, and letters of other styles."""
+"""Other spellings of a text: canonically equivalent text and styled letters."""
 
 import unicodedata
 from random import Random
 
-# Singletons: characters that normalization replaces by another one.
+# Singletons: characters that Unicode normalization replaces.
 _TWINS = {"K": "\u212a", "Å": "\u212b", "Ω": "\u2126", ";": "\u037e", "`": "\u1fef", "·": "\u0387"}
 
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -16,7 +16,7 @@ def _alphabet(upper: int, lower: int) -> str:
     return "".join(chr(first + number) for first in (upper, lower) for number in range(26))
 
 
-# Styles that have all letters.
+# Styles with all letters.
 STYLES = {
     "bold": _alphabet(0x1D400, 0x1D41A),
     "bold sans-serif": _alphabet(0x1D5D4, 0x1D5EE),
@@ -28,14 +28,14 @@ STYLES = {
     "fraktur": _FRAKTUR,
     "full-width": _alphabet(0xFF21, 0xFF41),
     "circled": _alphabet(0x24B6, 0x24D0),
-    # These have capitals only, or small letters only.
+    # Capitals only, or lower case only.
     "squared": _alphabet(0x1F130, 0x1F130),
     "negative circled": _alphabet(0x1F150, 0x1F150),
     "negative squared": _alphabet(0x1F170, 0x1F170),
     "parenthesized": _alphabet(0x1F110, 0x249C),
 }
 CASELESS = ("squared", "negative circled", "negative squared")
-# Signs that lie over each letter, or in between and are not seen.
+# Signs drawn over each letter, and invisible ones between letters.
 INSERTED = {
     "strikethrough": "\u0336",
     "underline": "\u0332",

@@ -12,7 +12,7 @@ import spacy_twitter_ner
 ROOT = Path(spacy_twitter_ner.__file__).parent
 # From bottom to top. Modules on the same line may not import each other either.
 FLOORS = [
-    {"iob", "lazy", "normalization", "util"},
+    {"iob", "label_schemes", "lazy", "normalization", "partial", "util"},
     {"layers", "loading", "tokenizer"},
     {"lexical", "sources"},
     {"corpus"},

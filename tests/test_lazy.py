@@ -4,7 +4,7 @@ from spacy_twitter_ner.lazy import lazy_property
 
 
 class Squares:
-    """Squares of a number; it may have to wait for them."""
+    """Compute the square of a number, optionally after an event."""
 
     def __init__(self, number: int, wait_for: Event | None = None) -> None:
         self.number, self.wait_for, self.n_computed = number, wait_for, 0
@@ -17,15 +17,15 @@ class Squares:
         return self.number**2
 
 
-def test_each_instance_computes_its_own_value_once() -> None:
+def test_lazy_property_is_computed_once_per_instance() -> None:
     three, four = Squares(3), Squares(4)
     assert [three.square, four.square, three.square] == [9, 16, 9]
     assert three.n_computed == four.n_computed == 1
     assert Squares.square.__doc__ == "The square."
 
 
-def test_instances_do_not_wait_for_each_other() -> None:
-    """As they would with functools.cached_property before Python 3.12."""
+def test_lazy_property_does_not_block_other_instances() -> None:
+    """Unlike functools.cached_property before Python 3.12."""
     go_on = Event()
     slow = Squares(5, go_on)
     thread = Thread(target=lambda: slow.square, daemon=True)

@@ -19,7 +19,7 @@ from spacy_twitter_ner.normalization import (
     token_kind,
 )
 
-# Letters alone would seldom draw what the rules look at.
+# Random letters would rarely match the rules.
 tokens = (
     st.text()
     | st.text("@#＃_aAi0٣é&;<>:/.w\U0001f600 \n", max_size=9)
@@ -28,7 +28,7 @@ tokens = (
     )
 )
 
-# Each kind's tokens, between spaces.
+# Tokens of each kind, separated by spaces.
 KINDS = {
     "user": "@bob @Bob_99",
     "url": "http://t.co/1 HTTPS://example.org www.example.org bit.ly/x1",
@@ -63,14 +63,14 @@ SPACES = ["", " ", "\n \t", "\u3000"]
         ("Paris", "Paris", "paris"),
         ("ÉCOLE", "ÉCOLE", "école"),
         ("", "", ""),
-        # Users. Only the article's rule takes anything that begins with @.
+        # Users. mask_user_and_url accepts anything that starts with @.
         ("@Bob_99", USER, USER),
         ("@", "@", "@"),
         ("@bob:", USER, "@bob:"),
         ("@@", USER, "@@"),
         ("bob@example.org", "bob@example.org", "bob@example.org"),
         ("@bob\n", USER, "@bob\n"),
-        # URLs. Only the normal form knows those without scheme, or with one in capitals.
+        # URLs. Only normal_form recognizes those without a scheme or with an uppercase one.
         ("http://t.co/aB1", URL, URL),
         ("https://example.org", URL, URL),
         ("HTTP://EXAMPLE.ORG", "HTTP://EXAMPLE.ORG", URL),
@@ -81,7 +81,7 @@ SPACES = ["", " ", "\n \t", "\u3000"]
         ("t.co", "t.co", "t.co"),
         ("example.org", "example.org", "example.org"),
         ("http", "http", "http"),
-        # Hashtags lose one "#", unless that is all there is or more of it follow.
+        # Hashtags lose their "#". Other texts with "#" keep it.
         ("#Arsenal", "#Arsenal", "arsenal"),
         ("＃Arsenal", "＃Arsenal", "arsenal"),
         ("#", "#", "#"),
@@ -89,11 +89,11 @@ SPACES = ["", " ", "\n \t", "\u3000"]
         ("##a", "##a", "##a"),
         ("#1", "#1", "0"),
         ("C#", "C#", "c#"),
-        # Digits, of any script, are never taken for an elongation.
+        # Digits of any script are never elongations.
         ("2012", "2012", "0000"),
         ("7:30pm", "7:30pm", "0:00pm"),
         ("٣", "٣", "0"),
-        # Elongations, after case is gone.
+        # Elongations, after lower-casing.
         ("sooooo", "sooooo", "soo"),
         ("SoOo", "SoOo", "soo"),
         ("good", "good", "good"),
@@ -101,7 +101,7 @@ SPACES = ["", " ", "\n \t", "\u3000"]
         ("....", "....", ".."),
         ("hahahaha", "hahahaha", "hahahaha"),
         ("😀😀😀", "😀😀😀", "😀😀"),
-        # HTML entities. What stands for no character stays.
+        # HTML entities. Invalid ones are kept.
         ("&amp;", "&amp;", "&"),
         ("AT&amp;T", "AT&amp;T", "at&t"),
         ("Zoe&#776;", "Zoe&#776;", "zoë"),
@@ -129,10 +129,9 @@ def test_mask_is_idempotent(text: str) -> None:
 
 
 @given(tokens.filter(lambda text: "&" not in text))
-def test_normal_form_changes_little_when_taken_twice(text: str) -> None:
-    """It need not be idempotent, for it is only ever taken of a token as it was written: a
-    placeholder would be lower-cased as any word, the hashtag of a user or URL becomes a
-    placeholder, and "&amp;amp;" holds one entity inside another. There is nothing else."""
+def test_normal_form_is_idempotent_for_most_texts(text: str) -> None:
+    """Except for placeholders, hashtags of users or URLs, and nested HTML entities such as
+    "&amp;amp;". It is only applied to tokens as written."""
     form = normal_form(text)
     if form not in (USER, URL):
         assert normal_form(form) in (form, USER, URL)
@@ -141,7 +140,7 @@ def test_normal_form_changes_little_when_taken_twice(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["#@bob", "&amp;amp;", "@bob"])
-def test_normal_form_is_not_idempotent(text: str) -> None:
+def test_normal_form_of_placeholders_is_not_idempotent(text: str) -> None:
     assert normal_form(normal_form(text)) != normal_form(text)
 
 
@@ -157,7 +156,7 @@ def test_normal_form_has_no_long_runs(text: str) -> None:
     [(kind, text) for kind, texts in KINDS.items() for text in texts.split()]
     + [("space", text) for text in SPACES],
 )
-def test_kinds(kind: str, text: str) -> None:
+def test_token_kind(kind: str, text: str) -> None:
     assert token_kind(text) == kind
 
 
@@ -241,19 +240,19 @@ def test_every_text_has_one_case(text: str) -> None:
         (":)", ""),
     ],
 )
-def test_emoji_forms(text: str, form: str) -> None:
+def test_emoji_form(text: str, form: str) -> None:
     assert emoji_form(text) == form
 
 
 @given(st.text("😀👍🏽❤\ufe0f\u200d🇺🇸⚽a ", max_size=9))
-def test_variants_of_emoji_have_one_form(text: str) -> None:
+def test_emoji_form_ignores_variants(text: str) -> None:
     form = emoji_form(text)
     assert emoji_form(form) == form
     assert "\ufe0f" not in form
 
 
 @pytest.mark.parametrize(
-    ("text", "pieces"),
+    ("text", "words"),
     [
         ("#WorldCup2014", "World Cup 2014"),
         ("＃WorldCup", "World Cup"),
@@ -296,16 +295,16 @@ def test_variants_of_emoji_have_one_form(text: str) -> None:
         ("", ""),
     ],
 )
-def test_split_hashtags(text: str, pieces: str) -> None:
-    assert split_hashtag(text) == pieces.split()
+def test_split_hashtag(text: str, words: str) -> None:
+    assert split_hashtag(text) == words.split()
 
 
 @given(tokens | st.text("aBsSé_1'# 日\u0301ǅ²", max_size=9))
-def test_pieces_of_a_hashtag_joined_are_its_body(text: str) -> None:
-    pieces = split_hashtag("#" + text)
+def test_words_of_a_hashtag_concatenate_to_its_body(text: str) -> None:
+    words = split_hashtag("#" + text)
     body = "#" + text if text[:1] in ("#", "＃", "") else text
-    assert "".join(pieces) == body.replace("_", "")
-    assert all(pieces)
+    assert "".join(words) == body.replace("_", "")
+    assert all(words)
 
 
 def probabilities(**words: float) -> Callable[[str], float]:
@@ -316,14 +315,14 @@ def probabilities(**words: float) -> Callable[[str], float]:
     ("body", "words", "expected"),
     [
         ("superbowl", {"super": 0.1, "bowl": 0.1}, "super bowl"),
-        # The whole is known, but less, or as much, or more.
+        # The whole word is less, equally or more probable.
         ("superbowl", {"super": 0.1, "bowl": 0.1, "superbowl": 0.009}, "super bowl"),
         ("superbowl", {"super": 0.5, "bowl": 0.5, "superbowl": 0.25}, "superbowl"),
         ("superbowl", {"super": 0.1, "bowl": 0.1, "superbowl": 0.02}, "superbowl"),
-        # One of its parts is not known.
+        # One of the parts is unknown.
         ("superbowl", {"super": 0.1, "owl": 0.1}, "superbowl"),
         ("superbowl", {}, "superbowl"),
-        # Neither the longest word first nor the last decides, but the product.
+        # The product decides, not the longest word.
         ("nowhere", {"now": 0.1, "here": 0.1, "no": 0.3, "where": 0.1}, "no where"),
         ("nowhere", {"now": 0.4, "here": 0.1, "no": 0.3, "where": 0.1}, "now here"),
         ("abab", {"ab": 0.1, "a": 0.1, "b": 0.1}, "ab ab"),
@@ -333,11 +332,11 @@ def probabilities(**words: float) -> Callable[[str], float]:
         ("", {"a": 0.1}, ""),
     ],
 )
-def test_segmentations(body: str, words: dict[str, float], expected: str) -> None:
+def test_segment_words(body: str, words: dict[str, float], expected: str) -> None:
     assert segment_words(body, probabilities(**words), 9) == expected.split()
 
 
-def test_no_longer_words_are_tried_but_the_whole() -> None:
+def test_segment_words_limits_word_length() -> None:
     known = {"abc": 0.5, "def": 0.5, "abcde": 0.5, "f": 0.9}
     assert segment_words("abcdef", probabilities(**known), 5) == ["abcde", "f"]
     assert segment_words("abcdef", probabilities(**known), 4) == ["abc", "def"]
@@ -346,12 +345,12 @@ def test_no_longer_words_are_tried_but_the_whole() -> None:
     assert segment_words("abcdef", probabilities(**known, abcdef=0.24), 3) == ["abc", "def"]
 
 
-def test_the_whole_text_may_be_an_unknown_word() -> None:
+def test_segment_words_keeps_unknown_text_whole() -> None:
     known = {"abc": log(0.5), "def": log(0.5)}
     assert segment_words("abcdef", known.get, 9) == ["abc", "def"]
     assert segment_words("abcdef", known.get, 9, log(0.24)) == ["abc", "def"]
     assert segment_words("abcdef", known.get, 9, log(0.25)) == ["abcdef"]
-    # What is known of the whole text counts, not how likely unknown words are.
+    # A known word has its own probability, not that of unknown words.
     known["abcdef"] = log(0.24)
     assert segment_words("abcdef", known.get, 9, log(0.9)) == ["abc", "def"]
 
@@ -360,7 +359,7 @@ def test_the_whole_text_may_be_an_unknown_word() -> None:
     st.text("ab", max_size=8),
     st.dictionaries(st.text("ab", min_size=1, max_size=4), st.floats(0.01, 0.9)),
 )
-def test_segmentation_is_the_best_of_all(body: str, known: dict[str, float]) -> None:
+def test_segment_words_is_the_most_probable(body: str, known: dict[str, float]) -> None:
     log_probability = probabilities(**known)
     segmentations = [
         [body[start:end] for start, end in zip((0, *cuts), (*cuts, len(body)), strict=True)]
@@ -386,7 +385,7 @@ def test_placeholder(text: str, expected: str | None) -> None:
 
 
 @given(st.text("@aZ0_:/.&;\U0001f600", max_size=6).map(lambda end: "http://" + end) | tokens)
-def test_behind_a_placeholder_all_forms_are_alike(text: str) -> None:
+def test_texts_with_a_placeholder_have_its_forms(text: str) -> None:
     example = {USER: "@x", URL: "http://x", None: text}[placeholder(text)]
     for form in (normal_form, mask_user_and_url, token_kind):
         assert form(text) == form(example)

@@ -40,9 +40,35 @@ def test_takes_what_spacy_load_takes():
     assert spacy_twitter_ner.load(exclude=["twitter_bilstm_ner"]).pipe_names == []
 
 
+@pytest.mark.parametrize(
+    ("types", "place"), [("fine", "geo-loc"), ("ten", "geo-loc"), ("coarse", "location")]
+)
+def test_types(types: str, place: str) -> None:
+    nlp = spacy_twitter_ner.load(types)
+    assert ("Chicago", place) in [(ent.text, ent.label_) for ent in nlp(TEXT).ents]
+    labels = nlp.get_pipe("twitter_bilstm_ner").output_labels
+    assert len(labels) == {"fine": 13, "ten": 10, "coarse": 7}[types]
+
+
+def test_types_are_saved(tmp_path):
+    spacy_twitter_ner.load("coarse").to_disk(tmp_path)
+    assert "location" in {ent.label_ for ent in spacy.load(tmp_path)(TEXT).ents}
+
+
+def test_types_with_other_config():
+    config = {"components": {"twitter_bilstm_ner": {"spans_key": "sure"}}}
+    doc = spacy_twitter_ner.load("coarse", config=config)(TEXT)
+    assert "location" in {span.label_ for span in doc.spans["sure"]}
+
+
+def test_unknown_types_are_an_error():
+    with pytest.raises(ValueError, match="fine, coarse, ten"):
+        spacy_twitter_ner.load("twelve")
+
+
 def test_is_as_small_as_promised():
     size = sum(path.stat().st_size for path in PRETRAINED.rglob("*") if path.is_file())
-    assert size < 10 * 1024 * 1024
+    assert size < 13_000_000
 
 
 def test_meta_and_model_card_say_what_it_is():
@@ -54,7 +80,7 @@ def test_meta_and_model_card_say_what_it_is():
         assert source["license"] in card
     for label in meta["labels"]["twitter_bilstm_ner"]:
         assert f"| {label} |" in card
-    found = re.search(r"\| test \| gold \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|", card)
+    found = re.search(r"thirteen types \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|", card)
     assert float(found[1]) == round(100 * meta["performance"]["ents_f"], 1)
     assert "{" not in card.replace("```", "")
 

@@ -1,4 +1,4 @@
-"""normalize_word, fold_letters and split_alike: the one spelling in which words are known."""
+"""normalize_word, fold_letters and split_alike: one spelling per word."""
 
 import unicodedata
 
@@ -14,7 +14,7 @@ from .spellings import CASELESS, INSERTED, STYLES, inserted, spelled_otherwise, 
 from .tweets import TEXTS
 
 VOCAB = Vocab()
-# No other style of letters.
+# Not styled letters.
 KEPT = """
 Flamingo Zoë don’t “no” … ™ № ½ m² ① İstanbul Straße ΟΔΟΣ ≠ ！ Ⓜ Ⓥegan 🅿 ㅋㅋㅋ ㅠㅠ น้ำ हिन्दी
 """
@@ -26,13 +26,13 @@ MARKED = st.text(
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_letters_of_other_styles(style: str) -> None:
+def test_normalize_word_replaces_styled_letters(style: str) -> None:
     expected = "FLAMINGO" if style in CASELESS else "Flamingo"
     assert normalize_word(styled("Flamingo", style)) == expected
 
 
 @pytest.mark.parametrize("sign", INSERTED)
-def test_signs_over_and_between_letters(sign: str) -> None:
+def test_normalize_word_removes_inserted_signs(sign: str) -> None:
     assert normalize_word(inserted("Flamingo", sign)) == "Flamingo"
     assert normalize_word(inserted("Málaga", sign)) == "Málaga"
 
@@ -62,7 +62,7 @@ def test_signs_over_and_between_letters(sign: str) -> None:
         ("Flamingo\ufe0f", "Flamingo"),
     ],
 )
-def test_spellings(text: str, expected: str) -> None:
+def test_normalize_word(text: str, expected: str) -> None:
     assert normalize_word(text) == expected
 
 
@@ -71,7 +71,7 @@ def test_spellings(text: str, expected: str) -> None:
     [
         *KEPT.split(),
         *("a b\nc", "\u00a0"),
-        # Emoji, and spellings with joiners.
+        # Emoji, and words with joiners.
         *(
             "🅰\ufe0f🅱\ufe0f",
             "Ⓜ\ufe0f",
@@ -82,30 +82,30 @@ def test_spellings(text: str, expected: str) -> None:
             "🇺🇸",
         ),
         *("می\u200cخواهم", "क्\u200dष"),
-        # Nothing would be left.
+        # Nothing else is left.
         *("\u200b", "\u200d", "\ufe0f", "\u0336", "\u00ad\u2060"),
     ],
 )
-def test_other_spellings_are_kept(text: str) -> None:
+def test_normalize_word_keeps_meaningful_characters(text: str) -> None:
     assert normalize_word(text) == text
 
 
 @given(MARKED | TEXTS, st.integers())
-def test_equivalent_words_have_one_spelling(text: str, seed: int) -> None:
+def test_equivalent_words_have_the_same_spelling(text: str, seed: int) -> None:
     other = spelled_otherwise(text, seed)
     assert normalize_word(other) == normalize_word(text)
     assert fold_letters(other) == fold_letters(text)
 
 
 @given(MARKED | TEXTS)
-def test_a_spelling_is_composed_and_spelled_as_it_is(text: str) -> None:
+def test_normalize_word_is_composed_and_idempotent(text: str) -> None:
     spelled = normalize_word(text)
     assert unicodedata.is_normalized("NFC", spelled)
     assert normalize_word(spelled) == spelled
     assert bool(spelled) == bool(text)
 
 
-def test_every_character_has_a_spelling() -> None:
+def test_normalize_word_of_every_character() -> None:
     for code in (*range(0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE0200)):
         char = chr(code)
         spelled = normalize_word(char)
@@ -115,7 +115,7 @@ def test_every_character_has_a_spelling() -> None:
 
 
 @given(st.data())
-def test_a_text_is_split_as_its_letters_are(data: st.DataObject) -> None:
+def test_split_alike_maps_tokens_to_the_text(data: st.DataObject) -> None:
     text = data.draw(MARKED | TEXTS)
     folded = fold_letters(text)
     n_cuts = st.integers(0, len(folded))
@@ -153,7 +153,7 @@ def test_equivalent_texts_have_the_same_tokens(text: str, seed: int) -> None:
         ("oﬃce-ﬁ", "oﬃce-ﬁ"),
     ],
 )
-def test_tokens(text: str, tokens: str) -> None:
+def test_tokens_of_styled_and_decomposed_texts(text: str, tokens: str) -> None:
     doc = TweetTokenizer(VOCAB)(text)
     assert doc.text == text
     assert [token.text for token in doc] == tokens.split()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spacy.cli.evaluate import evaluate
 from spacy.cli.train import train
 from spacy.training import Example
+from spacy.util import to_bytes
 from spacy.vocab import Vocab
 
 from spacy_twitter_ner.corpus.convert import convert
@@ -474,7 +475,11 @@ def test_from_disk_raises_error_on_other_tokenizer(tmp_path):
 
 
 def test_tokenizer_in_saved_pipeline(tmp_path):
-    config = {"nlp": {"tokenizer": {"@tokenizers": NAME, "split_contractions": True}}}
+    config = {
+        "nlp": {
+            "tokenizer": {"@tokenizers": NAME, "split_contractions": True, "split_slashes": True}
+        }
+    }
     nlp = spacy.blank("en", config=config)
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "team", "pattern": "#Arsenal"}])
     nlp.to_disk(tmp_path)
@@ -539,3 +544,30 @@ def test_training_on_raw_text(tmp_path):
         ("#Arsenal", "team"),
         ("Bukayo Saka", "player"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Obama/Biden 2012", "Obama / Biden 2012"),
+        ("red/green/blue", "red / green / blue"),
+        ("Málaga/Łódź", "Málaga / Łódź"),
+        ("AC/DC and/or w/out 24/7 n/a TX/OK", "AC/DC and/or w/ out 24/7 n/a TX/OK"),
+        ("t.co/abcdef example.com/one/two", "t.co/abcdef example.com/one/two"),
+        ("wi-fi/bluetooth", "wi-fi/bluetooth"),
+    ],
+)
+def test_split_slashes(text: str, expected: str) -> None:
+    tokenizer = TweetTokenizer(Vocab(), split_slashes=True)
+    assert [token.text for token in tokenizer(text)] == expected.split()
+    copy = TweetTokenizer(Vocab()).from_bytes(tokenizer.to_bytes())
+    assert copy.split_slashes
+    assert [token.text for token in copy(text)] == expected.split()
+    assert [token.text for token in TweetTokenizer(Vocab())("Obama/Biden")] == ["Obama/Biden"]
+
+
+def test_load_tokenizer_of_first_version() -> None:
+    data = to_bytes({"cfg": lambda: {"split_contractions": True}}, [])
+    tokenizer = TweetTokenizer(Vocab()).from_bytes(data, exclude=["vocab"])
+    assert tokenizer.split_contractions
+    assert not tokenizer.split_slashes

@@ -29,6 +29,8 @@ pretrained = spacy.load("en_tweet_ner")
 assert [ent.text for ent in pretrained("saw Drake in Chicago").ents][-1] == "Chicago"
 import spacy_twitter_ner
 assert spacy_twitter_ner.load().meta == pretrained.meta
+from spacy_twitter_ner.training.configs import make_config
+assert make_config("finetune")["components"]["twitter_bilstm_ner"] == {"source": "en_tweet_ner"}
 import spacy_twitter_ner.cli, spacy_twitter_ner.corpus.tagfile
 print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.startswith("spacy_tw")}))
 """
@@ -110,6 +112,8 @@ def test_wheel_contains_every_package_file(names):
         for path in (ROOT / PACKAGE).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix not in COMPILED
     }
+    # For init-config (see setup.py).
+    expected |= {f"{PACKAGE}/configs/{path.name}" for path in (ROOT / "configs").glob("*.cfg")}
     ours = {name for name in names if name.startswith(f"{PACKAGE}/")}
     ours = {name for name in ours if Path(name).suffix not in COMPILED}
     assert ours == expected

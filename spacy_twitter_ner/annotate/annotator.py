@@ -1,8 +1,7 @@
 """Annotate texts with a pipeline. The command, the engines, Spark and the service all use this."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -13,11 +12,9 @@ from spacy.tokens import Doc, Span
 from spacy.util import get_model_meta, is_package
 
 from ..loading import load_pipeline
-from ..pipeline.distribution import get_score
+from ..pipeline.distribution import get_confidence, request_scores
 from ..util import find_ners
 
-# Span group for the confidences of components that have no spans_key.
-SPANS_KEY = "twitter_ner_confidence"
 # Rounding errors that depend on the batch size don't show.
 CONFIDENCE_DIGITS = 4
 _BLOCK = 2**20
@@ -27,20 +24,27 @@ class ModelChangedError(ValueError):
     """Raised if a pipeline's files changed since the run started."""
 
 
-class Entity(TypedDict):
-    """A predicted entity.
+class EntitySpan(TypedDict):
+    """The span and type of an entity.
 
     start (int): Start offset, in characters (Unicode code points).
     end (int): End offset, exclusive.
     type (str): Entity type.
     text (str): Text of the entity.
-    confidence (Optional[float]): Probability, 0..1, or None if the pipeline doesn't predict it.
     """
 
     start: int
     end: int
     type: str
     text: str
+
+
+class Entity(EntitySpan):
+    """A predicted entity.
+
+    confidence (Optional[float]): Probability, 0..1, or None if the pipeline doesn't predict it.
+    """
+
     confidence: float | None
 
 
@@ -62,7 +66,7 @@ class Record(TypedDict):
 class Annotator:
     """Annotate texts with a pipeline.
 
-    nlp (Language): The pipeline. Its settings only change while it annotates.
+    nlp (Language): The pipeline.
     """
 
     def __init__(self, nlp: Language):
@@ -82,11 +86,17 @@ class Annotator:
         inputs = [(doc, i) for i, doc in enumerate(results) if isinstance(doc, Doc)]
         errors: dict[Doc, Exception] = {}
 
-        def on_error(name: str, pipe: object, docs: list[Doc], error: Exception) -> None:
+        def on_error(name: str, pipe: Any, docs: list[Doc], error: Exception) -> Any:
             errors.update(dict.fromkeys(docs, error))
 
-        with self._configure(on_error):
-            annotated = {i: doc for doc, i in self.nlp.pipe(inputs, as_tuples=True)}
+        scores = request_scores(self.nlp)
+        on_error_before = self.nlp.default_error_handler
+        self.nlp.set_error_handler(on_error)
+        try:
+            pairs = self.nlp.pipe(inputs, as_tuples=True, component_cfg=scores)
+            annotated = {i: doc for doc, i in pairs}
+        finally:
+            self.nlp.set_error_handler(on_error_before)
         for doc, i in inputs:
             missing = errors.get(doc) or RuntimeError("the pipeline returned no doc")
             results[i] = annotated.get(i, missing)
@@ -99,12 +109,15 @@ class Annotator:
         threshold (float): Minimum confidence. Entities without confidence are always included.
         RETURNS (list[Entity]): The entities, in order.
         """
-        entities = [make_entity(ent, self._get_confidence(ent)) for ent in doc.ents]
-        return [
-            entity
-            for entity in entities
-            if entity["confidence"] is None or entity["confidence"] >= threshold
-        ]
+        entities: list[Entity] = []
+        for ent in doc.ents:
+            confidence = get_confidence(ent, self.components)
+            if confidence is not None:
+                confidence = round(confidence, CONFIDENCE_DIGITS)
+                if confidence < threshold:
+                    continue
+            entities.append({**describe_span(ent), "confidence": confidence})
+        return entities
 
     def get_record(self, doc: Doc) -> Record:
         """Return the record of an annotated doc."""
@@ -121,43 +134,18 @@ class Annotator:
         except Exception as error:
             return error
 
-    @contextmanager
-    def _configure(self, on_error: Any) -> Iterator[None]:
-        """Collect errors and store confidences while the block runs."""
-        on_error_before = self.nlp.default_error_handler
-        without_key = [pipe for pipe in self.components if pipe.spans_key is None]
-        self.nlp.set_error_handler(on_error)
-        for pipe in without_key:
-            pipe.spans_key = SPANS_KEY
-        try:
-            yield
-        finally:
-            for pipe in without_key:
-                pipe.spans_key = None
-            self.nlp.set_error_handler(on_error_before)
 
-    def _get_confidence(self, ent: Span) -> float | None:
-        # The last component that sets entities has the final say.
-        for pipe in reversed(self.components):
-            score = get_score(ent, pipe.spans_key or SPANS_KEY)
-            if score is not None:
-                return score
-        return None
-
-
-def make_entity(span: Span, confidence: float | None) -> Entity:
-    """Describe an entity.
+def describe_span(span: Span) -> EntitySpan:
+    """Describe an entity, without its confidence.
 
     span (Span): The entity.
-    confidence (Optional[float]): Its probability, if known.
-    RETURNS (Entity): The entity, ready for JSON.
+    RETURNS (EntitySpan): Offsets, type and text, ready for JSON.
     """
     return {
         "start": span.start_char,
         "end": span.end_char,
         "type": span.label_,
         "text": span.text,
-        "confidence": None if confidence is None else round(confidence, CONFIDENCE_DIGITS),
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -16,6 +16,7 @@ from wasabi import Printer
 from .. import PRETRAINED, __version__
 from ..corpus.tagfile import CorpusError, Problem, summarize_problems
 from ..loading import find_package
+from ..util import plural
 
 NAME = "spacy-twitter-ner"
 HELP = "Named entity recognition for tweets: train, evaluate, annotate and serve."
@@ -71,7 +72,7 @@ def errors_as_messages(msg: Printer, hint: str = "") -> Iterator[None]:
         lines = [f"  {line}" for line in summarize_problems(error.problems)]
         if hint and any(problem.repair for problem in error.problems):
             lines.append(hint)
-        fail(msg, f"Found {count_of(error.problems, 'problem')}", lines)
+        fail(msg, f"Found {plural(len(error.problems), 'problem')}", lines)
     # An ImportError names the missing extra.
     except (ImportError, OSError, ValueError) as error:
         fail(msg, describe_error(error))
@@ -127,11 +128,6 @@ def fail(msg: Printer, title: str, lines: list[str] | None = None) -> None:
     for line in lines or []:
         print(printable(line), file=sys.stderr if msg.no_print else sys.stdout)
     raise typer.Exit(1)
-
-
-def count_of(items: Sized, noun: str) -> str:
-    """RETURNS (str): The number of items and the noun, in the plural where needed."""
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 def describe_repair(problem: Problem) -> str:

@@ -109,23 +109,13 @@ def annotate_cli(
     at all, and running the same command again resumes an interrupted run.
     """
     # Imported here because spaCy takes seconds to import.
-    from ..annotate.engines import WorkerError
     from ..annotate.jobs import Job
     from ..sources.diagnose import Unreadable
-    from ..sources.inputs import STDIN, expand, is_remote
+    from ..sources.inputs import STDIN
     from ..sources.records import ReadOptions
 
     model, inputs = split_model(arguments)
-    unreadable: list[Unreadable] = []
-    job = Job(
-        model,
-        output,
-        output_format.value,
-        text_field,
-        id_field,
-        not no_text,
-        keep_fields,
-    )
+    job = Job(model, output, output_format.value, text_field, id_field, not no_text, keep_fields)
     options: dict[str, Any] = {
         "input_format": input_format and input_format.value,
         "workers": _make_workers(workers, engine, scheduler, to_stream=output is None),
@@ -133,38 +123,19 @@ def annotate_cli(
     if shard_size is not None:
         options["shard_size"] = shard_size
     # Standard output is for records only.
-    with errors_as_messages(_StderrPrinter()):
-        if not inputs:
-            raise ValueError("pass files to annotate, or - for standard input")
-        if STDIN in inputs and sys.stdin is None:
-            raise ValueError("standard input is closed")
+    with errors_as_messages(_StderrPrinter()), _errors_with_advice(output):
         options["options"] = ReadOptions(delimiter, encoding, header=not no_header)
-        try:
-            # List the inputs before opening any output, which may be in the same folder.
-            files = expand(inputs)
-            _check_outputs(files, output, rejects)
-            unreadable += _find_unreadable(files, job, options)
-            if output is not None:
-                if is_remote(output):
-                    raise ValueError(f"--output {output}: must be a local folder")
-                totals = _to_folder(files, job, rejects, options, silent)
-            elif output_format not in _STREAMED:
-                raise ValueError(f"--format {output_format.value} needs --output with a folder")
-            else:
-                totals = _to_stdout(files, job, max_latency, rejects, options, silent)
-            if not silent:
-                _summarize(totals, output)
-        except WorkerError as error:
-            raise ValueError(str(error)) from None
-        except OSError as error:
-            _drop_output(error)
-            raise ValueError(describe_error(error) + _advise(error, output)) from None
-        except SystemExit as error:
-            # The terminal may be closed.
-            with suppress(OSError):
-                if output is not None:
-                    typer.echo(f"Stopped by a signal. {_CONTINUE}", err=True)
-            raise error
+        # List the inputs before opening any output, which may be in the same folder.
+        files = _list_inputs(inputs)
+        _check_output(files, output, output_format)
+        _check_rejects(files, output, rejects)
+        unreadable = _find_unreadable(files, job, options)
+        if output is None:
+            totals = _to_stdout(files, job, max_latency, rejects, options, silent)
+        else:
+            totals = _to_folder(files, job, rejects, options, silent)
+        if not silent:
+            _summarize(totals, output)
     if not unreadable and STDIN in inputs and totals.rejects and not totals.records:
         unreadable.append(Unreadable(STDIN, "see the rejects", ""))
     for each in unreadable[:_MAX_MESSAGES]:
@@ -173,6 +144,37 @@ def annotate_cli(
         raise typer.Exit(1)
     if strict and totals.rejects:
         raise typer.Exit(2)
+
+
+@contextmanager
+def _errors_with_advice(output: str | None) -> Iterator[None]:
+    """Raise errors that stop the run as ValueErrors that say how to continue, and print the same
+    for signals."""
+    from ..annotate.engines import WorkerError
+
+    try:
+        yield
+    except WorkerError as error:
+        raise ValueError(str(error)) from None
+    except OSError as error:
+        _drop_output(error)
+        raise ValueError(describe_error(error) + _advise(error, output)) from None
+    except SystemExit:
+        # The terminal may be closed.
+        with suppress(OSError):
+            if output is not None:
+                typer.echo(f"Stopped by a signal. {_CONTINUE}", err=True)
+        raise
+
+
+def _list_inputs(inputs: list[str]) -> list[str]:
+    from ..sources.inputs import STDIN, expand
+
+    if not inputs:
+        raise ValueError("pass files to annotate, or - for standard input")
+    if STDIN in inputs and sys.stdin is None:
+        raise ValueError("standard input is closed")
+    return expand(inputs)
 
 
 def _find_unreadable(files: list[str], job: "Job", options: dict[str, Any]) -> "list[Unreadable]":
@@ -191,20 +193,31 @@ def _find_unreadable(files: list[str], job: "Job", options: dict[str, Any]) -> "
     return found
 
 
-def _check_outputs(files: list[str], output: str | None, rejects: Path | None) -> None:
-    """Check that the outputs can be written and don't overwrite an input.
+def _check_output(files: list[str], output: str | None, output_format: OutputFormat) -> None:
+    """RAISES (ValueError): If the output can't be written, or is an input."""
+    from ..sources.inputs import is_remote
+
+    if output is not None:
+        if is_remote(output):
+            raise ValueError(f"--output {output}: must be a local folder")
+        return
+    if sys.stdout is None:
+        raise ValueError("standard output is closed. Pass --output with a folder")
+    if written := next((name for name in files if _is_stdout(name)), None):
+        raise ValueError(f"{written} is also standard output: its records would be read again")
+    if output_format not in _STREAMED:
+        raise ValueError(f"--format {output_format.value} needs --output with a folder")
+
+
+def _check_rejects(files: list[str], output: str | None, rejects: Path | None) -> None:
+    """Check that the file for rejects can be written, and that it doesn't overwrite an input.
 
     files (list[str]): The inputs.
     output (Optional[str]): The output folder.
     rejects (Optional[Path]): The file for rejects.
-    RAISES (ValueError): If an output is an input, or the rejects are in the output folder.
-    RAISES (OSError): If the file for rejects can't be written.
+    RAISES (ValueError): If it is an input, or is in the output folder.
+    RAISES (OSError): If it can't be written.
     """
-    if output is None:
-        if sys.stdout is None:
-            raise ValueError("standard output is closed. Pass --output with a folder")
-        if written := next((name for name in files if _is_stdout(name)), None):
-            raise ValueError(f"{written} is also standard output: its records would be read again")
     if rejects is None:
         return
     target = rejects.resolve()

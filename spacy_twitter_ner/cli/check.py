@@ -1,7 +1,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from wasabi import Printer
@@ -20,6 +20,7 @@ from ..corpus.check import (
 from ..corpus.layout import DEFAULT_LABEL, FileFormat
 from ..corpus.splits import split_name
 from ..corpus.tagfile import AUTO, PROBLEMS_SHOWN, summarize_problems
+from ..util import plural
 from ._util import (
     Arg,
     Comments,
@@ -29,10 +30,12 @@ from ._util import (
     TagColumn,
     TokenColumn,
     app,
-    count_of,
     errors_as_messages,
     printable,
 )
+
+if TYPE_CHECKING:
+    from ..corpus.map_check import MapCheck
 
 _MAX_COLUMN = 60
 
@@ -40,7 +43,7 @@ _MAX_COLUMN = 60
 # fmt: off
 @app.command("check")
 def check_cli(
-    files: Annotated[list[Path], Arg(metavar="FILES", help="Token/tag files: the splits of a corpus. The training split is the one with 'train' in its name, or else the first")],
+    files: Annotated[list[Path], Arg(metavar="FILES", help="Token/tag files: the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Or a training config: check the label maps of its corpora")],
     scheme: Scheme = AUTO,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
@@ -59,22 +62,59 @@ def check_cli(
     the tokens of the corpus.
 
     If there are problems that `convert` would stop at, the exit code is 1.
+
+    For the config of a training on several corpora, it shows what their labels are mapped to,
+    which types they don't annotate, and likely mistakes in the maps.
     """
     to_stdout = json_path is not None and str(json_path) == "-"
     msg = Printer(no_print=to_stdout, pretty=not no_format, ignore_warnings=ignore_warnings)
+    check: CorpusCheck | MapCheck
     with errors_as_messages(msg):
-        file_format = FileFormat(token_column, tag_column, tuple(comments or ()), label)
-        check = check_corpus(files, scheme, file_format)
+        if len(files) == 1 and files[0].suffix == ".cfg":
+            # Imported here because importing spaCy takes seconds.
+            from ..corpus.map_check import check_maps
+
+            check = check_maps(files[0])
+        else:
+            file_format = FileFormat(token_column, tag_column, tuple(comments or ()), label)
+            check = check_corpus(files, scheme, file_format)
         if json_path is not None:
             text = json.dumps(check.to_dict(), indent=2)
             if to_stdout:
                 print(text)
             else:
                 json_path.write_text(f"{text}\n", encoding="utf-8")
+    if not isinstance(check, CorpusCheck):
+        print_maps(check, msg)
+        return
     if not to_stdout:
         print_check(check, msg, verbose=verbose)
     if check.problems:
         raise typer.Exit(1)
+
+
+def print_maps(check: "MapCheck", msg: Printer) -> None:
+    """Print the label maps of a config.
+
+    check (MapCheck): The results.
+    msg (Printer): The printer.
+    """
+    for corpus in check.corpora:
+        msg.divider(printable(corpus.name))
+        weight = f", weight {corpus.weight:g}" if corpus.weight != 1 else ""
+        msg.info(printable(f"{corpus.path}: {corpus.tweets:,} tweets{weight}"))
+        rows = [
+            (printable(label), f"{corpus.counts[label]:,}", printable(" or ".join(types) or "none"))
+            for label, types in corpus.labels.items()
+        ]
+        header = ("Label", "Entities", "Type")
+        msg.table(rows, header=header, divider=True, aligns=("l", "r", "l"), max_col=_MAX_COLUMN)
+        msg.text(f"Not annotated: {printable(', '.join(corpus.unannotated)) or 'nothing'}")
+    msg.divider("Summary")
+    for warning in check.warnings:
+        msg.warn(printable(warning))
+    if not check.warnings:
+        msg.good("No likely mistakes in the label maps")
 
 
 def print_check(check: CorpusCheck, msg: Printer, *, verbose: bool = False) -> None:
@@ -101,7 +141,7 @@ def _print_validation(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
         if not any(str(problem.path) == stats.path for problem in check.problems):
             msg.good(f"{printable(stats.path)} is valid ({stats.scheme})")
     if check.problems:
-        msg.fail(f"Found {count_of(check.problems, 'problem')} that convert would stop at")
+        msg.fail(f"Found {plural(len(check.problems), 'problem')} that convert would stop at")
         shown = len(check.problems) if verbose else PROBLEMS_SHOWN
         for line in summarize_problems(check.problems, shown):
             print(f"  {printable(line)}")
@@ -220,9 +260,9 @@ def _print_tokenizers(check: CorpusCheck, msg: Printer, verbose: bool) -> None:
 def _print_summary(check: CorpusCheck, msg: Printer) -> None:
     msg.divider("Summary")
     if check.problems:
-        msg.fail(count_of(check.problems, "error"))
+        msg.fail(plural(len(check.problems), "error"))
     if check.warnings:
-        msg.warn(count_of(check.warnings, "warning"))
+        msg.warn(plural(len(check.warnings), "warning"))
     if not check.problems:
         msg.good("The corpus can be converted")
 

@@ -6,6 +6,7 @@ from wasabi import Printer, msg
 
 from ..corpus.layout import DEFAULT_LABEL, FileFormat
 from ..corpus.tagfile import AUTO
+from ..util import plural
 from ._util import (
     Arg,
     Comments,
@@ -15,7 +16,6 @@ from ._util import (
     TagColumn,
     TokenColumn,
     app,
-    count_of,
     describe_repair,
     errors_as_messages,
     printable,
@@ -74,7 +74,7 @@ def convert_cli(
 
 def _print_conversion(conversion: "Conversion", msg: Printer) -> None:
     if conversion.problems:
-        msg.warn(f"Repaired {count_of(conversion.problems, 'problem')}")
+        msg.warn(f"Repaired {plural(len(conversion.problems), 'problem')}")
         for problem in conversion.problems:
             print(f"  {printable(describe_repair(problem))}")
     for note in conversion.notes:

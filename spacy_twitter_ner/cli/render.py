@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from wasabi import msg
 
-from ._util import Arg, Opt, app, count_of, errors_as_messages, split_model
+from ..util import plural
+from ._util import Arg, Opt, app, errors_as_messages, split_model
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -62,7 +63,7 @@ def render_cli(
                 )
         else:
             save_tweet(tweets[0], predictions.tags, output, view)
-    msg.good(f"Rendered {count_of(tweets, 'tweet')} to {output}")
+    msg.good(f"Rendered {plural(len(tweets), 'tweet')} to {output}")
 
 
 def _predict(nlp: "Language", text: str | None, corpus: Path | None) -> "Predictions":

@@ -1,17 +1,14 @@
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from wasabi import msg
 
 from ._util import Arg, app, errors_as_messages, printable, split_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.text import Text
     from spacy.tokens import Doc
-
-    from ..iob import TokenSpan
 
 
 # fmt: off
@@ -27,8 +24,9 @@ def show_cli(
     """
     from rich.console import Console
 
-    from ..evaluation.predictions import entity_scores, scores_stored
     from ..loading import load_pipeline, require_pipeline
+    from ..pipeline.distribution import request_scores
+    from ..util import find_ners
 
     with errors_as_messages(msg):
         model, texts = split_model(arguments or [])
@@ -45,25 +43,25 @@ def show_cli(
         nlp = load_pipeline(model)
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         lines = texts or (line.rstrip("\n") for line in sys.stdin)
-        with scores_stored(nlp) as key:
-            for doc in nlp.pipe(line for line in lines if line.strip()):
-                scores = entity_scores(doc, key)
-                is_terminal = console.color_system is not None
-                console.print(color_entities(doc, scores, in_color=is_terminal))
+        tweets = (line for line in lines if line.strip())
+        is_terminal = console.color_system is not None
+        for doc in nlp.pipe(tweets, component_cfg=request_scores(nlp)):
+            console.print(color_entities(doc, find_ners(nlp), in_color=is_terminal))
 
 
 def color_entities(
-    doc: "Doc", scores: "Mapping[TokenSpan, float] | None" = None, *, in_color: bool = True
+    doc: "Doc", ners: Sequence[Any] = (), *, in_color: bool = True
 ) -> "Text":
     """Highlight the entities of a doc for a terminal.
 
     doc (Doc): A doc with entities.
-    scores (Optional[Mapping[TokenSpan, float]]): The probability of each entity, if available.
+    ners (Sequence[TwitterBiLSTMNER]): The components that predicted probabilities.
     in_color (bool): Whether to use colors instead of brackets.
-    RETURNS (Text): The text with each entity followed by its type.
+    RETURNS (Text): The text with each entity followed by its type and, if available, probability.
     """
     from rich.text import Text
 
+    from ..pipeline.distribution import get_confidence
     from ..viz.colors import type_colors
 
     colors = type_colors(doc.vocab.strings[ent.label] for ent in doc.ents)
@@ -71,8 +69,9 @@ def color_entities(
     for ent in doc.ents:
         text.append(printable(doc.text[end : ent.start_char]))
         words, label = printable(ent.text), printable(ent.label_)
-        if scores is not None:
-            label += f" {scores[ent.start, ent.end, ent.label_]:.0%}"
+        confidence = get_confidence(ent, ners)
+        if confidence is not None:
+            label += f" {confidence:.0%}"
         if in_color:
             color = colors[ent.label_]
             text.append(f" {words} ", f"#16181d on {color}")

@@ -18,8 +18,8 @@ def silver_cli(
 ) -> None:
     # fmt: on
     """
-    Annotate unlabeled tweets with trained pipelines, as training data for another one. The
-    pipelines' probabilities are averaged. Annotations of low confidence are left missing, so that
+    Annotate unlabeled tweets with trained pipelines, as training data for another one. Tweets are
+    taken from all files in turn, without near duplicates. The pipelines' probabilities are averaged. Annotations of low confidence are left missing, so that
     a CRF sums over all tags there. Train on the .spacy file alone, or put it in a folder with the
     annotated tweets.
     """

@@ -1,5 +1,5 @@
 """Read annotated tweets: a corpus reader for training on token/tag files directly, and functions
-that read both .spacy and token/tag files."""
+that read .spacy files, token/tag files and JSON lines with spans."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from spacy.util import logger
 from spacy.vocab import Vocab
 
 from ..util import plural
+from . import spanfile
 from .convert import FILE_TYPE, docs_from_tweets
 from .layout import DEFAULT_LABEL, FileFormat
+from .spanfile import read_span_file
 from .tagfile import (
     AUTO,
     DEFAULT_FORMAT,
@@ -99,11 +101,7 @@ class TagFileCorpus:
         RAISES (OSError): If the file can't be read.
         """
         for reference in docs_from_tweets(self._tweets, nlp.vocab, raw=self.raw):
-            if self.raw:
-                predicted = nlp.make_doc(reference.text)
-            else:
-                predicted = Doc(nlp.vocab, words=[token.text for token in reference])
-            yield from self.augmenter(nlp, Example(predicted, reference))
+            yield from self.augmenter(nlp, make_example(nlp, reference))
 
     @cached_property
     def _tweets(self) -> list[TaggedTweet]:
@@ -124,28 +122,45 @@ class TagFileCorpus:
 def read_examples(path: str | Path, nlp: Language) -> Iterator[Example]:
     """Read annotated tweets as examples.
 
-    path (str | Path): A .spacy file, a folder of them, or a token/tag file.
+    path (str | Path): A .spacy file, a folder of them, a token/tag file, or JSON lines with spans.
     nlp (Language): The pipeline.
     YIELDS (Example): Unannotated docs and their references, as in spacy.Corpus.v1 and
         TagFileCorpus.v1.
-    RAISES (CorpusError): If a token/tag file has problems.
+    RAISES (CorpusError): If a token/tag file or a line of JSON has problems.
     RAISES (OSError): If the file doesn't exist or can't be read.
     RAISES (ValueError): If it has no annotated tweets.
     """
     path = Path(path)
     if _is_binary(path):
         yield from _name_damaged(path, Corpus(path)(nlp))
+    elif path.suffix == spanfile.FILE_TYPE:
+        yield from (make_example(nlp, doc) for doc in read_span_file(path, nlp.vocab))
     else:
         yield from TagFileCorpus(path)(nlp)
+
+
+def make_example(nlp: Language, reference: Doc) -> Example:
+    """Make an example from an annotated doc, as spacy.Corpus.v1 does.
+
+    nlp (Language): The pipeline.
+    reference (Doc): The doc.
+    RETURNS (Example): The example. Its predicted doc has the same tokens if the reference has no
+        spaces, or else those of the pipeline's tokenizer.
+    """
+    if reference.has_unknown_spaces:
+        predicted = Doc(nlp.vocab, words=[token.text for token in reference])
+    else:
+        predicted = nlp.make_doc(reference.text)
+    return Example(predicted, reference)
 
 
 def read_docs(path: str | Path, vocab: Vocab) -> Iterator[Doc]:
     """Read annotated tweets as docs.
 
-    path (str | Path): A .spacy file, a folder of them, or a token/tag file.
+    path (str | Path): A .spacy file, a folder of them, a token/tag file, or JSON lines with spans.
     vocab (Vocab): The docs' vocab.
     YIELDS (Doc): The docs.
-    RAISES (CorpusError): If a token/tag file has problems.
+    RAISES (CorpusError): If a token/tag file or a line of JSON has problems.
     RAISES (OSError): If the file doesn't exist or can't be read.
     RAISES (ValueError): If a file can't be read as docs.
     """
@@ -154,6 +169,8 @@ def read_docs(path: str | Path, vocab: Vocab) -> Iterator[Doc]:
         bins = (DocBin().from_disk(file) for file in walk_corpus(path, FILE_TYPE))
         docs = (doc for doc_bin in bins for doc in doc_bin.get_docs(vocab))
         yield from _name_damaged(path, docs)
+    elif path.suffix == spanfile.FILE_TYPE:
+        yield from read_span_file(path, vocab)
     else:
         file = read_tag_file(path)
         check_problems(file.problems, repair=False)

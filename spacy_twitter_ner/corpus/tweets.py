@@ -1,14 +1,17 @@
-"""Read unlabelled tweets from files and split them into words."""
+"""Read unlabeled tweets from files and split them into words."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from ..normalization import normal_form, normalize_word
 from ..sources.compression import find_codec
 from ..sources.inputs import find_format, open_input, read_records, resolve_format
 from ..sources.records import InputError, RawRecord, Tweet, parse
+from ..util import batched
 
+_MAX_OPEN = 32
 _LINE_END = re.compile(r"[\r\n]+")
 
 _TOKEN = re.compile(
@@ -45,6 +48,25 @@ def tweet_files(paths: Iterable[Path]) -> list[Path]:
             raise FileNotFoundError(f"{path}: no such file of tweets")
         files.extend(found)
     return files
+
+
+def interleave_tweets(paths: Sequence[Path]) -> Iterator[str]:
+    """Read tweets from several files in turn, so that the first ones are from all files. Tweets
+    that only differ in users, URLs, numbers or case are read once.
+
+    paths (Sequence[Path]): The files, as in read_tweets. Up to 32 are open at once.
+    YIELDS (str): The texts.
+    RAISES (ValueError): If a record can't be read, with file and line.
+    """
+    seen: set[int] = set()
+    for files in batched(paths, _MAX_OPEN):
+        rounds = zip_longest(*(read_tweets([path]) for path in files))
+        for tweet in filter(None, chain.from_iterable(rounds)):
+            # Hashes take less memory than texts.
+            key = hash(tuple(word for word in normal_words(tweet) if word.isalpha()))
+            if key not in seen:
+                seen.add(key)
+                yield tweet
 
 
 def read_tweets(paths: Iterable[Path]) -> Iterator[str]:

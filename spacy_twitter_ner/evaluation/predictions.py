@@ -1,21 +1,19 @@
 """Run a pipeline on an annotated corpus."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 from thinc.types import Floats2d
 
 from ..corpus import reader
 from ..iob import TokenSpan
-from ..pipeline.distribution import get_score
+from ..pipeline.distribution import get_confidence, request_scores
 from ..util import batched, find_ners
 
-_SPANS_KEY = "spacy-twitter-ner report"
 _BATCH_SIZE = 256
 
 
@@ -26,7 +24,7 @@ class Tweet(NamedTuple):
     gold (list[TokenSpan]): The gold entities, in order.
     predicted (list[TokenSpan]): The predicted entities, in order.
     confidence (Optional[list[float]]): The confidence of each predicted entity, 0..1; None if the
-        pipeline has no twitter_bilstm_ner.
+        pipeline has no twitter_bilstm_ner, or another component predicted one of them.
     probabilities (Optional[Floats2d]): (nT, n_tags) probabilities of the BIO tags; None if the
         pipeline has no twitter_bilstm_ner or they weren't requested.
     """
@@ -77,21 +75,19 @@ def predict_corpus(
     """
     references = list(references)
     annotated = [doc for doc in references if len(doc) and doc.has_annotation("ENT_IOB")]
-    with scores_stored(nlp) as key:
-        docs = list(nlp.pipe(_bare_copies(annotated, nlp.vocab)))
-    tagger = next(iter(find_ners(nlp)), None) if with_probabilities else None
+    copies = _bare_copies(annotated, nlp.vocab)
+    docs = list(nlp.pipe(copies, component_cfg=request_scores(nlp)))
+    ners = find_ners(nlp)
+    tagger = ners[0] if ners and with_probabilities else None
     probabilities: Sequence[Any] = [None] * len(docs)
     if tagger is not None:
         probabilities = [
             row for batch in batched(docs, _BATCH_SIZE) for row in tagger.predict_proba(batch)
         ]
-    tweets = []
-    for reference, doc, proba in zip(annotated, docs, probabilities, strict=True):
-        words = tuple(token.text for token in doc)
-        predicted = [span for span in doc_spans(doc) if _is_known(reference, span)]
-        scores = entity_scores(doc, key)
-        confidence = None if scores is None else [scores[span] for span in predicted]
-        tweets.append(Tweet(words, doc_spans(reference), predicted, confidence, proba))
+    tweets = [
+        _make_tweet(reference, doc, ners, proba)
+        for reference, doc, proba in zip(annotated, docs, probabilities, strict=True)
+    ]
     tags = tuple(tagger.tags) if tagger is not None else ()
     return Predictions(name, tweets, tags, n_skipped=len(references) - len(annotated))
 
@@ -101,45 +97,6 @@ def doc_spans(doc: Doc) -> list[TokenSpan]:
     return [(ent.start, ent.end, ent.label_) for ent in doc.ents]
 
 
-@contextmanager
-def scores_stored(nlp: Language) -> Iterator[str | None]:
-    """Store the confidence of predicted entities in a span group, within the context.
-
-    nlp (Language): The pipeline.
-    YIELDS (Optional[str]): The key of the span group in doc.spans; None if the pipeline has no
-        component that computes confidences.
-    """
-    tagger = next(iter(find_ners(nlp)), None)
-    if tagger is None:
-        yield None
-        return
-    before = tagger.spans_key
-    tagger.spans_key = before or _SPANS_KEY
-    try:
-        yield tagger.spans_key
-    finally:
-        tagger.spans_key = before
-
-
-def entity_scores(doc: Doc, key: str | None) -> dict[TokenSpan, float] | None:
-    """Get the confidence of a doc's entities.
-
-    doc (Doc): The doc.
-    key (Optional[str]): The key of the span group with the scores.
-    RETURNS (Optional[dict[TokenSpan, float]]): The confidence of each entity, 0..1; None if some
-        have no score.
-    """
-    if key is None or key not in doc.spans:
-        return None
-    scores = {}
-    for ent in doc.ents:
-        score = get_score(ent, key)
-        if score is None:
-            return None
-        scores[ent.start, ent.end, ent.label_] = score
-    return scores
-
-
 def _bare_copies(docs: Iterable[Doc], vocab: Vocab) -> Iterator[Doc]:
     for doc in docs:
         words = [token.text for token in doc]
@@ -147,5 +104,18 @@ def _bare_copies(docs: Iterable[Doc], vocab: Vocab) -> Iterator[Doc]:
         yield Doc(vocab, words=words, spaces=spaces)
 
 
-def _is_known(reference: Doc, span: TokenSpan) -> bool:
-    return all(token.ent_iob for token in reference[span[0] : span[1]])
+def _make_tweet(reference: Doc, doc: Doc, ners: list[Any], probabilities: Any) -> Tweet:
+    entities = [ent for ent in doc.ents if _is_known(reference, ent)]
+    scores = [get_confidence(ent, ners) for ent in entities]
+    confidence = [score for score in scores if score is not None]
+    return Tweet(
+        words=tuple(token.text for token in doc),
+        gold=doc_spans(reference),
+        predicted=[(ent.start, ent.end, ent.label_) for ent in entities],
+        confidence=confidence if ners and len(confidence) == len(entities) else None,
+        probabilities=probabilities,
+    )
+
+
+def _is_known(reference: Doc, ent: Span) -> bool:
+    return all(token.ent_iob for token in reference[ent.start : ent.end])

@@ -12,6 +12,8 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples
 from thinc.types import Ints1d
 
+from ..partial import get_partial
+
 # Start and end of an entity in non-whitespace characters, and its type.
 CharSpan = tuple[int, int, str]
 
@@ -30,7 +32,9 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     spacy.ner_scorer.v1 expands a predicted entity to the gold tokens that it overlaps. On gold
     tokens the two scorers agree; on other tokens this one doesn't accept entities with wrong
     boundaries. Whitespace is ignored, since it may differ between the two texts. Predictions are
-    also ignored where gold annotation is missing.
+    also ignored where gold annotation is missing, and if their type isn't annotated in the doc. If
+    a gold entity has several possible types (see partial.py), the predicted one counts as gold, or
+    else the first one.
 
     examples (Iterable[Example]): The examples. Those without gold entity annotation are ignored.
     RETURNS (dict[str, Any]): Fractions "ents_p", "ents_r" and "ents_f", and "ents_per_type" with
@@ -42,8 +46,8 @@ def score_entities(examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]
     for example in examples:
         if not example.reference.has_annotation("ENT_IOB"):
             continue
-        gold = set(_char_spans(example.reference, example.reference.ents))
         predicted = set(_char_spans(example.predicted, example.predicted.ents))
+        gold = _gold_spans(example.reference, predicted)
         labels = {label for _, _, label in gold | predicted}
         predicted -= _unannotated(example.reference, predicted - gold)
         for label in labels:
@@ -72,9 +76,21 @@ def is_correct(reference: Doc, spans: Sequence[Span]) -> list[bool | None]:
     if not spans:
         return []
     char_spans = _char_spans(spans[0].doc, spans)
-    gold = set(_char_spans(reference, reference.ents))
+    gold = _gold_spans(reference, set(char_spans))
     unknown = _unannotated(reference, set(char_spans) - gold)
     return [None if span in unknown else span in gold for span in char_spans]
+
+
+def _gold_spans(reference: Doc, predicted: set[CharSpan]) -> set[CharSpan]:
+    """RETURNS (set[CharSpan]): The gold entities, each with one of its possible types."""
+    gold = _char_spans(reference, reference.ents)
+    # The first type of an entity, unless another one is predicted.
+    chosen: dict[tuple[int, int], CharSpan] = {}
+    for span in _char_spans(reference, get_partial(reference).spans):
+        if span in predicted:
+            chosen[span[:2]] = span
+        chosen.setdefault(span[:2], span)
+    return {*gold, *chosen.values()}
 
 
 def _char_spans(doc: Doc, spans: Iterable[Span]) -> list[CharSpan]:
@@ -92,15 +108,21 @@ def _visible_offsets(text: str) -> Ints1d:
 
 
 def _unannotated(reference: Doc, spans: set[CharSpan]) -> set[CharSpan]:
-    """RETURNS (set[CharSpan]): The spans that overlap tokens without gold annotation."""
+    """RETURNS (set[CharSpan]): The spans that overlap tokens without gold annotation, or whose type
+    isn't annotated."""
     if not spans:
         return set()
-    missing = numpy.flatnonzero(reference.to_array(ENT_IOB) == 0).tolist()
+    possible, unannotated = get_partial(reference)
+    is_missing = reference.to_array(ENT_IOB) == 0
+    for span in possible:
+        is_missing[span.start : span.end] = False
+    missing = numpy.flatnonzero(is_missing).tolist()
     holes = _char_spans(reference, [reference[index : index + 1] for index in missing])
     return {
         (start, end, label)
         for start, end, label in spans
-        if any(start < hole_end and hole_start < end for hole_start, hole_end, _ in holes)
+        if label in unannotated
+        or any(start < hole_end and hole_start < end for hole_start, hole_end, _ in holes)
     }
 
 

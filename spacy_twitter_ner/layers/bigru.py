@@ -40,13 +40,8 @@ def BiGRU(
 ) -> Model[InT, OutT]:
     """Encode each sequence in both directions with a gated recurrent unit.
 
-    nO (Optional[int]): Output width: nO / 2 hidden units per direction.
-    nI (Optional[int]): Input width.
-    depth (int): Number of stacked layers.
-    dropout (float): Dropout rate for the input of each layer. spaCy's training loop overwrites it
-        with [training] dropout.
-    recurrent_dropout (float): Dropout rate for the hidden state that enters the gates of the next
-        step, with a new mask for each token. Not overwritten by the training loop.
+    nO, nI, depth, dropout: See BiLSTM.
+    recurrent_dropout (float): As in BiLSTM, but only for the hidden state that enters the gates.
     RETURNS (Model[Ragged, Ragged]): (N, nI) -> (N, nO). The first half of the columns is the
         forward direction.
     """

@@ -181,4 +181,6 @@ def _backprop(
 
 
 def _no_backprop(dY: OutT) -> InT:
-    raise ValueError("BiLSTM: a prediction cannot be backpropagated; call it with is_train=True")
+    raise ValueError(
+        "BiLSTM: predictions can't be backpropagated. Call the layer with is_train=True"
+    )

@@ -131,4 +131,6 @@ def _predict(
 
 
 def _no_backprop(dY: OutT) -> InT:
-    raise ValueError("CharCNN: a prediction cannot be backpropagated; call it with is_train=True")
+    raise ValueError(
+        "CharCNN: predictions can't be backpropagated. Call the layer with is_train=True"
+    )

@@ -9,7 +9,7 @@ type follows B or I of the same type. Invalid ones have probability zero, in tra
 decoding alike. Tags are indexed as in iob.bio_tags.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -149,35 +149,34 @@ def score_sequences(model: Model[InT, OutT], emissions: Floats2d, lengths: list[
     return Lattice(emissions, transitions, start, end, lengths)
 
 
-def resize(crf: Model[InT, OutT], nO: int, margin: float) -> Model[InT, OutT]:
-    """Add tags. New tags get the scores of O, minus a margin for transitions to them.
+def select_tags(
+    crf: Model[InT, OutT], tags: Sequence[int | None], margin: float
+) -> Model[InT, OutT]:
+    """Replace the tags. New ones get the scores of O, minus a margin for transitions to them.
 
-    As long as the emissions of new tags don't exceed those of O, no path through a new tag is
-    better than the same path with O, and `viterbi` prefers O among equals. This also holds for
-    first tags, so `start` needs no margin: predictions don't change until new tags are learned.
+    If all tags are kept and the emissions of new ones don't exceed those of O, no path through a
+    new tag is better than the same path with O, and `viterbi` prefers O among equals. This also
+    holds for first tags, so `start` needs no margin: predictions don't change until new tags are
+    learned.
 
     crf (Model[list[Floats2d], Lattice]): The layer.
-    nO (int): The new number of tags.
+    tags (Sequence[Optional[int]]): For each tag, its index in the old layer. None for a new one.
     margin (float): Difference between the transition scores to O and to new tags, which makes new
         tags improbable.
     RETURNS (Model[list[Floats2d], Lattice]): A new layer, initialized if the old one was.
     """
-    larger = CRF(nO)
+    selected = CRF(len(tags))
     if not crf.has_param("transitions"):
-        return larger
-    larger.initialize()
-    n_known = crf.get_dim("nO")
+        return selected
+    is_new = [tag is None for tag in tags]
+    rows = [tag or 0 for tag in tags]
     for name in crf.param_names:
-        known, param = crf.get_param(name), larger.get_param(name)
-        param[...] = known[0] if param.ndim == 1 else known[0, 0]
+        param = crf.get_param(name)[rows]
         if param.ndim == 2:
-            param[:n_known, n_known:] = known[:, :1]
-            param[n_known:, :n_known] = known[:1]
-            param[:n_known, :n_known] = known
-            param[:, n_known:] -= margin
-        else:
-            param[:n_known] = known
-    return larger
+            param = param[:, rows]
+            param[:, is_new] -= margin
+        selected.set_param(name, param)
+    return selected
 
 
 def bio_transitions(nO: int) -> Bools2d:

@@ -26,29 +26,36 @@ MIN_EXACT_LOG = -600.0
 MAX_LOG = 100.0
 
 
-def log_likelihood(lattice: Lattice, tags: Ints1d) -> tuple[Floats1d, Lattice]:
-    """Compute the log-likelihoods of gold tags and the gradient of their sum.
+def gold_mask(tags: Ints1d, nO: int) -> Bools2d:
+    """Convert gold tags to the tags that are possible for each token.
 
-    Missing tags are marginalized: the result is the probability of all sequences that agree with
-    the known tags (Tsuboi et al. 2008).
+    tags (Ints1d): (N,) the tags, -1 if missing.
+    nO (int): Number of tags.
+    RETURNS (Bools2d): (N, nO) whether each tag is possible: one per token, or all if it's missing.
+    """
+    return (tags[:, None] == MISSING) | (tags[:, None] == numpy.arange(nO))
+
+
+def log_likelihood(lattice: Lattice, possible: Bools2d) -> tuple[Floats1d, Lattice]:
+    """Compute the log-likelihoods of partially known tags and the gradient of their sum.
+
+    The likelihood is the probability of all sequences of possible tags (Tsuboi et al. 2008).
 
     lattice (Lattice): The scores.
-    tags (Ints1d): (N,) the tags, -1 if missing.
+    possible (Bools2d): (N, nO) the possible tags of each token.
     RETURNS (tuple[Floats1d, Lattice]): (B,) the log-likelihoods, and their gradient.
-    RAISES (ValueError): If the known tags of a sequence aren't part of any valid one.
+    RAISES (ValueError): If no valid sequence consists of possible tags.
     """
     ops = get_array_ops(lattice.emissions)
     xp = ops.xp
     lattice = lattice.centered()
     packing = pack_sequences(ops, lattice.lengths)
     all_sums, expected = _marginals(lattice, packing)
-    tags = xp.asarray(tags, dtype="int64")
-    nO = lattice.emissions.shape[1]
-    if (tags >= 0).all() and (tags < nO).all():
-        gold_sums, observed = _score_path(lattice, packing, tags)
+    possible = xp.asarray(possible)
+    if (possible.sum(axis=1) == 1).all():
+        gold_sums, observed = _score_path(lattice, packing, possible.argmax(axis=1))
     else:
-        tag_mask = (tags[:, None] == MISSING) | (tags[:, None] == xp.arange(nO))
-        gold_sums, observed = _marginals(lattice, packing, tag_mask)
+        gold_sums, observed = _marginals(lattice, packing, possible)
     impossible = xp.flatnonzero(xp.isneginf(gold_sums))
     if len(impossible):
         first = int(impossible[0])

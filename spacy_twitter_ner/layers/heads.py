@@ -16,8 +16,8 @@ from thinc.types import Floats2d, Ints1d
 from ..iob import OUTSIDE_TAG
 from .crf import Lattice
 from .decoding import viterbi
-from .forward_backward import MISSING, log_likelihood, marginals
-from .types import Bools1d
+from .forward_backward import log_likelihood, marginals
+from .types import Bools1d, Bools2d
 
 ScoresT = TypeVar("ScoresT")
 
@@ -25,11 +25,12 @@ ScoresT = TypeVar("ScoresT")
 class Head(Protocol, Generic[ScoresT]):
     """Loss and decoding for the scores of a batch of N tokens."""
 
-    def get_loss(self, scores: ScoresT, gold: Ints1d) -> tuple[float, ScoresT]:
-        """Compute the negative log-likelihood of gold tags.
+    def get_loss(self, scores: ScoresT, possible: Bools2d) -> tuple[float, ScoresT]:
+        """Compute the negative log-likelihood of partially known tags.
 
         scores (ScoresT): The tagger's output.
-        gold (Ints1d): (N,) gold tags, -1 if missing.
+        possible (Bools2d): (N, nO) the possible tags of each token: one if the tag is known, all if
+            it's missing.
         RETURNS (tuple[float, ScoresT]): The loss, summed over the batch, and the gradient for the
             tagger's backpropagation.
         """
@@ -100,18 +101,17 @@ class Head(Protocol, Generic[ScoresT]):
 class SoftmaxHead:
     """Independent tags. Scores are a list of (nT, nO) probabilities, one array per doc."""
 
-    def get_loss(self, scores: list[Floats2d], gold: Ints1d) -> tuple[float, list[Floats2d]]:
-        """Compute the cross-entropy, ignoring missing tags. The gradient is that of the softmax's
-        input."""
+    def get_loss(self, scores: list[Floats2d], possible: Bools2d) -> tuple[float, list[Floats2d]]:
+        """Compute the negative logarithm of the probability of each token's possible tags. The
+        gradient is that of the softmax's input."""
         ops = get_array_ops(scores[0])
         probabilities = ops.flatten(scores)
-        known = ops.asarray1i(numpy.flatnonzero(gold != MISSING))
-        gold = ops.asarray1i(gold)[known]
+        known = ops.asarray1i(numpy.flatnonzero(~possible.all(axis=1)))
+        joint = _positive(ops, probabilities[known]) * ops.xp.asarray(possible)[known]
+        total = joint.sum(axis=1, keepdims=True)
         gradient = ops.xp.zeros_like(probabilities)
-        gradient[known] = probabilities[known]
-        gradient[known, gold] -= 1.0
-        loss = -_log(ops, probabilities[known, gold]).sum()
-        return float(loss), _unflatten(ops, gradient, scores)
+        gradient[known] = probabilities[known] - joint / total
+        return -float(ops.xp.log(total).sum()), _unflatten(ops, gradient, scores)
 
     def get_distillation_loss(
         self, scores: list[Floats2d], teacher: list[Floats2d]
@@ -159,9 +159,9 @@ class SoftmaxHead:
 class CRFHead:
     """Tags that depend on their neighbors. Scores are the lattice of a conditional random field."""
 
-    def get_loss(self, scores: Lattice, gold: Ints1d) -> tuple[float, Lattice]:
-        """Compute the negative log-likelihood of tag sequences, marginalized over missing tags."""
-        log_likelihoods, gradient = log_likelihood(scores, gold)
+    def get_loss(self, scores: Lattice, possible: Bools2d) -> tuple[float, Lattice]:
+        """Compute the negative logarithm of the probability of all sequences of possible tags."""
+        log_likelihoods, gradient = log_likelihood(scores, possible)
         return -float(log_likelihoods.sum()), gradient.scaled(-1.0)
 
     def get_distillation_loss(self, scores: Lattice, teacher: Lattice) -> tuple[float, Lattice]:
@@ -227,7 +227,11 @@ def _pad(counts: Lattice, larger: Lattice) -> Lattice:
 
 
 def _log(ops: Ops, probabilities: Any) -> Any:
-    return ops.xp.log(ops.xp.maximum(probabilities, numpy.finfo(probabilities.dtype).tiny))
+    return ops.xp.log(_positive(ops, probabilities))
+
+
+def _positive(ops: Ops, probabilities: Any) -> Any:
+    return ops.xp.maximum(probabilities, numpy.finfo(probabilities.dtype).tiny)
 
 
 def _unflatten(ops: Ops, gradient: Floats2d, scores: list[Floats2d]) -> list[Floats2d]:

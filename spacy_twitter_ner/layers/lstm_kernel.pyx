@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=True
-"""Bindings of the LSTM steps in lstm_kernel.h for lstm_ops.py."""
+"""Bindings of the LSTM steps in lstm_kernel.h for one direction. See lstm_ops.py for the arrays, which
+lack the axis D here."""
 
 from libc.stdint cimport int64_t
 
@@ -39,18 +40,7 @@ def infer_step(
     real[:, ::1] outputs,
     const int64_t[::1] output_rows,
 ):
-    """Compute the hidden states of a step.
-
-    start, end (int): The packed rows of the step, out of N.
-    table (Floats2d): (n, 4 * nH) projected inputs.
-    rows (Ints1d): (N,) the table row of each packed row.
-    extra (Optional[Floats2d]): (m, 4 * nH) projections to add to some rows.
-    extra_rows (Optional[Ints1d]): (N,) the row of `extra` for each packed row, -1 for none.
-    gates (Floats2d): (n_first, 4 * nH) U h', overwritten.
-    cells, hidden (Floats2d): (n_first, nH) the state, overwritten with the next one.
-    outputs (Floats2d): (M, nH) the array to write the hidden states to.
-    output_rows (Ints1d): (N,) the output row of each packed row.
-    """
+    """NumpySteps.infer for one direction. `extra` may be None."""
     cdef int64_t size = end - start, n_hidden = cells.shape[1]
     cdef const real* extra_data = NULL
     cdef const int64_t* extra_indices = NULL
@@ -85,14 +75,7 @@ def train_step(
     real[:, ::1] tanh_cells,
     real[:, ::1] hidden,
 ):
-    """Compute the activations of a step. The first step is the one with start = 0.
-
-    start, end (int): The packed rows of the step.
-    before (int): The first packed row of the preceding step.
-    gates (Floats2d): (N, 4 * nH) W x + b, overwritten with the gates.
-    recurrent (Floats2d): (n_first, 4 * nH) U h', ignored in the first step.
-    cells, tanh_cells, hidden (Floats2d): (N, nH) the cells, their tanh and the hidden states.
-    """
+    """NumpySteps.train for one direction."""
     cdef int64_t size = end - start, n_hidden = cells.shape[1], n_rows = cells.shape[0]
     _check(
         0 <= before <= start < end <= n_rows and (start == 0 or before + size <= start)
@@ -127,17 +110,7 @@ def backprop_step(
     real[:, ::1] d_cells,
     real[:, ::1] d_gates,
 ):
-    """Compute the gradient of a step's gates. The first step is the one with start = 0.
-
-    start, end, before (int): As in train_step.
-    n_later (int): The size of the following step, 0 if there is none.
-    gates, cells, tanh_cells (Floats2d): The activations of train_step.
-    d_hidden (Floats2d): (N, nH) the gradient of the hidden states.
-    d_later (Floats2d): (n_first, nH) the following step's contribution to it.
-    d_cells (Floats2d): (n_first, nH) the following step's gradient of the cells, overwritten with
-        that for the preceding step.
-    d_gates (Floats2d): (N, 4 * nH) the gradient of the gates before their nonlinearity, written.
-    """
+    """NumpySteps.backprop for one direction."""
     cdef int64_t size = end - start, n_hidden = cells.shape[1], n_rows = cells.shape[0]
     _check(
         0 <= before <= start < end <= n_rows and (start == 0 or before + size <= start)

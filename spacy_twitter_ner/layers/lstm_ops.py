@@ -98,8 +98,38 @@ class GateInputs:
     extra_rows: Ints2d | None = None
 
 
+@dataclass(frozen=True)
+class InferenceState:
+    """The buffers of inference, for the n sequences of the first step.
+
+    gates (Floats3d): (D, n, 4 * nH) U h', overwritten with the gates.
+    cells, hidden (Floats3d): (D, n, nH) the state, overwritten with the next one.
+    """
+
+    gates: Floats3d
+    cells: Floats3d
+    hidden: Floats3d
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradients in backpropagation, where the first step has n sequences.
+
+    hidden (Floats3d): (D, N, nH) the gradient of the hidden states.
+    later (Floats3d): (D, n, nH) the following step's contribution to it.
+    cells (Floats3d): (D, n, nH) the following step's gradient of the cells, overwritten with that
+        for the preceding step.
+    gates (Floats3d): (D, N, 4 * nH) the gradient of the gates before their nonlinearity, written.
+    """
+
+    hidden: Floats3d
+    later: Floats3d
+    cells: Floats3d
+    gates: Floats3d
+
+
 class NumpySteps:
-    """The elementwise part of a step, for all directions at once.
+    """The elementwise part of a step, for all directions at once. The first step has start = 0.
 
     xp (Any): The array module.
     """
@@ -110,7 +140,7 @@ class NumpySteps:
     def train(
         self, start: int, end: int, before: int, recurrent: Floats3d, state: LSTMState
     ) -> None:
-        """Compute the activations of a step. The first step is the one with start = 0.
+        """Compute the activations of a step.
 
         start, end (int): The packed rows of the step.
         before (int): The first packed row of the preceding step.
@@ -134,9 +164,7 @@ class NumpySteps:
         start: int,
         end: int,
         inputs: GateInputs,
-        gates: Floats3d,
-        cells: Floats3d,
-        hidden: Floats3d,
+        state: InferenceState,
         outputs: Floats2d,
         output_rows: Ints2d,
     ) -> None:
@@ -144,57 +172,45 @@ class NumpySteps:
 
         start, end (int): The packed rows of the step, relative to the inputs.
         inputs (GateInputs): The projected inputs.
-        gates (Floats3d): (D, n, 4 * nH) U h', overwritten.
-        cells, hidden (Floats3d): (D, n, nH) the state, overwritten with the next one.
+        state (InferenceState): The buffers.
         outputs (Floats2d): (M, nH) the array to write the hidden states to.
         output_rows (Ints2d): (D, N) the output row of each packed row.
         """
         here, size = slice(start, end), end - start
-        for direction, direction_gates in enumerate(gates[:, :size]):
+        gates, cells, hidden = (
+            buffer[:, :size] for buffer in (state.gates, state.cells, state.hidden)
+        )
+        for direction, direction_gates in enumerate(gates):
             direction_gates += inputs.table[direction, inputs.rows[direction, here]]
             if inputs.extra is not None and inputs.extra_rows is not None:
                 extra_rows = inputs.extra_rows[direction, here]
                 has_extra = extra_rows >= 0
                 extra = inputs.extra[direction, extra_rows[has_extra]]
                 direction_gates[has_extra] += extra
-        o, i, f, g = self._activate(gates[:, :size])
-        cells = cells[:, :size]
+        o, i, f, g = self._activate(gates)
         cells *= f
         cells += i * g
-        self._xp.multiply(o, self._xp.tanh(cells), out=hidden[:, :size])
-        outputs[output_rows[:, here]] = hidden[:, :size]
+        self._xp.multiply(o, self._xp.tanh(cells), out=hidden)
+        outputs[output_rows[:, here]] = hidden
 
     def backprop(
-        self,
-        start: int,
-        end: int,
-        before: int,
-        n_later: int,
-        state: LSTMState,
-        d_hidden: Floats3d,
-        d_later: Floats3d,
-        d_cells: Floats3d,
-        d_gates: Floats3d,
+        self, start: int, end: int, before: int, n_later: int, state: LSTMState, d: Gradients
     ) -> None:
         """Compute the gradient of a step's gates before their nonlinearity.
 
         start, end, before (int): As in `train`.
         n_later (int): The size of the following step, 0 if there is none.
         state (LSTMState): The activations.
-        d_hidden (Floats3d): (D, N, nH) the gradient of the hidden states.
-        d_later (Floats3d): (D, n, nH) the following step's contribution to it.
-        d_cells (Floats3d): (D, n, nH) the following step's gradient of the cells, overwritten
-            with that for the preceding step.
-        d_gates (Floats3d): (D, N, 4 * nH) the gradient of the gates, written.
+        d (Gradients): The gradients.
         """
         xp = self._xp
-        size, nH = end - start, d_hidden.shape[-1]
-        gates, d_step = state.gates[:, start:end], d_gates[:, start:end]
+        size, nH = end - start, d.hidden.shape[-1]
+        gates, d_step = state.gates[:, start:end], d.gates[:, start:end]
         o, i, f, g = _split_gates(gates)
         d_o, d_i, d_f, d_g = _split_gates(d_step)
         tanh_cells = state.tanh_cells[:, start:end]
-        dh, dc = d_hidden[:, start:end].copy(), d_cells[:, :size]
-        dh[:, :n_later] += d_later[:, :n_later]
+        dh, dc = d.hidden[:, start:end].copy(), d.cells[:, :size]
+        dh[:, :n_later] += d.later[:, :n_later]
         dc[:, n_later:] = 0.0
         dc += dh * o * (1.0 - tanh_cells * tanh_cells)
         sigmoids = gates[..., : N_SIGMOIDS * nH]
@@ -215,7 +231,7 @@ class NumpySteps:
 
 
 class CompiledSteps:
-    """The same as NumpySteps, compiled: one direction after the other.
+    """NumpySteps, compiled: one direction after the other.
 
     dtype (Any): The dtype of all arrays, float32 or float64.
     """
@@ -239,34 +255,23 @@ class CompiledSteps:
         start: int,
         end: int,
         inputs: GateInputs,
-        gates: Floats3d,
-        cells: Floats3d,
-        hidden: Floats3d,
+        state: InferenceState,
         outputs: Floats2d,
         output_rows: Ints2d,
     ) -> None:
         extra: Any = repeat(None) if inputs.extra is None else inputs.extra
         extra_rows: Any = repeat(None) if inputs.extra_rows is None else inputs.extra_rows
-        for table, rows, more, more_rows, *state, to in zip(
-            inputs.table, inputs.rows, extra, extra_rows, gates, cells, hidden, output_rows,
-            strict=False,
-        ):  # fmt: skip
-            self._infer(start, end, table, rows, more, more_rows, *state, outputs, to)
+        buffers = (state.gates, state.cells, state.hidden)
+        for *arrays, to in zip(
+            inputs.table, inputs.rows, extra, extra_rows, *buffers, output_rows, strict=False
+        ):
+            self._infer(start, end, *arrays, outputs, to)
 
     def backprop(
-        self,
-        start: int,
-        end: int,
-        before: int,
-        n_later: int,
-        state: LSTMState,
-        d_hidden: Floats3d,
-        d_later: Floats3d,
-        d_cells: Floats3d,
-        d_gates: Floats3d,
+        self, start: int, end: int, before: int, n_later: int, state: LSTMState, d: Gradients
     ) -> None:
         kept = (state.gates, state.cells, state.tanh_cells)
-        for arrays in zip(*kept, d_hidden, d_later, d_cells, d_gates, strict=True):
+        for arrays in zip(*kept, d.hidden, d.later, d.cells, d.gates, strict=True):
             self._backprop(start, end, before, n_later, *arrays)
 
 
@@ -331,8 +336,8 @@ def lstm_forward_inference(
     xp = ops.xp
     D, nH, width = U.shape
     n = _first_size(step_offsets)
-    gates = xp.zeros((D, n, width), dtype=U.dtype)
-    cells, hidden = (xp.zeros((D, n, nH), dtype=U.dtype) for _ in range(2))
+    gates, cells, hidden = (xp.zeros((D, n, size), dtype=U.dtype) for size in (width, nH, nH))
+    state = InferenceState(gates, cells, hidden)
     steps = _get_steps(ops, U.dtype)
     for group in group_steps(step_offsets, GROUP_ROWS if ops.device_type == "cpu" else None):
         first, last = group[0][0], group[-1][1]
@@ -340,7 +345,7 @@ def lstm_forward_inference(
         for start, end in group:
             if start:
                 xp.matmul(hidden[:, : end - start], U, out=gates[:, : end - start])
-            steps.infer(start - first, end - first, inputs, gates, cells, hidden, outputs, rows)
+            steps.infer(start - first, end - first, inputs, state, outputs, rows)
 
 
 def backprop_lstm(
@@ -365,11 +370,12 @@ def backprop_lstm(
     D, _, nH = d_hidden.shape
     n = _first_size(step_offsets)
     d_gates = xp.empty_like(state.gates)
-    d_cells, d_later = (xp.empty((D, n, nH), dtype=d_hidden.dtype) for _ in range(2))
+    d_later, d_cells = (xp.empty((D, n, nH), dtype=d_hidden.dtype) for _ in range(2))
+    gradients = Gradients(d_hidden, d_later, d_cells, d_gates)
     steps = _get_steps(ops, d_hidden.dtype)
     n_later = 0
     for before, start, end in reversed(with_previous(step_offsets)):
-        steps.backprop(start, end, before, n_later, state, d_hidden, d_later, d_cells, d_gates)
+        steps.backprop(start, end, before, n_later, state, gradients)
         n_later = end - start
         if start:
             d_previous = xp.matmul(d_gates[:, start:end], U, out=d_later[:, :n_later])

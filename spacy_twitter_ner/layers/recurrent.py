@@ -37,7 +37,7 @@ def stack_layers(
     RAISES (ValueError): If depth is less than 1.
     """
     if depth < 1:
-        raise ValueError(f"a recurrent encoder needs a depth of at least 1, not {depth}")
+        raise ValueError(f"the depth of a recurrent encoder must be at least 1, not {depth}")
     layers = [make_layer(nI), *(make_layer(nO) for _ in range(depth - 1))]
     return layers[0] if depth == 1 else chain(*layers)
 

@@ -2,7 +2,7 @@
 
 A file of clusters has one word per line: the path from the root of a binary tree to the word's
 cluster, as bits; the word; and its frequency, separated by tabs. Brown et al. (1992) introduced
-such clusters. The `lexical` command computes them from word vectors.
+such clusters. `train-vectors` computes them from word vectors.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy
 from spacy.lookups import Lookups
+from spacy.util import load_model
 from thinc.types import Floats2d
 
 from ..normalization import URL, USER, normalize_word
@@ -45,22 +46,18 @@ def create_cluster_lookups(path: str | Path | None) -> Lookups | None:
     "spacy-twitter-ner.ClusterLookups.v1", for [initialize.lookups]. The lookups are saved with the
     pipeline.
 
-    path (Optional[str | Path]): The file of clusters. If None, as in the config of a pipeline that
-        was saved with its clusters, the vocab keeps its lookups.
+    path (Optional[str | Path]): The file of clusters, or a pipeline that has clusters: its folder
+        or package. If None, as in the config of a pipeline that was saved with its clusters, the
+        vocab keeps its lookups.
     RETURNS (Optional[Lookups]): The lookups, with one table.
-    RAISES (FileNotFoundError): If the file doesn't exist.
-    RAISES (ValueError): If a line is invalid, with file and line.
+    RAISES (FileNotFoundError): If there is no such file or pipeline.
+    RAISES (ValueError): If a line is invalid, with file and line, or the pipeline has no clusters.
     """
     if path is None:
         return None
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"[initialize.lookups] path: no such file: {path}. Create clusters.tsv from unlabelled "
-            "tweets with `spacy-twitter-ner lexical`, or use any file of Brown clusters with a "
-            "bit path, a word and a count per line"
-        )
-    words = list(read_clusters(path))
+    if not Path(path).is_file():
+        return _pipeline_lookups(str(path))
+    words = list(read_clusters(Path(path)))
     codes = {word.word: cluster_code(word.path) for word in words}
     # Words are looked up by normalized spelling. The most frequent one takes precedence.
     spelled = {normalize_word(word.word): word for word in sorted(words, key=_frequency)}
@@ -68,6 +65,23 @@ def create_cluster_lookups(path: str | Path | None) -> Lookups | None:
         codes.setdefault(key, cluster_code(word.path))
     lookups = Lookups()
     lookups.add_table(TABLE, codes)
+    return lookups
+
+
+def _pipeline_lookups(name: str) -> Lookups:
+    """RETURNS (Lookups): The clusters of a pipeline."""
+    try:
+        vocab = load_model(name).vocab
+    except OSError as error:
+        raise FileNotFoundError(
+            f"[initialize.lookups] path: {name} is neither a file nor a pipeline. Use en_tweet_ner "
+            "(the pretrained pipeline), clusters.tsv (from `spacy-twitter-ner train-vectors`), or "
+            "any file of Brown clusters with a bit path, a word and a count per line"
+        ) from error
+    if not vocab.lookups.has_table(TABLE):
+        raise ValueError(f"[initialize.lookups] path: {name} is a pipeline without clusters")
+    lookups = Lookups()
+    lookups.add_table(TABLE, vocab.lookups.get_table(TABLE))
     return lookups
 
 

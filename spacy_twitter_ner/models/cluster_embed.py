@@ -102,11 +102,14 @@ def name_keys(model: Model[InT, OutT], lexemes: InT) -> list[int | None]:
 
 def _validate(depths: list[int], widths: list[int]) -> None:
     if not depths:
-        raise ValueError("depths: name at least one, as [4, 8, 0]")
+        raise ValueError("ClusterEmbed: depths is empty. Give at least one, such as [4, 8, 0]")
     if len(depths) != len(widths):
-        raise ValueError(f"{len(depths)} depths, but {len(widths)} widths: give one for each")
+        raise ValueError(
+            f"ClusterEmbed: {len(depths)} depths, but {len(widths)} widths. "
+            "Give one width per depth"
+        )
     if min(depths) < 0 or len(set(depths)) < len(depths):
-        raise ValueError(f"depths: expected different numbers of bits, or 0, found {depths}")
+        raise ValueError(f"ClusterEmbed: depths must be distinct and at least 0, not {depths}")
 
 
 def _name(depth: int) -> str:
@@ -116,9 +119,9 @@ def _name(depth: int) -> str:
 def _table(vocab: Vocab) -> Table:
     if not vocab.lookups.has_table(TABLE):
         raise ValueError(
-            f"The vocab has no clusters: its lookups lack the table {TABLE!r}. {SHARE_VOCAB}. "
-            "For a new component, name a file of clusters in the config: [initialize.lookups] "
-            '@misc = "spacy-twitter-ner.ClusterLookups.v1"'
+            f"ClusterEmbed: the vocab's lookups have no table {TABLE!r}. {SHARE_VOCAB}. For a new "
+            "component, set the file of clusters in the config: [initialize.lookups] "
+            '@misc = "spacy-twitter-ner.ClusterLookups.v1", path = "clusters.tsv"'
         )
     return vocab.lookups.get_table(TABLE)
 

@@ -58,7 +58,9 @@ def TweetEmbed(
     RAISES (ValueError): If there are no parts.
     """
     if not parts:
-        raise ValueError("TweetEmbed: name at least one part, as in [embed.*.words]")
+        raise ValueError(
+            "TweetEmbed: it has no parts. Add at least one part, such as [embed.*.words]"
+        )
     layers: list[Model] = [*parts, *([phrases] if phrases is not None else [])]
     model: Model[InT, OutT] = Model(
         NAME,

@@ -37,10 +37,7 @@ def BiGRUEncoder(
 ) -> Model[InT, OutT]:
     """Encode tokens in context with a bidirectional GRU.
 
-    hidden_width (int): Hidden units per direction. The output is twice as wide.
-    depth (int): Number of layers.
-    dropout (float): Dropout rate on the input of each layer. Overwritten by spaCy's [training]
-        dropout.
+    hidden_width, depth, dropout: See BiLSTMEncoder.
     recurrent_dropout (float): Dropout rate on the hidden state that enters the next step's gates.
     RETURNS (Model[list[Floats2d], list[Floats2d]]): (nT, nI) -> (nT, 2 * hidden_width) each.
     """

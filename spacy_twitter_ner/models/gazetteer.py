@@ -16,6 +16,7 @@ import numpy
 import srsly
 from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc
+from spacy.util import load_model
 from thinc.api import Model
 from thinc.model import deserialize_attr, serialize_attr
 from thinc.types import Floats2d, Ints1d, Ints2d
@@ -58,7 +59,7 @@ def GazetteerEmbed(
     settings = {"width": width, "min_count": min_count, "max_length": max_length}
     for name, value in settings.items():
         if value < 1:
-            raise ValueError(f"GazetteerEmbed: {name} must be 1 or more, not {value}")
+            raise ValueError(f"GazetteerEmbed: {name} must be at least 1, not {value}")
     return Model(
         "gazetteer_embed",
         forward,
@@ -305,6 +306,32 @@ def make_gazetteer(
         own_counts=own_counts,
         min_count=min_count,
     )
+
+
+def create_pipeline_phrases(pipeline: str | None) -> dict[str, list[str]]:
+    """Get the listed phrases of a pipeline's gazetteers, for
+    [initialize.components.twitter_bilstm_ner.phrases]: "spacy-twitter-ner.PipelinePhrases.v1".
+
+    pipeline (str | None): The folder or package of a pipeline, such as "en_tweet_ner". None in the
+        config of a saved pipeline means no phrases.
+    RETURNS (dict[str, list[str]]): The phrases of each type.
+    RAISES (OSError): If there is no such pipeline.
+    RAISES (ValueError): If it has no phrase lists.
+    """
+    phrases: dict[str, list[str]] = {}
+    if pipeline is None:
+        return phrases
+    for _, pipe in load_model(pipeline).pipeline:
+        for node in pipe.model.walk() if hasattr(pipe, "model") else ():
+            gazetteer = node.attrs.get("gazetteer")
+            if isinstance(gazetteer, Gazetteer):
+                phrases.update(gazetteer.lists)
+    if not phrases:
+        raise ValueError(
+            f"[initialize.components.*.phrases] pipeline: {pipeline} has no phrase lists. Use "
+            "en_tweet_ner, the pretrained pipeline, or spacy-twitter-ner.PhraseLists.v1 for files"
+        )
+    return phrases
 
 
 def _listed_phrases(phrases: Iterable[str], max_length: int) -> set[Phrase]:

@@ -178,7 +178,7 @@ class LexemeCache:
 
     def __init__(self, size: int) -> None:
         if size < 0:
-            raise ValueError(f"cache_size must be 0 or more lexemes, not {size}")
+            raise ValueError(f"cache_size must be at least 0 lexemes, not {size}")
         self.size = size
         self.clear()
 

@@ -42,7 +42,10 @@ def LexemeFeatures(
     """
     validate_features(features)
     if len(features) != len(widths):
-        raise ValueError(f"{len(features)} features, but {len(widths)} widths: give one for each")
+        raise ValueError(
+            f"LexemeFeatures: {len(features)} features, but {len(widths)} widths. "
+            "Give one width per feature"
+        )
     return table_model(
         "lexeme_features",
         forward,

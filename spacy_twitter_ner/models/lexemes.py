@@ -31,9 +31,9 @@ MAX_RUN = 4
 _LONG_RUN = re.compile(r"(.)\1{4,}", re.DOTALL)
 
 SHARE_VOCAB = (
-    "If the component comes from another pipeline, its vocab has to come with it. In Python: "
+    "A component from another pipeline needs the vocab of that pipeline. In Python: "
     'nlp = spacy.blank("en", vocab=source.vocab). In a training config: [initialize.before_init] '
-    '@callbacks = "spacy.copy_from_base_model.v1" with the source pipeline as `vocab`'
+    '@callbacks = "spacy.copy_from_base_model.v1", with the source pipeline as `vocab`'
 )
 
 
@@ -106,13 +106,14 @@ NAME_FEATURES = ("orth", "shape", "emoji")
 
 def validate_features(features: Sequence[str]) -> None:
     """RAISES (ValueError): If there are no features, or one is unknown or repeated."""
+    choose = "Choose from: " + ", ".join(FEATURES)
     if not features:
-        raise ValueError("features: name at least one of " + ", ".join(FEATURES))
+        raise ValueError(f"LexemeFeatures: features is empty. {choose}")
     for name in features:
         if name not in FEATURES:
-            raise ValueError(f"features: unknown {name!r}; available are " + ", ".join(FEATURES))
+            raise ValueError(f"LexemeFeatures: unknown feature {name!r}. {choose}")
         if list(features).count(name) > 1:
-            raise ValueError(f"features: {name!r} is named twice")
+            raise ValueError(f"LexemeFeatures: feature {name!r} is repeated. List it once")
 
 
 def lexeme_features(text: str, features: tuple[str, ...]) -> tuple[str, ...]:

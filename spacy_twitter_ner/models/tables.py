@@ -71,7 +71,7 @@ class Vocabulary:
                 if not self.n_spare:
                     logger.warning(
                         "A vocabulary that was initialized without the training data is full: "
-                        "from now on, new words share one vector. Initialize with the training "
+                        "new words share one vector from now on. Initialize with the training "
                         "data: nlp.initialize(lambda: examples). For `spacy pretrain`, set "
                         "`source` in [components.twitter_bilstm_ner] to a pipeline that "
                         "`spacy init nlp` has initialized with the training data"

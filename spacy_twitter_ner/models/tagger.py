@@ -1,6 +1,6 @@
 """Taggers: token vectors to a distribution over the tags of each token or sequence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy
@@ -99,6 +99,7 @@ def favor_outside(ops: Ops, shape: tuple[int, ...]) -> Floats1d:
 
 def _set_attrs(model: Model, cache_size: int) -> Model:
     model.attrs["resize_output"] = resize_output
+    model.attrs["select_tags"] = select_tags
     model.attrs["lexeme_cache"] = LexemeCache(cache_size)
     model.replace_callbacks(forward, init=model.init)
     return model
@@ -123,7 +124,7 @@ def forward(model: Model, docs: InT, is_train: bool) -> tuple[Any, Callable]:
 
 
 def _no_backprop(d_scores: Any) -> InT:
-    raise RuntimeError("predictions can't be backpropagated: call the model with is_train=True")
+    raise RuntimeError("predictions can't be backpropagated. Call the model with is_train=True")
 
 
 def resize_output(model: Model, nO: int) -> Model:
@@ -132,26 +133,30 @@ def resize_output(model: Model, nO: int) -> Model:
     nO (int): The new number of tags.
     RETURNS (Model): The same model.
     """
-    smaller = model.get_ref("output_layer")
-    # New layers instead of larger arrays in the old ones: optimizers store averages by layer, and
+    n_known = model.get_ref("output_layer").maybe_get_dim("nO") or 0
+    return select_tags(model, [*range(n_known), *[None] * (nO - n_known)])
+
+
+def select_tags(model: Model, tags: Sequence[int | None]) -> Model:
+    """Replace the tags, and keep the weights of those that were there before.
+
+    tags (Sequence[Optional[int]]): For each tag, its old index. None for a new one, which is a less
+        likely O: with random weights, it could win over known ones before it is learned.
+    RETURNS (Model): The same model.
+    """
+    old = model.get_ref("output_layer")
+    # New layers instead of other arrays in the old ones: optimizers store averages by layer, and
     # those of the old layers would have the wrong shape.
-    make_layer = Softmax_v2 if smaller.name == "softmax" else Linear
-    larger = make_layer(nO, smaller.maybe_get_dim("nI"), init_W=glorot_uniform_init)
-    if smaller.has_dim("nO") and smaller.has_param("W"):
-        n_known = smaller.get_dim("nO")
-        larger.initialize()
-        for name in larger.param_names:
-            param = larger.get_param(name)
-            param[:n_known] = smaller.get_param(name)
-            # With random weights, a new tag could win over known ones. As a less likely O, it is
-            # never predicted until it is learned.
-            param[n_known:] = param[0]
-            larger.set_param(name, param)
-        larger.get_param("b")[n_known:] -= NEW_TAG_MARGIN
-    _replace(model, smaller, larger, nO)
+    make_layer = Softmax_v2 if old.name == "softmax" else Linear
+    new = make_layer(len(tags), old.maybe_get_dim("nI"), init_W=glorot_uniform_init)
+    if old.has_param("W"):
+        for name in old.param_names:
+            new.set_param(name, old.get_param(name)[[tag or 0 for tag in tags]])
+        new.get_param("b")[[tag is None for tag in tags]] -= NEW_TAG_MARGIN
+    _replace(model, old, new, len(tags))
     if model.has_ref("crf"):
         crf_layer = model.get_ref("crf")
-        _replace(model, crf_layer, crf.resize(crf_layer, nO, NEW_TAG_MARGIN), nO)
+        _replace(model, crf_layer, crf.select_tags(crf_layer, tags, NEW_TAG_MARGIN), len(tags))
     return model
 
 

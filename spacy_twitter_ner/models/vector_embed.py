@@ -62,8 +62,8 @@ def init(model: Model[InT, OutT], X: InT | None = None, Y: OutT | None = None) -
         model.set_dim("nV", _vectors_width(X.vocabs[0]))
     if not model.has_dim("nV"):
         raise ValueError(
-            "VectorEmbed: can't infer the width of the vectors: initialize the model with "
-            "a sample of docs that have words"
+            "VectorEmbed: the width of the vectors is unknown. Initialize the model with a sample "
+            "of docs that have words"
         )
     nO, nV = model.get_dim("nO"), model.get_dim("nV")
     unknown = numpy.random.normal(scale=nO**-0.5, size=nO)
@@ -106,9 +106,9 @@ def _vectors_width(vocab: Vocab) -> int:
     vectors = vocab.vectors
     if vectors.n_keys == 0 or 0 in vectors.shape:
         raise ValueError(
-            f"The vocab has no vectors. {SHARE_VOCAB}. For a new component, name vectors in the "
-            "config, in [initialize] vectors: the folder `vectors` that `spacy-twitter-ner "
-            "lexical` writes, or any pipeline with vectors"
+            f"VectorEmbed: the vocab has no vectors. {SHARE_VOCAB}. For a new component, set "
+            "[initialize] vectors in the config to the folder `vectors` that `spacy-twitter-ner "
+            "train-vectors` writes, or to any pipeline with vectors"
         )
     return vectors.shape[1]
 
@@ -140,9 +140,9 @@ def _validate_width(model: Model[InT, OutT], vocab: Vocab) -> None:
     width = _vectors_width(vocab)
     if width != model.get_dim("nV"):
         raise ValueError(
-            f"The vocab's vectors have {width} dimensions, but the model was made for "
-            f"{model.get_dim('nV')}. {SHARE_VOCAB}. To use other vectors, initialize and train "
-            "the component again"
+            f"VectorEmbed: the vocab's vectors have {width} dimensions, but the model was trained "
+            f"with {model.get_dim('nV')}. {SHARE_VOCAB}. To use other vectors, initialize and "
+            "train the component again"
         )
 
 

@@ -1,6 +1,7 @@
 """The pipeline component twitter_bilstm_ner."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +15,18 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer, set_dropout_rate
-from thinc.types import Floats1d, Floats2d, Ints1d
+from thinc.types import Floats1d, Floats2d
 
 from ..iob import bio_tags
 from ..layers.crf import Lattice
 from ..layers.heads import Head
 from ..layers.spans import TypedSpans
+from ..layers.types import Bools2d
+from ..partial import find_labels
 from .checks import check_model, loading_errors
 from .constraints import (
-    MISSING,
     entity_constraints,
-    get_aligned_tags,
+    get_possible_tags,
     set_entities,
     spans_to_entities,
     split_rows,
@@ -36,13 +38,21 @@ from .distribution import (
     EntityPrediction,
     TagDistribution,
     candidate_groups,
-    entity_confidences,
+    folded_confidences,
     kbest_entities,
     set_score_extension,
     set_scores,
 )
-from .embeddings import init_embeddings
-from .settings import GIVEN, make_cfg, override_stored, validate_cfg, validate_outputs
+from .embeddings import init_embeddings, is_listener
+from .folding import Folding
+from .settings import (
+    GIVEN,
+    make_cfg,
+    override_stored,
+    validate_cfg,
+    validate_learn_rate_factor,
+    validate_outputs,
+)
 from .windows import score_docs
 
 default_model_config = """
@@ -82,8 +92,10 @@ _FIELDS = ("cfg", "vocab", "model")
         "threshold": None,
         "outside_bias": None,
         "temperature": None,
+        "fold": None,
         "spans_key": None,
         "extension": None,
+        "learn_rate_factor": 1.0,
         "scorer": {"@scorers": "spacy-twitter-ner.entity_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -97,13 +109,15 @@ def make_twitter_bilstm_ner(
     threshold: float | None,
     outside_bias: float | None,
     temperature: float | None,
+    fold: dict[str, str] | None,
     spans_key: str | None,
     extension: str | None,
+    learn_rate_factor: float,
     scorer: Callable | None,
 ) -> "TwitterBiLSTMNER":
     """Create a named entity recognizer for tweets.
 
-    The settings from loss_reduction to temperature are stored in the component's cfg. None means
+    The settings from loss_reduction to fold are stored in the component's cfg. None means
     the stored value, or the default for a new component. A value given at load overrides the stored
     one.
 
@@ -114,16 +128,23 @@ def make_twitter_bilstm_ner(
         "sum" is the behavior of spaCy's components. Use it to share a tok2vec with them. Defaults
         to "mean".
     window_length (Optional[int]): Maximum window size in tokens. Longer docs are predicted in
-        overlapping windows, which bounds memory use. 0 disables windowing. Defaults to 500.
+        overlapping windows, which bounds memory use. 0 disables windowing. Defaults to 500. Unused
+        by a model that listens to a shared tok2vec or transformer.
     threshold (Optional[float]): Minimum probability of an entity. Defaults to 0.
     outside_bias (Optional[float]): Bias added to the O score of every token. Positive values
         favor precision, negative values recall. Defaults to 0.
     temperature (Optional[float]): Divisor of the scores before probabilities are computed. Values
         above 1 lower the confidence without changing the entities. `spacy-twitter-ner calibrate`
         fits it. Defaults to 1.
+    fold (Optional[dict[str, str]]): Coarser types of predicted entities, by type. Types that
+        aren't named are kept. The probability of a folded entity is the sum over the types that
+        are folded into it. Training isn't affected. Defaults to {}.
     spans_key (Optional[str]): Key of the span group in doc.spans to store entities in, with their
         probabilities in attrs["scores"]. By default they aren't stored.
     extension (Optional[str]): Name of an extension attribute of Span for the score.
+    learn_rate_factor (float): Factor of the learning rate for this component's own weights. New
+        weights on top of a pretrained encoder need a larger rate than the encoder. Ignored by
+        RAdam.
     scorer (Optional[Callable]): The scoring method.
     """
     return TwitterBiLSTMNER(
@@ -135,8 +156,10 @@ def make_twitter_bilstm_ner(
         threshold=threshold,
         outside_bias=outside_bias,
         temperature=temperature,
+        fold=fold,
         spans_key=spans_key,
         extension=extension,
+        learn_rate_factor=learn_rate_factor,
         scorer=scorer,
     )
 
@@ -146,7 +169,7 @@ class Predictions(NamedTuple):
 
     spans (TypedSpans): S spans over all tokens of the batch, in order.
     scores (Optional[Floats1d]): (S,) their probabilities. None unless spans_key or threshold is
-        set.
+        set, or they were requested.
     lengths (list[int]): Number of tokens per doc.
     """
 
@@ -169,8 +192,10 @@ class TwitterBiLSTMNER(TrainablePipe):
         threshold: float | None = None,
         outside_bias: float | None = None,
         temperature: float | None = None,
+        fold: dict[str, str] | None = None,
         spans_key: str | None = None,
         extension: str | None = None,
+        learn_rate_factor: float = 1.0,
         scorer: Callable | None = None,
     ) -> None:
         """Initialize a named entity recognizer. See make_twitter_bilstm_ner for the settings.
@@ -187,15 +212,18 @@ class TwitterBiLSTMNER(TrainablePipe):
         self.scorer = scorer
         self.spans_key = spans_key
         self.extension = extension
+        self.learn_rate_factor = learn_rate_factor
         self.cfg: dict[str, Any] = make_cfg(
             loss_reduction=loss_reduction,
             window_length=window_length,
             threshold=threshold,
             outside_bias=outside_bias,
             temperature=temperature,
+            fold=fold,
         )
         validate_cfg(name, self.cfg)
         validate_outputs(name, spans_key, extension)
+        validate_learn_rate_factor(name, learn_rate_factor)
         if spans_key and extension:
             set_score_extension(extension, spans_key)
         self._rehearsal_model: Model | None = None
@@ -204,6 +232,11 @@ class TwitterBiLSTMNER(TrainablePipe):
     def labels(self) -> tuple[str, ...]:
         """RETURNS (tuple[str, ...]): The entity types."""
         return tuple(self.cfg["labels"])
+
+    @property
+    def output_labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str, ...]): The types of predicted entities: `labels`, folded."""
+        return self._folding.labels
 
     @property
     def label_data(self) -> tuple[str, ...]:
@@ -231,25 +264,44 @@ class TwitterBiLSTMNER(TrainablePipe):
         if cache is not None:
             cache.clear()
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+    def __call__(self, doc: Doc, *, spans_key: str | None = None) -> Doc | None:
+        """Apply the component to a doc.
+
+        doc (Doc): The doc.
+        spans_key (Optional[str]): As in pipe.
+        RETURNS (Optional[Doc]): The processed doc, or None if it was passed to the error handler.
+        """
+        try:
+            self._annotate([doc], spans_key)
+        except Exception as error:
+            self.get_error_handler()(self.name, self, [doc], error)
+            return None
+        return doc
+
+    def pipe(
+        self, stream: Iterable[Doc], *, batch_size: int = 128, spans_key: str | None = None
+    ) -> Iterator[Doc]:
         """Apply the component to a stream of docs. If a batch fails, its docs are processed one by
         one, so that only the docs that fail themselves are passed to the error handler.
 
         stream (Iterable[Doc]): The docs.
         batch_size (int): Number of docs per batch.
+        spans_key (Optional[str]): Key for a component without spans_key, to store scores in this
+            call only: nlp.pipe(texts, component_cfg={name: {"spans_key": key}}).
         YIELDS (Doc): The processed docs, in order.
         """
         for docs in minibatch(stream, size=batch_size):
             try:
-                self.set_annotations(docs, self.predict(docs))
+                self._annotate(docs, spans_key)
             except Exception:
-                docs = [doc for doc in docs if self(doc) is not None]
+                docs = [doc for doc in docs if self(doc, spans_key=spans_key) is not None]
             yield from docs
 
-    def predict(self, docs: Iterable[Doc]) -> Predictions:
+    def predict(self, docs: Iterable[Doc], *, with_scores: bool = False) -> Predictions:
         """Predict the entities of a batch of docs, without modifying them.
 
         docs (Iterable[Doc]): The docs.
+        with_scores (bool): Whether to compute the scores even if no setting needs them.
         RETURNS (Predictions): The entities of the most probable valid tags, without those below
             the threshold.
         """
@@ -260,34 +312,44 @@ class TwitterBiLSTMNER(TrainablePipe):
             return Predictions(no_spans, numpy.zeros(0), lengths)
         no_begin, no_inside, is_space = entity_constraints(docs)
         scores = self._get_scores(docs)
-        tags = strip_whitespace(self._head.decode(scores, no_begin, no_inside), is_space)
-        spans = tags_to_spans(tags)
-        threshold, temperature = self.cfg["threshold"], self.cfg["temperature"]
-        if not self.spans_key and threshold == 0.0:
+        threshold, folding = self.cfg["threshold"], self._folding
+        with_scores = with_scores or bool(self.spans_key)
+        if not with_scores and threshold == 0.0 and folding.is_trivial:
+            tags = self._head.decode(scores, no_begin, no_inside)
+            spans = tags_to_spans(strip_whitespace(tags, is_space))
             return Predictions(spans, None, lengths)
         lattice = self._head.get_lattice(scores)
         distribution = TagDistribution(lattice, no_begin, no_inside, is_space)
-        confidences = entity_confidences(distribution.apply_temperature(temperature), spans)
+        tempered = distribution.apply_temperature(self.cfg["temperature"])
+        if folding.is_trivial:
+            spans = tags_to_spans(distribution.decode())
+        else:
+            spans = tags_to_spans(tempered.decode_folded(folding))
+        confidences = folded_confidences(tempered, spans, folding)
         is_kept = confidences >= threshold
         return Predictions(spans.select(is_kept), confidences[is_kept], lengths)
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Predictions) -> None:
+    def set_annotations(
+        self, docs: Iterable[Doc], predictions: Predictions, *, spans_key: str | None = None
+    ) -> None:
         """Set the entities of a batch of docs. Existing entities and blocked tokens are kept.
 
         docs (Iterable[Doc]): The docs to modify.
         predictions (Predictions): The entities, produced by predict.
+        spans_key (Optional[str]): As in pipe.
         """
         docs = list(docs)
-        entities = spans_to_entities(docs, predictions.spans, self.labels)
+        entities = spans_to_entities(docs, predictions.spans, self.output_labels)
         for doc, doc_entities in zip(docs, entities, strict=True):
             set_entities(doc, doc_entities)
-        if not self.spans_key or predictions.scores is None:
+        spans_key = self.spans_key or spans_key
+        if not spans_key or predictions.scores is None:
             return
         if self.extension:
-            set_score_extension(self.extension, self.spans_key)
+            set_score_extension(self.extension, spans_key)
         scores = split_rows(predictions.scores, [len(doc_entities) for doc_entities in entities])
         for doc, doc_entities, doc_scores in zip(docs, entities, scores, strict=True):
-            set_scores(doc, self.spans_key, doc_entities, doc_scores)
+            set_scores(doc, spans_key, doc_entities, doc_scores)
 
     def predict_proba(self, docs: Iterable[Doc]) -> list[Floats2d]:
         """Predict the posterior marginals of tags, given that tag sequences are valid BIO. Existing
@@ -322,7 +384,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [[EntityPrediction([], 1.0)] for _ in docs]
         distribution = self._get_tempered_distribution(docs, keep_ents)
-        return kbest_entities(docs, distribution, k, self.labels)
+        return kbest_entities(docs, distribution, k, self._folding)
 
     def predict_spans(
         self, docs: Iterable[Doc], min_probability: float = 0.05, *, keep_ents: bool = False
@@ -344,7 +406,7 @@ class TwitterBiLSTMNER(TrainablePipe):
             attrs = {"scores": numpy.zeros(0)}
             return [SpanGroup(doc, name=self.name, attrs=attrs) for doc in docs]
         distribution = self._get_tempered_distribution(docs, keep_ents)
-        return candidate_groups(docs, distribution, min_probability, self.labels, self.name)
+        return candidate_groups(docs, distribution, min_probability, self._folding, self.name)
 
     def get_distribution(self, docs: Sequence[Doc], *, keep_ents: bool = True) -> TagDistribution:
         """Get the distribution that is decoded, at temperature 1.
@@ -392,6 +454,14 @@ class TwitterBiLSTMNER(TrainablePipe):
         losses[self.name] += loss
         return losses
 
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights from the accumulated gradients.
+
+        sgd (Optimizer): The optimizer. Its learning rate is multiplied by learn_rate_factor.
+        """
+        scaled: Any = partial(sgd, lr_scale=self.learn_rate_factor)
+        self.model.finish_update(scaled)
+
     def rehearse(
         self,
         examples: Iterable[Example],
@@ -423,13 +493,14 @@ class TwitterBiLSTMNER(TrainablePipe):
         divisor = self._get_divisor(sum(len(doc) for doc in docs))
         backprop(self._head.scale(gradient, 1.0 / divisor))
         if sgd not in (None, False):
-            self.finish_update(sgd)
+            # Language.rehearse passes a function that doesn't take a learning rate.
+            self.model.finish_update(sgd)
         losses[self.name] += loss / divisor
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Any) -> tuple[float, Any]:
-        """Compute the loss and its gradient. Missing gold tags don't contribute: a softmax ignores
-        these tokens, and a CRF marginalizes over their tags.
+        """Compute the loss and its gradient: the negative log-likelihood of all tags that agree
+        with the gold annotation, which may be missing or partial (see partial.py).
 
         examples (Iterable[Example]): The batch.
         scores (Any): The model's output.
@@ -437,11 +508,11 @@ class TwitterBiLSTMNER(TrainablePipe):
         """
         examples = list(examples)
         validate_examples(examples, "TwitterBiLSTMNER.get_loss")
-        gold = numpy.concatenate([self._get_gold_tags(example) for example in examples])
-        loss, gradient = self._head.get_loss(scores, gold)
+        possible = numpy.concatenate([self._get_possible_tags(example) for example in examples])
+        loss, gradient = self._head.get_loss(scores, possible)
         if numpy.isnan(loss):
             raise ValueError(Errors.E940)
-        divisor = self._get_divisor(int((gold != MISSING).sum()))
+        divisor = self._get_divisor(int((~possible.all(axis=1)).sum()))
         return loss / divisor, self._head.scale(gradient, 1.0 / divisor)
 
     def initialize(
@@ -466,7 +537,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         """
         validate_get_examples(get_examples, "TwitterBiLSTMNER.initialize")
         if labels is None:
-            labels = sorted({ent.label_ for eg in get_examples() for ent in eg.reference.ents})
+            labels = find_labels(example.reference for example in get_examples())
         for label in labels:
             self.add_label(label)
         self._require_labels()
@@ -508,6 +579,34 @@ class TwitterBiLSTMNER(TrainablePipe):
         if n_outputs is not None and self.is_resizable:
             self.set_output(n_tags)
         return 1
+
+    def replace_labels(self, labels: Mapping[str, str | None]) -> None:
+        """Replace the entity types of a trained component, to fine-tune it for other types.
+
+        labels (Mapping[str, Optional[str]]): The new types, each with the current type that it
+            starts from. None for a type that is learned from scratch.
+        RAISES (ValueError): If there is no such current type, or the model can't be changed.
+        """
+        unknown = sorted({old for old in labels.values() if old} - set(self.labels))
+        if unknown:
+            raise ValueError(
+                f"component {self.name!r} has no entity type {', '.join(unknown)}. Its types are: "
+                f"{', '.join(self.labels)}"
+            )
+        if "select_tags" not in self.model.attrs:
+            raise ValueError(
+                f"cannot replace the labels of component {self.name!r}: only the tags of "
+                "spacy-twitter-ner.BiLSTMTagger.v1 and BiLSTMCRFTagger.v1 can be replaced"
+            )
+        tags: list[int | None] = [0]
+        for old in labels.values():
+            begin = 1 + 2 * self.labels.index(old) if old else None
+            tags += [begin, begin and begin + 1]
+        self.model.attrs["select_tags"](self.model, tags)
+        self.cfg["labels"] = list(labels)
+        for label in labels:
+            self.vocab.strings.add(label)
+        self._rehearsal_model = None
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the component.
@@ -582,6 +681,14 @@ class TwitterBiLSTMNER(TrainablePipe):
             override_stored(self.name, self.cfg, given, folder)
         validate_cfg(self.name, self.cfg)
 
+    def _annotate(self, docs: list[Doc], spans_key: str | None) -> None:
+        predictions = self.predict(docs, with_scores=spans_key is not None)
+        self.set_annotations(docs, predictions, spans_key=spans_key)
+
+    @property
+    def _folding(self) -> Folding:
+        return Folding.make(self.labels, self.cfg["fold"])
+
     @property
     def _head(self) -> Head:
         return self.model.attrs["head"]
@@ -590,6 +697,9 @@ class TwitterBiLSTMNER(TrainablePipe):
         """Compute the model's output with outside_bias. At least one doc must have tokens. All
         predictions start here, so that cfg is validated once."""
         window_length = self.settings["window_length"]
+        if is_listener(self.model):
+            # Windows are new docs, without the vectors that listeners read.
+            window_length = 0
         scores = score_docs(self.model.predict, self._head, docs, window_length)
         return self._apply_outside_bias(scores)
 
@@ -601,10 +711,11 @@ class TwitterBiLSTMNER(TrainablePipe):
         distribution = self.get_distribution(docs, keep_ents=keep_ents)
         return distribution.apply_temperature(self.cfg["temperature"])
 
-    def _get_gold_tags(self, example: Example) -> Ints1d:
+    def _get_possible_tags(self, example: Example) -> Bools2d:
         type_index = {label: index for index, label in enumerate(self.labels)}
+        n_tags = self.model.get_ref("output_layer").get_dim("nO")
         try:
-            return get_aligned_tags(example, type_index)
+            return get_possible_tags(example, type_index, n_tags)
         except KeyError as error:
             labels = ", ".join(self.labels) or "none"
             raise ValueError(

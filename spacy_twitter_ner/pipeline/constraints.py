@@ -4,7 +4,6 @@ Tags are integers: 0 is O, and entity type k has B at 2k + 1 and I at 2k + 2.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
 
 import numpy
 from spacy.attrs import ENT_IOB, IS_SPACE, ORTH, SENT_START
@@ -14,11 +13,11 @@ from spacy.util import logger
 from thinc.types import ArrayXd, Ints1d
 
 from ..iob import split_tag
+from ..layers.forward_backward import MISSING, gold_mask
 from ..layers.spans import TypedSpans
+from ..layers.types import Bools1d, Bools2d
+from ..partial import get_partial
 
-Bools1d: TypeAlias = numpy.ndarray
-
-MISSING = -1
 OUTSIDE = 0
 
 # The codes of Token.ent_iob.
@@ -142,6 +141,37 @@ def get_aligned_tags(example: Example, type_index: Mapping[str, int]) -> Ints1d:
     return numpy.asarray(tags, dtype="int64")
 
 
+def get_possible_tags(example: Example, type_index: Mapping[str, int], nO: int) -> Bools2d:
+    """Get the tags that are possible for each predicted token, given the gold annotation.
+
+    example (Example): The predicted doc and its reference, which may be partially annotated (see
+        partial.py).
+    type_index (Mapping[str, int]): The index k of each entity type.
+    nO (int): Number of tags.
+    RETURNS (Bools2d): (nT, nO) whether each tag is possible.
+    RAISES (KeyError): If the reference has an entity type that isn't in type_index.
+    """
+    tags = get_aligned_tags(example, type_index)
+    possible = gold_mask(tags, nO)
+    spans, unannotated = get_partial(example.reference)
+    if unannotated:
+        is_space = example.predicted.to_array(IS_SPACE).astype(bool)
+        types = [type_index[label] for label in unannotated if label in type_index]
+        for index in types:
+            possible[(tags == OUTSIDE) & ~is_space, 2 * index + 1 : 2 * index + 3] = True
+    if not spans:
+        return possible
+    if not _has_same_tokens(example):
+        spans = example.get_aligned_spans_y2x(spans, allow_overlap=True)
+    for span in spans:
+        possible[span.start : span.end] = False
+    for span in spans:
+        begin = 2 * type_index[span.label_] + 1
+        possible[span.start, begin] = True
+        possible[span.start + 1 : span.end, begin + 1] = True
+    return possible
+
+
 def find_misaligned_entities(example: Example) -> list[Span]:
     """Find gold entities whose boundaries aren't token boundaries of the predicted doc.
 
@@ -149,12 +179,15 @@ def find_misaligned_entities(example: Example) -> list[Span]:
     RETURNS (list[Span]): Entities of the reference, whose tags get_aligned_tags leaves missing.
     """
     reference = example.reference
-    if not reference.ents or _has_same_tokens(example):
+    possible = get_partial(reference).spans
+    entities = [*reference.ents, *possible]
+    if not entities or _has_same_tokens(example):
         return []
     spans = example.get_aligned_spans_y2x(reference.ents, allow_overlap=False)
+    spans += example.get_aligned_spans_y2x(possible, allow_overlap=True)
     aligned = {(span.start, span.end, span.label) for span in spans}
     misaligned = []
-    for entity in reference.ents:
+    for entity in entities:
         tokens = example.alignment.y2x[entity.start : entity.end].tolist()
         if not tokens or (tokens[0], tokens[-1] + 1, entity.label) not in aligned:
             misaligned.append(entity)

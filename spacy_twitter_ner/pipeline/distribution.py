@@ -9,17 +9,24 @@ They survive to_bytes, DocBin, Doc.copy and multiprocessing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy
+from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from thinc.types import Floats1d, Ints1d
 
+from ..iob import BEGIN_TAGS, INSIDE_TAGS
 from ..layers.crf import Lattice
 from ..layers.decoding import viterbi, viterbi_kbest
+from ..layers.forward_backward import marginals
 from ..layers.spans import SpanChart, TypedSpans, candidate_spans, make_chart, span_posteriors
+from ..util import find_ners
 from .constraints import Bools1d, spans_to_entities, strip_whitespace, tags_to_spans
+from .folding import Folding
 
+# Span group for the scores of components without spans_key.
+SPANS_KEY = "twitter_ner_confidence"
 # The span group's attribute with the scores by offsets and label.
 BY_OFFSETS = "scores_by_offsets"
 
@@ -54,6 +61,22 @@ class TagDistribution:
         """RETURNS (Ints1d): (N,) the most probable tags, whitespace stripped from entities."""
         tags = viterbi(self.lattice, no_begin=self.no_begin, no_inside=self.no_inside)
         return strip_whitespace(tags, self.is_space)
+
+    def decode_folded(self, folding: Folding) -> Ints1d:
+        """Find the most probable tags of coarser types, by the posterior probabilities of each
+        token: the sum over sequences of finer types can't be maximized exactly.
+
+        folding (Folding): The coarser types.
+        RETURNS (Ints1d): (N,) their most probable tags, whitespace stripped from entities.
+        """
+        emissions = self.lattice.emissions.astype("float64")
+        emissions[self.no_begin, BEGIN_TAGS] = -numpy.inf
+        emissions[self.no_inside, INSIDE_TAGS] = -numpy.inf
+        posteriors = marginals(replace(self.lattice, emissions=emissions))[1].emissions
+        folded = folding.fold_posteriors(posteriors)
+        logs = numpy.log(numpy.maximum(folded, numpy.finfo(folded.dtype).tiny))
+        lattice = Lattice.independent(logs, self.lattice.lengths)
+        return replace(self, lattice=lattice).decode()
 
     def apply_temperature(self, temperature: float) -> "TagDistribution":
         """RETURNS (TagDistribution): The distribution raised to the power 1 / temperature."""
@@ -92,6 +115,22 @@ def entity_confidences(distribution: TagDistribution, spans: TypedSpans) -> Floa
     return entity_posteriors(distribution, distribution.make_chart(), spans)
 
 
+def folded_confidences(
+    distribution: TagDistribution, spans: TypedSpans, folding: Folding
+) -> Floats1d:
+    """Compute the probabilities of entities of coarser types.
+
+    distribution (TagDistribution): The distribution over the finer types.
+    spans (TypedSpans): S entities, none of which ends on whitespace.
+    folding (Folding): The coarser types.
+    RETURNS (Floats1d): (S,) their probabilities: the sums over the finer types.
+    """
+    finer, owners = folding.unfold(spans)
+    confidences = entity_confidences(distribution, finer)
+    sums = numpy.bincount(owners, weights=confidences, minlength=len(spans.starts))
+    return numpy.minimum(sums, 1.0)  # may exceed 1 by rounding
+
+
 def entity_posteriors(
     distribution: TagDistribution, chart: SpanChart, spans: TypedSpans
 ) -> Floats1d:
@@ -120,14 +159,15 @@ def entity_posteriors(
 
 
 def kbest_entities(
-    docs: Sequence[Doc], distribution: TagDistribution, k: int, labels: Sequence[str]
+    docs: Sequence[Doc], distribution: TagDistribution, k: int, folding: Folding
 ) -> list[list[EntityPrediction]]:
-    """Compute the k most probable sets of entities of each doc.
+    """Compute the k most probable sets of entities of each doc. Those that become the same by
+    folding are merged.
 
     docs (Sequence[Doc]): The docs.
     distribution (TagDistribution): Their distribution.
     k (int): Number of predictions, at least 1.
-    labels (Sequence[str]): The entity types.
+    folding (Folding): The types of the entities.
     RETURNS (list[list[EntityPrediction]]): Up to k predictions per doc, the most probable first.
     """
     masks = {"no_begin": distribution.no_begin, "no_inside": distribution.no_inside}
@@ -139,13 +179,13 @@ def kbest_entities(
         is_space = distribution.is_space[end - len(doc) : end]
         probabilities: dict[bytes, float] = {}
         for row, probability in zip(tags, numpy.exp(scores - log_z).tolist(), strict=True):
-            # Merge predictions that only differ in whitespace.
-            key = strip_whitespace(row.copy(), is_space).tobytes()
+            # Merge predictions that only differ in whitespace or in the finer types.
+            key = folding.fold_tags(strip_whitespace(row.copy(), is_space)).tobytes()
             probabilities[key] = probabilities.get(key, 0.0) + probability
         doc_predictions = []
         for key, probability in sorted(probabilities.items(), key=lambda item: -item[1]):
-            spans = tags_to_spans(numpy.frombuffer(key, dtype=tags.dtype))
-            (entities,) = spans_to_entities([doc], spans, labels)
+            spans = tags_to_spans(numpy.frombuffer(key, dtype="int64"))
+            (entities,) = spans_to_entities([doc], spans, folding.labels)
             doc_predictions.append(EntityPrediction(entities, min(probability, 1.0)))
         predictions.append(doc_predictions)
     return predictions
@@ -155,7 +195,7 @@ def candidate_groups(
     docs: Sequence[Doc],
     distribution: TagDistribution,
     min_probability: float,
-    labels: Sequence[str],
+    folding: Folding,
     name: str,
 ) -> list[SpanGroup]:
     """Find all spans that are entities with at least the given probability.
@@ -163,21 +203,27 @@ def candidate_groups(
     docs (Sequence[Doc]): The docs.
     distribution (TagDistribution): Their distribution.
     min_probability (float): Minimum probability, above 0.
-    labels (Sequence[str]): The entity types.
+    folding (Folding): The types of the spans.
     name (str): Name of the span groups.
     RETURNS (list[SpanGroup]): One group of possibly overlapping spans per doc, from left to right,
         the more probable ones first. attrs["scores"] contains their probabilities.
     """
     chart = distribution.make_chart()
-    spans = candidate_spans(chart, min_probability)
-    spans = spans.select(~distribution.is_space[spans.ends - 1])
-    posteriors = entity_posteriors(distribution, chart, spans)
+    # A folded span may reach the probability if none of those that are folded into it does.
+    spans = candidate_spans(chart, min_probability / folding.max_size)
+    spans = folding.fold_spans(spans.select(~distribution.is_space[spans.ends - 1]))
+    finer, owners = folding.unfold(spans)
+    posteriors = numpy.bincount(
+        owners,
+        weights=entity_posteriors(distribution, chart, finer),
+        minlength=len(spans.starts),
+    )
     order = numpy.lexsort((-posteriors, spans.starts))
     order = order[posteriors[order] >= min_probability]
     spans, posteriors = spans.select(order), posteriors[order]
     groups: list[SpanGroup] = []
     first = 0
-    for doc, entities in zip(docs, spans_to_entities(docs, spans, labels), strict=True):
+    for doc, entities in zip(docs, spans_to_entities(docs, spans, folding.labels), strict=True):
         scores = posteriors[first : first + len(entities)]
         groups.append(AnchoredSpanGroup(doc, name=name, attrs={"scores": scores}, spans=entities))
         first += len(entities)
@@ -258,6 +304,32 @@ def get_score(span: Span, key: str) -> float | None:
         one.
     """
     return _get_scores(span.doc, key).get(_offsets(span))
+
+
+def request_scores(nlp: Language) -> dict[str, dict[str, Any]]:
+    """Request the scores of entities from all twitter_bilstm_ner components, whatever their
+    settings, for `get_confidence`.
+
+    nlp (Language): The pipeline.
+    RETURNS (dict[str, dict[str, Any]]): The component_cfg to pass to nlp.pipe.
+    """
+    ners = find_ners(nlp)
+    return {name: {"spans_key": SPANS_KEY} for name, pipe in nlp.pipeline if pipe in ners}
+
+
+def get_confidence(span: Span, ners: Sequence[Any]) -> float | None:
+    """Get the confidence of an entity, predicted with `request_scores`.
+
+    span (Span): The entity.
+    ners (Sequence[TwitterBiLSTMNER]): The pipeline's components, from `find_ners`.
+    RETURNS (Optional[float]): Its probability, or None if none of the components predicted it.
+    """
+    # The last component that sets entities has the final say.
+    for ner in reversed(ners):
+        score = get_score(span, ner.spans_key or SPANS_KEY)
+        if score is not None:
+            return score
+    return None
 
 
 def set_score_extension(name: str, spans_key: str) -> None:

@@ -55,6 +55,17 @@ def init_embeddings(
         _warn_no_entities(name, nodes)
 
 
+def is_listener(model: Model) -> bool:
+    """RETURNS (bool): Whether the model reads the token vectors that another component, such as a
+    shared tok2vec or a transformer, has stored in the doc."""
+    return any(_get_upstream(node) for node in model.walk())
+
+
+def _get_upstream(node: Model) -> str | None:
+    """RETURNS (Optional[str]): The name of the component that the node listens to, or "*"."""
+    return getattr(node, "upstream_name", None)
+
+
 def _warn_no_entities(name: str, nodes: Iterable[Model]) -> None:
     """Warn about layers that are only initialized from training data, not by updates."""
     parts = {
@@ -75,7 +86,7 @@ def _warn_no_entities(name: str, nodes: Iterable[Model]) -> None:
 def _embedding_nodes(model: Model, nlp: Language | None) -> Iterator[Model]:
     models = [model]
     for node in model.walk():
-        upstream = getattr(node, "upstream_name", None)
+        upstream = _get_upstream(node)
         for name, pipe in nlp.pipeline if nlp is not None and upstream else ():
             if name == upstream or (upstream == "*" and hasattr(pipe, "add_listener")):
                 models.append(getattr(pipe, "model"))  # noqa: B009 (a Pipe's type has none)

@@ -1,7 +1,7 @@
 """The settings in a component's cfg: defaults, validation, and overrides when it is loaded."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "threshold": 0.0,
     "outside_bias": 0.0,
     "temperature": 1.0,
+    "fold": {},
 }
 # The key in cfg of the settings given in the config.
 GIVEN = "config"
@@ -44,6 +45,8 @@ def override_stored(
     given (Mapping[str, Any]): The settings in the config that the pipeline is loaded with.
     folder (Optional[Path]): The pipeline's folder, if it has one.
     """
+    # Components saved before 0.2 don't have it.
+    cfg.setdefault("fold", {})
     baseline = cfg.get(GIVEN)
     if baseline is None:
         baseline = _read_baseline(folder, name)
@@ -54,9 +57,8 @@ def override_stored(
 
 
 def _read_baseline(path: Path | None, name: str) -> Mapping[str, Any]:
-    """Read the settings that a component of version 0.1.0, which doesn't store them in cfg, was
-    saved with. Without a config these are the defaults, which filled every config.
-    """
+    """Read the settings that a component without a record in cfg was saved with. Without a config,
+    these are the defaults, which filled every config."""
     if path is None or not (path / "config.cfg").is_file():
         return DEFAULTS
     config = Config().from_disk(path / "config.cfg")
@@ -98,6 +100,19 @@ def validate_cfg(name: str, cfg: Mapping[str, Any]) -> None:
         )
     if not _is_number(temperature) or not 0.0 < temperature < math.inf:
         raise ValueError(f"{section} temperature must be above 0 and finite, not {temperature!r}")
+    _validate_fold(cfg["fold"], labels, section)
+
+
+def _validate_fold(fold: object, labels: Sequence[str], section: str) -> None:
+    if not isinstance(fold, dict) or not all(
+        isinstance(name, str) and name for name in (*fold, *fold.values())
+    ):
+        raise ValueError(f"{section} fold must map entity types to coarser ones, not {fold!r}")
+    unknown = sorted(fold.keys() - set(labels)) if labels else []
+    if unknown:
+        raise ValueError(
+            f"{section} fold names the type {unknown[0]!r}, but the types are: {', '.join(labels)}"
+        )
 
 
 def validate_outputs(name: str, spans_key: str | None, extension: str | None) -> None:
@@ -112,6 +127,14 @@ def validate_outputs(name: str, spans_key: str | None, extension: str | None) ->
         raise ValueError(
             f"[components.{name}] extension requires a span group: set spans_key too, for example "
             f'spans_key = "{name}"'
+        )
+
+
+def validate_learn_rate_factor(name: str, factor: float) -> None:
+    """RAISES (ValueError): If the component's factor of the learning rate isn't above 0."""
+    if not 0.0 < factor < math.inf:
+        raise ValueError(
+            f"[components.{name}] learn_rate_factor must be above 0 and finite, not {factor!r}"
         )
 
 

@@ -110,7 +110,4 @@ def _split_doc(doc: Doc, length: int) -> Iterator[tuple[Window, Doc]]:
     for window in windows:
         tokens = slice(window.start, window.end)
         part = Doc(doc.vocab, words=words[tokens].tolist(), spaces=spaces[tokens].tolist())
-        # Token vectors for models that listen to a shared tok2vec.
-        if len(doc.tensor) == len(doc):
-            part.tensor = doc.tensor[tokens]
         yield window, part

@@ -8,7 +8,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..annotate.annotator import Annotator, make_entity
+from ..annotate.annotator import Annotator, describe_span
 from .schemas import AnnotateRequest, Description
 
 _DIGITS = 6
@@ -35,6 +35,8 @@ class LocalWorker:
         """The entity types of all components that set entities."""
         ent_pipes = [name for name in self.nlp.pipe_names if self._sets_entities(name)]
         labels = self.nlp.pipe_labels
+        # Types may be folded (see TwitterBiLSTMNER.output_labels).
+        labels |= {ner.name: list(ner.output_labels) for ner in self.annotator.components}
         return sorted({label for name in ent_pipes for label in labels.get(name, ())})
 
     def describe(self) -> Description:
@@ -108,7 +110,7 @@ class LocalWorker:
                 result["alternatives"] = [
                     {
                         "probability": round(float(alternative.probability), _DIGITS),
-                        "entities": [make_entity(ent, None) for ent in alternative.entities],
+                        "entities": [describe_span(ent) for ent in alternative.entities],
                     }
                     for alternative in alternatives
                 ]

@@ -109,14 +109,19 @@ class AnnotateRequest(BaseModel):
         return max(1, -(-len(text) * (1 + self.alternatives) // COST_LENGTH))
 
 
-class Entity(BaseModel):
-    """An entity. Offsets are in Unicode code points, as in Python, and not in UTF-16 code units, as
-    in JavaScript."""
+class EntitySpan(BaseModel):
+    """The span and type of an entity. Offsets are in Unicode code points, as in Python, and not in
+    UTF-16 code units, as in JavaScript."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
     type: str
     text: str
+
+
+class Entity(EntitySpan):
+    """An entity."""
+
     confidence: float | None = Field(
         ge=0.0, le=1.0, description="Probability, or null if the pipeline doesn't predict it"
     )
@@ -126,7 +131,7 @@ class Alternative(BaseModel):
     """A prediction of all entities of a text, and its probability."""
 
     probability: float = Field(ge=0.0, le=1.0)
-    entities: list[Entity]
+    entities: list[EntitySpan]
 
 
 class Token(BaseModel):

@@ -1,1 +1,1 @@
-"""Files of tweets: formats, compression, encodings, and what can be read of damaged ones."""
+"""Files of tweets: formats, compression, encodings, and recovery of damaged files."""

@@ -1,4 +1,4 @@
-"""Train word vectors and word clusters on unlabelled tweets."""
+"""Train word vectors and word clusters on unlabeled tweets."""
 
 import hashlib
 import json
@@ -24,8 +24,9 @@ VECTORS = "vectors"
 CLUSTERS = "clusters.tsv"
 META = "meta.json"
 
-_NEGATIVE_SAMPLES = 8
-_SUBSAMPLING = 1e-4
+_NEGATIVE_SAMPLES = 5
+_SUBSAMPLING = 3e-5
+_LEARNING_RATE = 0.05
 
 _SHORTEST_NGRAM, _LONGEST_NGRAM = 3, 5
 _HASHES = 2
@@ -167,6 +168,7 @@ def train_word2vec(words: Path, settings: LexicalSettings, progress: Progress) -
         vector_size=settings.width,
         window=settings.window,
         min_count=settings.min_count,
+        alpha=_LEARNING_RATE,
         sg=1,
         negative=_NEGATIVE_SAMPLES,
         sample=_SUBSAMPLING,
@@ -211,6 +213,7 @@ def train_floret(words: Path, settings: LexicalSettings, progress: Progress) -> 
             ws=settings.window,
             minCount=settings.min_count,
             epoch=settings.epochs,
+            lr=_LEARNING_RATE,
             neg=_NEGATIVE_SAMPLES,
             t=_SUBSAMPLING,
             bucket=settings.max_words,

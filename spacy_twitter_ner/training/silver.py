@@ -1,4 +1,4 @@
-"""Silver annotation: tag unlabelled tweets with an ensemble of trained pipelines.
+"""Silver annotation: tag unlabeled tweets with an ensemble of trained pipelines.
 
 A model trained on the ensemble's predictions comes close to its accuracy at the cost of a single
 model (Buciluǎ, Caruana & Niculescu-Mizil 2006). Annotation with low confidence is left missing; a
@@ -16,7 +16,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from thinc.types import Floats2d, Ints1d
 
-from ..corpus.tweets import read_tweets, split_words, tweet_files
+from ..corpus.tweets import interleave_tweets, tweet_files
 from ..layers.crf import Lattice
 from ..layers.decoding import viterbi
 from ..loading import load_pipeline
@@ -44,7 +44,8 @@ def write_silver(
     min_words: int = 4,
     min_probability: float = 0.5,
 ) -> SilverCount:
-    """Annotate files of tweets and write a .spacy file.
+    """Annotate files of tweets and write a .spacy file. Tweets are taken from the files in turn,
+    without near duplicates, and split by the first pipeline's tokenizer.
 
     models (Sequence[str | Path]): Names or folders of trained pipelines.
     tweets (Iterable[Path]): Files of tweets, as for `read_tweets`, or folders of them.
@@ -56,15 +57,15 @@ def write_silver(
     RAISES (OSError): If a file or pipeline can't be read.
     RAISES (ValueError): If the pipelines have different labels, or there are no tweets.
     """
-    words = (split_words(tweet) for tweet in read_tweets(tweet_files(tweets)))
-    long_enough = (tokens for tokens in words if len(tokens) >= max(min_words, 1))
     pipelines = [load_pipeline(model) for model in models]
+    docs = map(pipelines[0].make_doc, interleave_tweets(tweet_files(tweets)))
+    words = ([token.text for token in doc if not token.is_space] for doc in docs)
+    long_enough = (tokens for tokens in words if len(tokens) >= max(min_words, 1))
     doc_bin = DocBin(attrs=["ENT_IOB", "ENT_TYPE"])
     count = SilverCount(0, 0, 0, 0)
-    docs = annotate_silver(
+    for doc in annotate_silver(
         pipelines, islice(long_enough, limit or None), min_probability=min_probability
-    )
-    for doc in docs:
+    ):
         doc_bin.add(doc)
         missing = int((doc.to_array(ENT_IOB) == 0).sum())
         added = SilverCount(1, len(doc), len(doc.ents), missing)

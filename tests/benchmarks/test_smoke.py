@@ -11,7 +11,6 @@ from spacy_twitter_ner.corpus.convert import convert
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
-SPLITS = ("train", "validation", "test")
 FOLDERS = ("assets/sample", "configs", "docs", "benchmarks", "spacy_twitter_ner")
 
 pytestmark = pytest.mark.slow
@@ -23,10 +22,9 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    sample = [
-        ROOT / "assets" / "sample" / f"{name}.txt" for name in ("train", "validation", "test")
-    ]
-    convert(sample, root / "corpus" / "sample")
+    splits = ("train", "validation", "test")
+    files = [ROOT / "assets" / "sample" / f"{split}.txt" for split in splits]
+    convert(files, root / "corpus" / "sample")
     return root
 
 
@@ -44,20 +42,21 @@ def test_help(script):
     assert "Usage:" in run(ROOT, script, "--help")
 
 
-def test_speed(project):
-    run(project, "speed.py", "--quick", "--only", "bound,layer", "--write-docs")
+def test_layers_writes_its_table_to_the_docs(project):
+    run(project, "layers.py", "--quick", "--write-docs")
     page = (project / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert "<!-- speed:layer:begin -->" in page
+    block = page.partition("<!-- layers:begin -->")[2].partition("<!-- layers:end -->")[0]
+    assert "| forward | 32 |" in block
+    assert "| forward | 256 |" not in block
 
 
-def test_accuracy_of_the_gazetteer(project):
+def test_accuracy_keeps_results(project):
     pytest.importorskip("sklearn_crfsuite")
     arguments = ("--corpus", "sample", "--seeds", "1", "--only", "gazetteer", "--only", "crfsuite")
     assert "| `gazetteer` |" in run(project, "accuracy.py", *arguments)
-    # Results are kept.
     assert "has its result" in run(project, "accuracy.py", *arguments)
 
 
-def test_fuzz(project):
+def test_fuzz_finds_no_failures(project):
     model = ROOT / "spacy_twitter_ner" / "en_tweet_ner"
     assert "60 documents" in run(project, "fuzz.py", model, "--docs", "60")

@@ -5,7 +5,12 @@ import re
 
 import pytest
 
-from spacy_twitter_ner.corpus.tweets import normal_words, read_tweets, tweet_files
+from spacy_twitter_ner.corpus.tweets import (
+    interleave_tweets,
+    normal_words,
+    read_tweets,
+    tweet_files,
+)
 
 
 def test_read_tweets_skips_blank_lines(tmp_path):
@@ -88,6 +93,20 @@ def test_tweet_files_raises_error_if_missing(tmp_path):
 )
 def test_normal_words(tweet, words):
     assert normal_words(tweet) == words
+
+
+def test_interleave_tweets(tmp_path):
+    paths = []
+    for name, tweets in {"one": "a\nb\nc\nd\n", "two": "1 e\n", "three": "f\ng\n"}.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_text(tweets)
+    assert list(interleave_tweets(paths)) == ["a", "1 e", "f", "b", "g", "c", "d"]
+
+
+def test_interleave_tweets_skips_near_duplicates(tmp_path):
+    path = tmp_path / "tweets.txt"
+    path.write_text("RT @kim: 5 new cars http://t.co/a\nrt @lee: 7 NEW cars\nnew bikes\n")
+    assert list(interleave_tweets([path])) == ["RT @kim: 5 new cars http://t.co/a", "new bikes"]
 
 
 def test_normal_words_contain_no_whitespace():

@@ -6,7 +6,8 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_twitter_ner.evaluation.scorer import make_entity_scorer, score_entities
+from spacy_twitter_ner.evaluation.scorer import is_correct, make_entity_scorer, score_entities
+from spacy_twitter_ner.partial import map_entities
 
 VOCAB = spacy.blank("xx").vocab
 NOTHING = dict.fromkeys(("ents_p", "ents_r", "ents_f", "ents_per_type"))
@@ -120,3 +121,38 @@ def test_make_entity_scorer_in_pipeline_config(nlp):
     assert nlp.add_pipe("twitter_bilstm_ner").scorer is make_entity_scorer()
     scorer = {"@scorers": "spacy-twitter-ner.entity_scorer.v1"}
     assert nlp.add_pipe("ner", config={"scorer": scorer}).scorer is make_entity_scorer()
+
+
+def partial_scores(*predicted: tuple[int, int, str]) -> tuple[float, float]:
+    """Score against "a b" of type X or Y, and "d" of type Z; W is not annotated."""
+    reference = make_doc("a b c d", (0, 2, "XY"), (3, 4, "Z"))
+    map_entities(reference, {"XY": ["X", "Y"], "Z": ["Z"]}, ["W"])
+    return counts(make_doc("a b c d", *predicted), reference)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "expected"),
+    [
+        ([(0, 2, "X"), (3, 4, "Z")], (1, 1)),
+        ([(0, 2, "Y"), (3, 4, "Z")], (1, 1)),
+        ([(0, 2, "Z"), (3, 4, "Z")], (1 / 2, 1 / 2)),
+        ([(0, 1, "X"), (3, 4, "Z")], (1 / 2, 1 / 2)),
+        ([(0, 2, "X"), (2, 3, "W"), (3, 4, "Z")], (1, 1)),
+        ([(0, 2, "X"), (2, 3, "Z"), (3, 4, "Z")], (2 / 3, 1)),
+        ([(0, 2, "W"), (3, 4, "Z")], (1, 1 / 2)),
+        ([], (0, 0)),
+    ],
+    ids=str,
+)
+def test_partial_annotation(
+    predicted: list[tuple[int, int, str]], expected: tuple[float, float]
+) -> None:
+    assert partial_scores(*predicted) == pytest.approx(expected)
+
+
+def test_correctness_with_partial_annotation() -> None:
+    reference = make_doc("a b c d", (0, 2, "XY"))
+    map_entities(reference, {"XY": ["X", "Y"]}, ["W"])
+    doc = make_doc("a b c d")
+    spans = [Span(doc, 0, 2, "Y"), Span(doc, 0, 2, "Z"), Span(doc, 3, 4, "W"), Span(doc, 3, 4, "X")]
+    assert is_correct(reference, spans) == [True, False, None, False]

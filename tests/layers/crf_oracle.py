@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy
 
 from spacy_twitter_ner.layers.crf import Lattice
-from spacy_twitter_ner.layers.forward_backward import MISSING
+from spacy_twitter_ner.layers.forward_backward import gold_mask, log_likelihood
+from spacy_twitter_ner.layers.types import Bools2d
 
 SCORES = ("emissions", "transitions", "start", "end")
 LENGTHS = [3, 0, 1, 4, 0]
@@ -34,6 +35,17 @@ def in_float64(lattice: Lattice) -> Lattice:
     return Lattice(*(getattr(lattice, name).astype("float64") for name in SCORES), lattice.lengths)
 
 
+def tag_likelihood(lattice: Lattice, tags: Sequence[int]) -> tuple[numpy.ndarray, Lattice]:
+    """The log-likelihoods of tags, -1 if missing, and their gradient."""
+    tags = numpy.asarray(tags, dtype="int64")
+    return log_likelihood(lattice, gold_mask(tags, len(lattice.start)))
+
+
+def possible_from_sets(tags: Sequence[Sequence[int]], nO: int) -> Bools2d:
+    """Whether each tag is in a token's set."""
+    return numpy.asarray([[tag in known for tag in range(nO)] for known in tags])
+
+
 def each_sequence(lattice: Lattice) -> Iterator[slice]:
     """Yield the rows of each sequence."""
     ends = numpy.cumsum(lattice.lengths)
@@ -56,15 +68,15 @@ def sequence_score(lattice: Lattice, first_row: int, tags: Sequence[int]) -> flo
 
 
 def valid_sequences(
-    lattice: Lattice, gold: Sequence[int] | None = None
+    lattice: Lattice, possible: Bools2d | None = None
 ) -> Iterator[list[tuple[tuple[int, ...], float]]]:
-    """Yield all valid tags of each sequence that agree with the gold tags, and their scores. An
-    empty sequence has one, with score 0."""
+    """Yield all valid sequences of possible tags, and their scores. An empty sequence has one, with
+    score 0."""
     first_row, nO = 0, len(lattice.start)
     for length in lattice.lengths:
         rows = range(first_row, first_row + length)
         choices = [
-            range(nO) if gold is None or gold[row] == MISSING else [gold[row]] for row in rows
+            range(nO) if possible is None else numpy.flatnonzero(possible[row]) for row in rows
         ]
         yield [
             (tags, sequence_score(lattice, first_row, tags) if tags else 0.0)
@@ -74,23 +86,23 @@ def valid_sequences(
         first_row += length
 
 
-def log_partitions(lattice: Lattice, gold: Sequence[int] | None = None) -> list[float]:
+def log_partitions(lattice: Lattice, possible: Bools2d | None = None) -> list[float]:
     """The log partition function of each sequence."""
     sums = []
-    for scored in valid_sequences(lattice, gold):
+    for scored in valid_sequences(lattice, possible):
         largest = max((score for _, score in scored), default=-math.inf)
         total = sum(math.exp(score - largest) for _, score in scored)
         sums.append(largest + math.log(total) if scored else -math.inf)
     return sums
 
 
-def expected_counts(lattice: Lattice, gold: Sequence[int] | None = None) -> Lattice:
+def expected_counts(lattice: Lattice, possible: Bools2d | None = None) -> Lattice:
     """The expected number of each tag, transition, first and last tag."""
     counts = lattice.scaled(0.0)
-    sums = log_partitions(lattice, gold)
+    sums = log_partitions(lattice, possible)
     first_row = 0
     for scored, log_sum, length in zip(
-        valid_sequences(lattice, gold), sums, lattice.lengths, strict=True
+        valid_sequences(lattice, possible), sums, lattice.lengths, strict=True
     ):
         for tags, score in scored if length else ():
             probability = math.exp(score - log_sum)

@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.layers.crf import CRF, Lattice, resize
+from spacy_twitter_ner.layers.crf import CRF, Lattice, select_tags
 from spacy_twitter_ner.layers.decoding import viterbi
-from spacy_twitter_ner.layers.forward_backward import log_likelihood, marginals
+from spacy_twitter_ner.layers.forward_backward import marginals
 
-from .crf_oracle import GOLD, LENGTHS, SCORES, assert_same_lattice, make_lattice
+from .crf_oracle import GOLD, LENGTHS, SCORES, assert_same_lattice, make_lattice, tag_likelihood
 from .decoding_oracle import draw_masks, lattices
 from .gradients import OPS, central_differences, randomize, relative_error
 
@@ -62,11 +62,11 @@ def test_crf_backprop():
     model, Xs = make_crf(), make_emissions(LENGTHS)
 
     def loss() -> float:
-        return float(log_likelihood(model.predict(Xs), numpy.asarray(GOLD))[0].sum())
+        return float(tag_likelihood(model.predict(Xs), GOLD)[0].sum())
 
     for times in (1, 2):  # gradients accumulate
         lattice, backprop = model(Xs, is_train=True)
-        dXs = backprop(log_likelihood(lattice, numpy.asarray(GOLD))[1])
+        dXs = backprop(tag_likelihood(lattice, GOLD)[1])
         for name in SCORES[1:]:
             expected = times * central_differences(loss, model.get_param(name))
             assert relative_error(model.get_grad(name), expected) < 1e-6
@@ -78,7 +78,7 @@ def test_crf_backprop():
 def test_crf_gradients_preserve_dtype():
     model, Xs = make_crf(dtype="float32"), make_emissions(LENGTHS, dtype="float32")
     lattice, backprop = model(Xs, is_train=True)
-    dXs = backprop(log_likelihood(lattice, numpy.asarray(GOLD))[1])
+    dXs = backprop(tag_likelihood(lattice, GOLD)[1])
     assert {dX.dtype.name for dX in dXs} == {"float32"}
     assert {model.get_grad(name).dtype.name for name in SCORES[1:]} == {"float32"}
 
@@ -88,7 +88,7 @@ def test_crf_without_tokens(lengths):
     model = make_crf(dtype="float32")
     lattice, backprop = model(make_emissions(lengths, dtype="float32"), is_train=True)
     assert lattice.emissions.shape == (0, 5)
-    dXs = backprop(log_likelihood(lattice, numpy.zeros(0, dtype="int64"))[1])
+    dXs = backprop(tag_likelihood(lattice, [])[1])
     assert [dX.shape for dX in dXs] == [(0, 5)] * len(lengths)
     assert not any(model.get_grad(name).any() for name in SCORES[1:])
 
@@ -104,21 +104,21 @@ MARGIN = 5.0
 
 
 def resized(lattice: Lattice, nO: int, emission_margin: float = MARGIN) -> Lattice:
-    """The lattice of a resized layer, with emissions of new tags a margin below those of O."""
+    """The lattice after adding tags, whose emissions are a margin below those of O."""
     model = make_crf(len(lattice.start))
     for name in SCORES[1:]:
         model.set_param(name, getattr(lattice, name))
-    larger = resize(model, nO, MARGIN)
+    n_known = len(lattice.start)
+    larger = select_tags(model, [*range(n_known), *[None] * (nO - n_known)], MARGIN)
     assert larger.get_dim("nO") == larger.get_dim("nI") == nO
-    assert model.get_dim("nO") == len(lattice.start)
-    n_new = nO - len(lattice.start)
-    new = numpy.repeat(lattice.emissions[:, :1] - emission_margin, n_new, axis=1)
+    assert model.get_dim("nO") == n_known
+    new = numpy.repeat(lattice.emissions[:, :1] - emission_margin, nO - n_known, axis=1)
     emissions = numpy.hstack([lattice.emissions, new])
     return larger.predict(OPS.unflatten(emissions, OPS.asarray1i(lattice.lengths)))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_resize_preserves_probabilities(seed):
+def test_added_tags_preserve_probabilities(seed):
     before = make_lattice([30, 1, 0, 8], 5, seed=seed)
     after = resized(before, 9)
     for name in SCORES[1:]:
@@ -136,7 +136,7 @@ def test_resize_preserves_probabilities(seed):
     st.sampled_from([0.0, MARGIN]),
     st.data(),
 )
-def test_resize_preserves_predictions(lattice, emission_margin, data):
+def test_added_tags_preserve_predictions(lattice, emission_margin, data):
     """Even if all scores are equal, or so large that the margin is lost to rounding, and at the
     start of a sequence, where there is no margin."""
     no_begin, no_inside = draw_masks(data, lattice)
@@ -146,9 +146,9 @@ def test_resize_preserves_predictions(lattice, emission_margin, data):
     assert after.tolist() == before.tolist()
 
 
-def test_resize_copies_scores_of_outside():
+def test_added_tags_get_scores_of_outside():
     model = make_crf(3)
-    larger = resize(model, 5, MARGIN)
+    larger = select_tags(model, [0, 1, 2, None, None], MARGIN)
     known, transitions = model.get_param("transitions"), larger.get_param("transitions")
     assert transitions[3, [0, 1]] == pytest.approx(known[0, [0, 1]])
     assert transitions[:3, 3] == pytest.approx(known[:, 0] - MARGIN)
@@ -157,8 +157,17 @@ def test_resize_copies_scores_of_outside():
         assert larger.get_param(name)[3:] == pytest.approx(model.get_param(name)[0])
 
 
-def test_resize_before_initialization():
-    larger = resize(CRF(), 5, MARGIN)
+def test_select_tags_reorders_and_removes():
+    model = make_crf(5)
+    selected = select_tags(model, [0, 3, 4], MARGIN)
+    for name in SCORES[1:]:
+        param = model.get_param(name)
+        chosen = numpy.ix_(*[[0, 3, 4]] * param.ndim)
+        assert (selected.get_param(name) == param[chosen]).all()
+
+
+def test_select_tags_before_initialization():
+    larger = select_tags(CRF(), [None] * 5, MARGIN)
     assert larger.get_dim("nO") == 5
     assert not larger.has_param("transitions")
     larger.initialize()

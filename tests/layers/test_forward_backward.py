@@ -4,10 +4,18 @@ from dataclasses import replace
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spacy_twitter_ner.layers.crf import Lattice, bio_transitions
 from spacy_twitter_ner.layers.decoding import viterbi
-from spacy_twitter_ner.layers.forward_backward import MISSING, log_likelihood, marginals
+from spacy_twitter_ner.layers.forward_backward import (
+    MISSING,
+    gold_mask,
+    log_likelihood,
+    marginals,
+)
+from spacy_twitter_ner.layers.types import Bools2d
 
 from .crf_oracle import (
     GOLD,
@@ -20,12 +28,19 @@ from .crf_oracle import (
     is_valid,
     log_partitions,
     make_lattice,
+    possible_from_sets,
+    tag_likelihood,
     valid_sequences,
 )
 from .gradients import central_differences, relative_error
 
 INF = float("inf")
 PARTIAL = [-1, 2, -1, -1, -1, -1, 4, 0]
+KNOWN = [gold_mask(numpy.asarray(tags), 5) for tags in (GOLD, PARTIAL)]
+# An entity of either type, O or another type, and a missing tag.
+SETS = [[1, 3], [2, 4], [0, 1], [0, 3, 4], [1, 3], [0, 2], [0, 1, 2, 3, 4], [0, 1, 2]]
+KNOWN.append(possible_from_sets(SETS, 5))
+each_known = pytest.mark.parametrize("possible", KNOWN, ids=["all", "partial", "sets"])
 
 
 @pytest.mark.parametrize("nO", [1, 3, 7])
@@ -56,13 +71,13 @@ def test_bio_transitions(nO):
 def test_log_likelihood_raises_for_invalid_tags(tags, number):
     lattice = make_lattice([2, 0, len(tags)], 5)
     with pytest.raises(ValueError, match="sequence 2 of the batch are not valid BIO tags"):
-        log_likelihood(lattice, numpy.asarray([1, 2, *tags]))
+        tag_likelihood(lattice, [1, 2, *tags])
 
 
 def test_log_likelihood_infers_missing_tags():
     """I after a missing tag implies B or I of its type."""
     lattice = make_lattice([3], 5)
-    _, gradient = log_likelihood(lattice, numpy.asarray([-1, -1, 4]))
+    _, gradient = tag_likelihood(lattice, [-1, -1, 4])
     _, expected = marginals(lattice)
     observed = gradient.emissions + expected.emissions
     assert observed[1, [3, 4]].sum() == pytest.approx(1.0)
@@ -99,25 +114,44 @@ def test_marginals_are_probabilities(scale):
     )
 
 
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL, [MISSING] * 8, [0] * 8], ids=str)
-def test_log_likelihood_equals_enumeration(gold):
-    lattice = make_lattice(LENGTHS, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(gold))
-    expected = numpy.subtract(log_partitions(lattice, gold), log_partitions(lattice))
+def check_against_enumeration(lattice: Lattice, possible: Bools2d) -> None:
+    log_likelihoods, gradient = log_likelihood(lattice, possible)
+    expected = numpy.subtract(log_partitions(lattice, possible), log_partitions(lattice))
     assert log_likelihoods == pytest.approx(expected, abs=1e-10)
     assert (log_likelihoods <= 0.0).all()
-    assert_same_lattice(gradient, expected_counts(lattice, gold).minus(expected_counts(lattice)))
+    counts = expected_counts(lattice, possible)
+    assert_same_lattice(gradient, counts.minus(expected_counts(lattice)))
 
 
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
+@each_known
+def test_log_likelihood_equals_enumeration(possible: Bools2d) -> None:
+    check_against_enumeration(make_lattice(LENGTHS, 5), possible)
+
+
+@pytest.mark.parametrize("tag", [MISSING, 0])
+def test_log_likelihood_of_one_tag_equals_enumeration(tag: int) -> None:
+    check_against_enumeration(make_lattice(LENGTHS, 5), gold_mask(numpy.full(8, tag), 5))
+
+
+@given(st.data())
+def test_log_likelihood_of_random_sets_equals_enumeration(data: st.DataObject) -> None:
+    """Any sets of possible tags that a valid sequence agrees with."""
+    lattice = make_lattice([3, 2], 5, seed=data.draw(st.integers(0, 99)))
+    tags = data.draw(st.sampled_from([[1, 2, 0, 3, 3], [0, 0, 1, 3, 4], [3, 4, 4, 0, 1]]))
+    others = st.sets(st.integers(0, 4))
+    sets = [{tag} | data.draw(others) for tag in tags]
+    check_against_enumeration(lattice, possible_from_sets(sets, 5))
+
+
+@each_known
 @pytest.mark.parametrize("name", SCORES)
-def test_log_likelihood_gradient(name, gold):
+def test_log_likelihood_gradient(name: str, possible: Bools2d) -> None:
     lattice = make_lattice(LENGTHS, 5)
 
     def loss() -> float:
-        return float(log_likelihood(lattice, numpy.asarray(gold))[0].sum())
+        return float(log_likelihood(lattice, possible)[0].sum())
 
-    gradient = getattr(log_likelihood(lattice, numpy.asarray(gold))[1], name)
+    gradient = getattr(log_likelihood(lattice, possible)[1], name)
     assert abs(gradient).max() > 0.1
     assert relative_error(gradient, central_differences(loss, getattr(lattice, name))) < 1e-7
 
@@ -125,25 +159,21 @@ def test_log_likelihood_gradient(name, gold):
 def test_log_likelihoods_of_all_sequences_sum_to_one():
     lattice = make_lattice([4], 5)
     ((*scored,),) = valid_sequences(lattice)
-    probabilities = [
-        math.exp(log_likelihood(lattice, numpy.asarray(tags))[0][0]) for tags, _ in scored
-    ]
+    probabilities = [math.exp(tag_likelihood(lattice, tags)[0][0]) for tags, _ in scored]
     assert sum(probabilities) == pytest.approx(1.0)
 
 
 def test_log_likelihood_marginalizes_missing_tags():
     lattice = make_lattice([3], 3)
     completions = [[1, tag, 0] for tag in range(3)]
-    expected = sum(
-        math.exp(log_likelihood(lattice, numpy.asarray(tags))[0][0]) for tags in completions
-    )
-    log_likelihoods, _ = log_likelihood(lattice, numpy.asarray([1, MISSING, 0]))
+    expected = sum(math.exp(tag_likelihood(lattice, tags)[0][0]) for tags in completions)
+    log_likelihoods, _ = tag_likelihood(lattice, [1, MISSING, 0])
     assert math.exp(log_likelihoods[0]) == pytest.approx(expected)
 
 
 def test_log_likelihood_without_gold_tags_is_zero():
     lattice = make_lattice(LENGTHS, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.full(8, MISSING))
+    log_likelihoods, gradient = tag_likelihood(lattice, numpy.full(8, MISSING))
     assert log_likelihoods.tolist() == [0.0] * 5
     for name in SCORES:
         assert not getattr(gradient, name).any()
@@ -151,20 +181,20 @@ def test_log_likelihood_without_gold_tags_is_zero():
 
 def test_log_likelihood_ignores_sequences_without_gold_tags():
     lattice = make_lattice(LENGTHS, 5)
-    _, gradient = log_likelihood(lattice, numpy.asarray([-1] * 3 + GOLD[3:]))
+    _, gradient = tag_likelihood(lattice, [-1] * 3 + GOLD[3:])
     assert (gradient.emissions[:3] == 0.0).all()
     assert (gradient.emissions[3:] != 0.0).any(axis=1).all()
 
 
 def test_log_likelihood_is_independent_of_the_batch():
     lattice = make_lattice(LENGTHS, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(GOLD))
+    log_likelihoods, gradient = tag_likelihood(lattice, GOLD)
     total = gradient.scaled(0.0)
     for number, rows in enumerate(each_sequence(lattice)):
         alone = replace(
             lattice, emissions=lattice.emissions[rows], lengths=[lattice.lengths[number]]
         )
-        (log_likelihood_alone,), part = log_likelihood(alone, numpy.asarray(GOLD[rows]))
+        (log_likelihood_alone,), part = tag_likelihood(alone, GOLD[rows])
         assert log_likelihood_alone == pytest.approx(log_likelihoods[number], abs=1e-12)
         total.emissions[rows] = part.emissions
         for name in SCORES[1:]:
@@ -175,7 +205,7 @@ def test_log_likelihood_is_independent_of_the_batch():
 @pytest.mark.parametrize("lengths", [[], [0], [0, 0]], ids=str)
 def test_log_likelihood_without_tokens(lengths):
     lattice = make_lattice(lengths, 5)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.zeros(0, dtype="int64"))
+    log_likelihoods, gradient = tag_likelihood(lattice, numpy.zeros(0, dtype="int64"))
     assert log_likelihoods.tolist() == [0.0] * len(lengths)
     assert gradient.emissions.shape == (0, 5)
     for name in SCORES:
@@ -185,9 +215,9 @@ def test_log_likelihood_without_tokens(lengths):
 def test_log_likelihood_of_float32_scores():
     lattice = make_lattice([300, 20, 1], 9, dtype="float32")
     gold = viterbi(lattice)
-    log_likelihoods, gradient = log_likelihood(lattice, gold)
+    log_likelihoods, gradient = tag_likelihood(lattice, gold)
     precise = in_float64(lattice)
-    expected_log_likelihoods, expected = log_likelihood(precise, gold)
+    expected_log_likelihoods, expected = tag_likelihood(precise, gold)
     assert log_likelihoods == pytest.approx(expected_log_likelihoods, rel=1e-12)
     assert_same_lattice(gradient, expected)
     assert viterbi(precise).tolist() == gold.tolist()
@@ -214,8 +244,8 @@ def test_marginals_of_long_sequences(scale):
 def test_log_likelihood_ignores_constants_per_token():
     lattice = make_lattice(LENGTHS, 5)
     shifted = replace(lattice, emissions=lattice.emissions + 1e5 * numpy.arange(8)[:, None])
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(GOLD))
-    shifted_log_likelihoods, shifted_gradient = log_likelihood(shifted, numpy.asarray(GOLD))
+    log_likelihoods, gradient = tag_likelihood(lattice, GOLD)
+    shifted_log_likelihoods, shifted_gradient = tag_likelihood(shifted, GOLD)
     assert shifted_log_likelihoods == pytest.approx(log_likelihoods, abs=1e-8)
     assert_same_lattice(shifted_gradient, gradient, 1e-8)
 
@@ -224,13 +254,13 @@ def test_log_likelihood_of_certain_and_impossible_tags():
     lattice = make_lattice(LENGTHS, 5)
     certain = numpy.full((8, 5), -500.0)
     certain[numpy.arange(8), GOLD] = 500.0
-    log_likelihoods, gradient = log_likelihood(
+    log_likelihoods, gradient = tag_likelihood(
         replace(lattice, emissions=certain), numpy.array(GOLD)
     )
     assert log_likelihoods == pytest.approx(0.0, abs=1e-100)
     assert_same_lattice(gradient, lattice.scaled(0.0))
     wrong = numpy.zeros(8, dtype="int64")
-    log_likelihoods, gradient = log_likelihood(replace(lattice, emissions=certain), wrong)
+    log_likelihoods, gradient = tag_likelihood(replace(lattice, emissions=certain), wrong)
     assert (log_likelihoods[[0, 2, 3]] < -900.0).all()
     rows = numpy.flatnonzero(GOLD)
     assert gradient.emissions[rows, 0] == pytest.approx(1.0)
@@ -242,7 +272,7 @@ def test_log_likelihood_of_improbable_begin_does_not_underflow():
     emissions = numpy.asarray([[500.0, -500.0, -500.0], [-500.0, -500.0, 500.0]])
     lattice = Lattice(emissions, numpy.zeros((3, 3)), numpy.zeros(3), numpy.zeros(3), [2])
     for gold in ([0, 0], [0, 1], [1, 2]):
-        log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(gold))
+        log_likelihoods, gradient = tag_likelihood(lattice, gold)
         assert log_likelihoods == pytest.approx(-math.log(3))
         assert gradient.emissions[0] == pytest.approx(
             [(gold[0] == 0) - 2 / 3, (gold[0] == 1) - 1 / 3, 0.0]
@@ -251,17 +281,17 @@ def test_log_likelihood_of_improbable_begin_does_not_underflow():
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
-def test_log_likelihood_of_large_scores(seed, gold):
+@each_known
+def test_log_likelihood_of_large_scores(seed: int, possible: Bools2d) -> None:
     lattice = make_lattice(LENGTHS, 5, seed=seed, scale=3.0)
     random = numpy.random.RandomState(seed)
     emissions = random.choice([-500.0, 0.0, 500.0], (8, 5)) + random.normal(size=(8, 5))
     lattice = replace(lattice, emissions=emissions)
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.asarray(gold))
-    expected = numpy.subtract(log_partitions(lattice, gold), log_partitions(lattice))
+    log_likelihoods, gradient = log_likelihood(lattice, possible)
+    expected = numpy.subtract(log_partitions(lattice, possible), log_partitions(lattice))
     assert log_likelihoods == pytest.approx(expected, abs=1e-9)
     assert_same_lattice(
-        gradient, expected_counts(lattice, gold).minus(expected_counts(lattice)), 1e-9
+        gradient, expected_counts(lattice, possible).minus(expected_counts(lattice)), 1e-9
     )
 
 
@@ -269,7 +299,7 @@ def test_log_likelihood_of_worst_path_is_finite():
     random = numpy.random.RandomState(0)
     lattice = make_lattice([500, 3], 7, scale=5.0)
     lattice = replace(lattice, emissions=random.choice([-1e4, 1e4], size=(503, 7)))
-    log_likelihoods, gradient = log_likelihood(lattice, numpy.zeros(503, dtype="int64"))
+    log_likelihoods, gradient = tag_likelihood(lattice, numpy.zeros(503, dtype="int64"))
     assert numpy.isfinite(log_likelihoods).all()
     assert all(numpy.isfinite(getattr(gradient, name)).all() for name in SCORES)
     assert marginals(lattice)[1].emissions.sum(axis=1) == pytest.approx(1.0)
@@ -278,5 +308,5 @@ def test_log_likelihood_of_worst_path_is_finite():
 def test_log_likelihood_of_nan_is_nan():
     lattice = make_lattice(LENGTHS, 5)
     lattice.emissions[1, 2] = numpy.nan
-    log_likelihoods, _ = log_likelihood(lattice, numpy.asarray(GOLD))
+    log_likelihoods, _ = tag_likelihood(lattice, GOLD)
     assert numpy.isnan(log_likelihoods).tolist() == [True, False, False, False, False]

@@ -7,7 +7,7 @@ import pytest
 
 from spacy_twitter_ner.layers.crf import Lattice
 from spacy_twitter_ner.layers.decoding import viterbi
-from spacy_twitter_ner.layers.forward_backward import log_likelihood
+from spacy_twitter_ner.layers.forward_backward import gold_mask, log_likelihood
 from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
 
 from .crf_oracle import (
@@ -17,6 +17,7 @@ from .crf_oracle import (
     is_valid,
     log_partitions,
     make_lattice,
+    possible_from_sets,
     valid_sequences,
 )
 from .decoding_oracle import check_is_best, forbid
@@ -24,11 +25,15 @@ from .gradients import OPS, central_differences, relative_error
 from .spans_oracle import sequence_probabilities
 
 LENGTHS = [2, 0, 1, 3]
-GOLD = numpy.asarray([1, 2, 0, 0, 3, 4])
-PARTIAL = numpy.asarray([1, -1, 0, -1, -1, 4])
-N_TOKENS = len(GOLD)
+N_TOKENS = 6
+GOLD, PARTIAL = (
+    gold_mask(numpy.asarray(tags), 5) for tags in ([1, 2, 0, 0, 3, 4], [1, -1, 0, -1, -1, 4])
+)
+SETS = possible_from_sets([[1, 3], [2, 4], [0], [0, 1, 3], [0, 1, 2, 3, 4], [0, 4]], 5)
 
-each_gold = pytest.mark.parametrize("gold", [GOLD, PARTIAL], ids=["all", "partial"])
+each_possible = pytest.mark.parametrize(
+    "possible", [GOLD, PARTIAL, SETS], ids=["all", "partial", "sets"]
+)
 
 
 def make_logits(nO: int = 5, seed: int = 0) -> numpy.ndarray:
@@ -53,21 +58,23 @@ def draw_constraints() -> tuple[numpy.ndarray, numpy.ndarray]:
     return no_begin, no_inside
 
 
-@each_gold
-def test_softmax_loss(gold: numpy.ndarray) -> None:
-    logits, known = make_logits(), numpy.flatnonzero(gold != -1)
-    loss, gradient = SoftmaxHead().get_loss(softmax(logits), gold)
+@each_possible
+def test_softmax_loss(possible: numpy.ndarray) -> None:
+    logits, missing = make_logits(), possible.all(axis=1)
+    loss, gradient = SoftmaxHead().get_loss(softmax(logits), possible)
     probabilities = numpy.concatenate(softmax(logits))
-    assert loss == pytest.approx(-numpy.log(probabilities[known, gold[known]]).sum())
+    assert loss == pytest.approx(-numpy.log((probabilities * possible).sum(axis=1)).sum())
     assert [rows.shape for rows in gradient] == [(length, 5) for length in LENGTHS]
-    expected = central_differences(lambda: SoftmaxHead().get_loss(softmax(logits), gold)[0], logits)
+    expected = central_differences(
+        lambda: SoftmaxHead().get_loss(softmax(logits), possible)[0], logits
+    )
     assert relative_error(numpy.concatenate(gradient), expected) < 1e-8
-    assert (numpy.concatenate(gradient)[gold == -1] == 0.0).all()
+    assert (numpy.concatenate(gradient)[missing] == 0.0).all()
 
 
 def test_softmax_of_probability_zero() -> None:
     scores = [numpy.asarray([[1.0, 0.0, 0.0]], dtype="float32")]
-    loss, (gradient,) = SoftmaxHead().get_loss(scores, numpy.asarray([1]))
+    loss, (gradient,) = SoftmaxHead().get_loss(scores, numpy.asarray([[False, True, False]]))
     assert 50 < loss < math.inf
     assert gradient.tolist() == [[1.0, -1.0, 0.0]]
     nowhere = numpy.zeros(1, dtype=bool)
@@ -106,15 +113,15 @@ def test_softmax_lattice_scores_are_products() -> None:
             assert math.exp(score) == pytest.approx(product)
 
 
-@each_gold
-def test_crf_loss(gold: numpy.ndarray) -> None:
+@each_possible
+def test_crf_loss(possible: numpy.ndarray) -> None:
     lattice = make_lattice(LENGTHS, 5)
-    loss, gradient = CRFHead().get_loss(lattice, gold)
-    assert loss == pytest.approx(-log_likelihood(lattice, gold)[0].sum())
+    loss, gradient = CRFHead().get_loss(lattice, possible)
+    assert loss == pytest.approx(-log_likelihood(lattice, possible)[0].sum())
     assert loss > 0.0
     for name in SCORES:
         expected = central_differences(
-            lambda: CRFHead().get_loss(lattice, gold)[0], getattr(lattice, name)
+            lambda: CRFHead().get_loss(lattice, possible)[0], getattr(lattice, name)
         )
         assert relative_error(getattr(gradient, name), expected) < 1e-7
 
@@ -167,7 +174,7 @@ def gradient_arrays(gradient: Any) -> list[numpy.ndarray]:
 
 @each_head
 def test_loss_without_gold_tags_is_zero(head: Any, scores: Any) -> None:
-    loss, gradient = head.get_loss(scores, numpy.full(N_TOKENS, -1))
+    loss, gradient = head.get_loss(scores, numpy.ones((N_TOKENS, 5), dtype=bool))
     assert loss == 0.0
     assert not any(array.any() for array in gradient_arrays(gradient))
 

@@ -272,7 +272,7 @@ def test_odd_inferred_width_raises(make_layer: Callable) -> None:
 @each_layer
 @pytest.mark.parametrize("depth", [0, -1])
 def test_nonpositive_depth_raises(make_layer: Callable, depth: int) -> None:
-    with pytest.raises(ValueError, match="depth of at least 1"):
+    with pytest.raises(ValueError, match=r"depth .* must be at least 1"):
         make_layer(4, 2, depth=depth)
 
 

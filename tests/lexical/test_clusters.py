@@ -153,8 +153,22 @@ def test_cluster_lookups_missing_file(nlp, tmp_path):
     add_lookups(nlp, tmp_path / "none.tsv")
     with pytest.raises(FileNotFoundError) as error:
         nlp.initialize()
-    for part in ("[initialize.lookups] path", str(tmp_path / "none.tsv"), "spacy-twitter-ner lexi"):
+    for part in ("[initialize.lookups] path", str(tmp_path / "none.tsv"), "en_tweet_ner"):
         assert part in str(error.value)
+
+
+def test_cluster_lookups_of_a_pipeline(nlp, write, tmp_path):
+    add_lookups(nlp, write(*LINES)).initialize()
+    nlp.to_disk(tmp_path / "pipeline")
+    lookups = create_cluster_lookups(str(tmp_path / "pipeline"))
+    assert lookups.tables == [TABLE]
+    assert dict(lookups.get_table(TABLE)) == dict(nlp.vocab.lookups.get_table(TABLE))
+
+
+def test_cluster_lookups_of_a_pipeline_without_clusters(nlp, tmp_path):
+    nlp.to_disk(tmp_path / "pipeline")
+    with pytest.raises(ValueError, match="a pipeline without clusters"):
+        create_cluster_lookups(tmp_path / "pipeline")
 
 
 def test_cluster_lookups_without_path(nlp):

@@ -9,11 +9,9 @@ from thinc.api import Adam, Config, Model, fix_random_seed
 from thinc.types import Ragged
 
 from spacy_twitter_ner.models.char_embed import CharEmbed, fit_vocabulary
-from spacy_twitter_ner.models.embed import TweetEmbed
 from spacy_twitter_ner.models.lexemes import Lexemes, distinct_lexemes
 
-from ..layers.gradients import gradient_errors, randomize
-from .docs import fit_and_initialize, lexemes, make_doc, make_docs
+from .docs import lexemes, make_doc, make_docs
 
 TRAIN = make_docs("the cat saw the dog", "a cat saw it", "@qqq the http://t.co/zz @x")
 # The characters that occur more than once there.
@@ -110,23 +108,6 @@ def test_middle_of_a_long_word_is_not_counted() -> None:
     assert known(make_model(make_docs("abxyz"), max_length=4, min_freq=1)) == set("abyz")
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_gradients(dropout: float, rate: float) -> None:
-    model = make_model(min_freq=1, unknown_rate=rate)
-    model.layers[0].attrs["dropout_rate"] = dropout
-    randomize(model)
-    errors = gradient_errors(
-        model,
-        lexemes("dog", "", "hoot", "@x", "a", "-"),
-        rows=lambda Y: Y,
-        wrap=lambda dY, Y: dY,
-        inputs=lambda batch: [],
-    )
-    assert len(errors) == 3
-    assert max(errors.values()) < 1e-7, errors
-
-
 def test_only_characters_of_the_batch_get_a_gradient() -> None:
     model = make_model(window=0)
     vocabulary = model.attrs["vocabulary"]
@@ -160,44 +141,6 @@ def test_batches_without_characters(texts: list[str]) -> None:
     Y, backprop = model(batch, is_train=True)
     assert Y.shape == (len(texts), 6)
     assert backprop(Y) is batch
-
-
-def test_as_part_of_tweet_embed() -> None:
-    embed = TweetEmbed(CharEmbed(6))
-    assert embed.get_dim("nO") == 6
-    fit_and_initialize(embed, TRAIN)
-    assert known(embed.layers[0]) == KNOWN
-    cat_dog, nothing, cat = embed.predict(make_docs("cat dog", "", "cat"))
-    assert nothing.shape == (0, 6)
-    assert (cat == cat_dog[:1]).all()
-    Ys, backprop = embed(TRAIN, is_train=True)
-    assert backprop(Ys) == []
-    assert embed.layers[0].layers[0].get_grad("W").any()
-
-
-def test_initialization_keeps_the_alphabet() -> None:
-    model = CharEmbed(6)
-    assert not model.layers[0].has_dim("nV")
-    fit_vocabulary(model, TRAIN)
-    assert not model.layers[0].has_param("E")
-    before = known(model)
-    model.initialize(X=distinct_lexemes(make_docs("zz")))
-    assert known(model) == before
-    assert len(model.layers[0].get_param("E")) == len(before) + 1
-
-
-def test_spare_rows_are_assigned_in_training() -> None:
-    model = CharEmbed(6).initialize()
-    assert model.layers[0].get_param("E").shape == (5001, 25)
-    batch = lexemes("cat", "dog")
-    unknown, same = model.predict(batch)
-    assert alike(unknown, same)
-    model(batch, is_train=True)
-    assert known(model) == set("catdog")
-    cat, dog = model.predict(batch)
-    assert not alike(cat, dog)
-    loaded = CharEmbed(6).from_bytes(model.to_bytes())
-    assert (loaded.predict(batch) == model.predict(batch)).all()
 
 
 def test_another_alphabet_reinitializes_weights() -> None:
@@ -263,16 +206,6 @@ def test_load_over_another_alphabet(other: list[Doc]) -> None:
 def test_load_over_another_width_raises() -> None:
     with pytest.raises(ValueError, match=r"'char_width'.*from 5 to 4"):
         CharEmbed(6, char_width=5).from_bytes(make_model().to_bytes())
-
-
-def test_copy_is_independent() -> None:
-    model, batch = make_model(), lexemes("cat", "dog")
-    expected = model.predict(batch)
-    copy = model.copy()
-    assert (copy.predict(batch) == expected).all()
-    fit_vocabulary(copy, make_docs("xyz xyz"))
-    assert known(copy) == set("xyz")
-    assert (model.predict(batch) == expected).all()
 
 
 def test_learns_endings() -> None:

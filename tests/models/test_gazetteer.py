@@ -1,17 +1,27 @@
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import spacy
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc
+from spacy.training import Example
 from spacy.vocab import Vocab
 
-from spacy_twitter_ner.models.gazetteer import Gazetteer, make_gazetteer
+from spacy_twitter_ner.models.gazetteer import (
+    Gazetteer,
+    create_pipeline_phrases,
+    make_gazetteer,
+)
 
 from .docs import make_doc, make_docs
 from .phrases import LISTS, TRAIN, Feature, found, gold_doc
+
+PREFIX = "spacy-twitter-ner"
+NORM = {"features": ["norm"], "widths": [3]}
 
 
 def found_in(text: str, docs: Iterable[Doc] = (), **kwargs: Any) -> list[Feature]:
@@ -122,7 +132,7 @@ def test_sources_have_different_features() -> None:
         (1, "geo", "I", "list"),
         (1, "geo", "I", "<90%, +"),
     ]
-    # Each has its longest matches: a phrase of one does not hide one of the other.
+    # Longest match per type: phrases of one type do not hide those of another.
     features = found_in("the new york area", TRAIN, lists=LISTS)
     assert [f for f in features if f[3] != "list"] == [
         (1, "geo", "B", "<90%, +"),
@@ -155,7 +165,7 @@ def test_entity_seen_once_is_held_out_from_its_doc() -> None:
     bob = make_doc("Bob may go")
     assert found(gazetteer, bob, hold_out=True) == []
     assert found(gazetteer, bob, hold_out=False) == [(0, "person", "B", ">=90%, 1")]
-    # In another doc it is found, even in training.
+    # It is found in another doc, even in training.
     other = make_doc("hello Bob")
     assert found(gazetteer, bob, other, hold_out=True) == [(4, "person", "B", ">=90%, 1")]
 
@@ -229,3 +239,36 @@ def test_order_of_docs_and_lists_does_not_matter() -> None:
     lists = {label: list(reversed(phrases)) for label, phrases in reversed(LISTS.items())}
     data = make_gazetteer(TRAIN, LISTS).to_bytes()
     assert make_gazetteer(reversed(TRAIN), lists).to_bytes() == data
+
+
+def save_pipeline(path: Path, lists: dict[str, list[str]]) -> str:
+    nlp = spacy.blank("xx")
+    parts = {"words": {"@architectures": f"{PREFIX}.LexemeFeatures.v1", **NORM}}
+    phrases = {"@architectures": f"{PREFIX}.GazetteerEmbed.v1", "width": 3}
+    embed = {"@architectures": f"{PREFIX}.TweetEmbed.v1", "*": parts, "phrases": phrases}
+    encode = {"@architectures": f"{PREFIX}.BiLSTMEncoder.v1", "hidden_width": 2}
+    tok2vec = {"@architectures": "spacy.Tok2Vec.v2", "embed": embed, "encode": encode}
+    tagger = {"@architectures": f"{PREFIX}.BiLSTMTagger.v1", "tok2vec": tok2vec}
+    ner = nlp.add_pipe("twitter_bilstm_ner", config={"model": tagger})
+    examples = [
+        Example(
+            make_doc("in paris", nlp.vocab), gold_doc("in paris", (1, 2, "geo"), vocab=nlp.vocab)
+        )
+    ]
+    ner.initialize(lambda: examples, phrases=lists)
+    nlp.to_disk(path)
+    return str(path)
+
+
+def test_phrases_of_a_pipeline(tmp_path: Path) -> None:
+    lists = {"city": ["New York", "paris"], "name": ["bob"]}
+    phrases = create_pipeline_phrases(save_pipeline(tmp_path, lists))
+    assert {label: sorted(found) for label, found in phrases.items()} == {
+        "city": ["new york", "paris"],
+        "name": ["bob"],
+    }
+
+
+def test_pipeline_without_phrases(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no phrase lists"):
+        create_pipeline_phrases(save_pipeline(tmp_path, {}))

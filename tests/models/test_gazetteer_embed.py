@@ -183,5 +183,5 @@ def test_as_phrases_of_tweet_embed() -> None:
 @pytest.mark.parametrize("name", ["width", "min_count", "max_length"])
 def test_invalid_settings(name: str) -> None:
     settings: dict[str, Any] = {"width": 4, name: 0}
-    with pytest.raises(ValueError, match=f"{name} must be 1 or more, not 0"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
         GazetteerEmbed(**settings)

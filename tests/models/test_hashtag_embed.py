@@ -7,15 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
-from thinc.api import SGD, Model
+from thinc.api import Model
 
 from spacy_twitter_ner.models import hashtag_embed
-from spacy_twitter_ner.models.embed import TweetEmbed
 from spacy_twitter_ner.models.hashtag_embed import HashtagEmbed, HashtagSegmenter, fit_vocabulary
 from spacy_twitter_ner.models.lexemes import distinct_lexemes
 from spacy_twitter_ner.normalization import token_kind
 
-from ..layers.gradients import gradient_errors, randomize
 from .docs import lexemes, make_docs
 
 TRAIN = make_docs(
@@ -80,52 +78,6 @@ def test_words_of_hashtags_have_vectors_if_frequent_enough() -> None:
     assert len(make_model().get_param("E")) == 5
 
 
-def test_initial_vectors_have_variance_of_one_over_width() -> None:
-    numpy.random.seed(0)
-    model = HashtagEmbed(50, min_freq=1)
-    model.initialize(X=distinct_lexemes(make_docs(" ".join(f"#W{'x' * i}" for i in range(2, 30)))))
-    table = model.get_param("E")
-    assert table.dtype == "float32"
-    assert abs(table.mean()) < 0.02
-    assert table.std() == pytest.approx(50**-0.5, rel=0.1)
-
-
-def test_gradients() -> None:
-    model = make_model()
-    randomize(model)
-    errors = gradient_errors(
-        model,
-        lexemes("world", "#WorldCup", "", "#superbowl", "#Zorro", "@bob", "#WorldWorldZorro2014"),
-        rows=lambda Y: Y,
-        wrap=lambda dY, Y: dY,
-        inputs=lambda batch: [],
-    )
-    assert list(errors) == ["0.hashtag_embed.E"]
-    # The gradient's buffer is float32.
-    assert max(errors.values()) < 1e-6
-
-
-def test_gradients_add_up() -> None:
-    model = make_model()
-    batch = lexemes("world", "#WorldCup", "#world")
-    row = model.attrs["vocabulary"].row
-    expected = numpy.zeros((5, 4))
-    for times in (1, 2):
-        Y, backprop = model(batch, is_train=True)
-        assert backprop(numpy.ones_like(Y)) is batch
-        expected[[row("world"), row("cup")]] = [[1.5 * times], [0.5 * times]]
-        assert (model.get_grad("E") == expected).all()
-
-
-def test_unknown_words_learn_their_vector_from_rare_ones() -> None:
-    model = make_model()
-    before = model.predict(lexemes("#unseen")).copy()
-    Y, backprop = model(lexemes("#Zork"), is_train=True)
-    backprop(numpy.ones_like(Y))
-    model.finish_update(SGD(0.1, grad_clip=0.0))
-    assert (model.predict(lexemes("#unseen")) != before).all()
-
-
 @pytest.mark.parametrize("texts", [[], ["the", "@bob"]])
 def test_batches_without_hashtags(texts: list[str]) -> None:
     model = make_model()
@@ -145,75 +97,9 @@ def test_training_data_without_hashtags(docs: list[Doc]) -> None:
     assert model.predict(lexemes("#unseen", "no")).any(axis=1).tolist() == [True, False]
 
 
-def test_as_part_of_tweet_embed() -> None:
-    model = TweetEmbed(make_model(), HashtagEmbed(3))
-    model.initialize(X=TRAIN)
-    docs = make_docs("go #WorldCup now #WorldCup", "", "#superbowl")
-    Ys, backprop = model(docs, is_train=True)
-    assert [Y.shape for Y in Ys] == [(4, 7), (0, 7), (1, 7)]
-    assert (Ys[0][1] == Ys[0][3]).all()
-    assert not Ys[0][[0, 2]].any()
-    assert backprop(Ys) == []
-
-
 def test_is_registered() -> None:
     make = registry.architectures.get("spacy-twitter-ner.HashtagEmbed.v1")
     assert make(width=4).get_dim("nO") == 4
-
-
-def test_bytes_round_trip() -> None:
-    model = make_model()
-    loaded = HashtagEmbed(4).from_bytes(model.to_bytes())
-    batch = lexemes("#WorldCup", "#superbowl", "#unseen", "the")
-    assert (loaded.predict(batch) == model.predict(batch)).all()
-    assert loaded.attrs["segmenter"].counts == model.attrs["segmenter"].counts
-    assert loaded.attrs["segmenter"].words("#superbowl") == ("super", "bowl")
-
-
-def test_disk_round_trip(tmp_path: Any) -> None:
-    model = make_model()
-    model.to_disk(tmp_path / "model")
-    loaded = HashtagEmbed(4).from_disk(tmp_path / "model")
-    batch = lexemes("#WorldCup", "#superbowl", "#unseen", "the")
-    assert (loaded.predict(batch) == model.predict(batch)).all()
-
-
-def test_copy_is_independent() -> None:
-    model = make_model()
-    batch = lexemes("#superbowl", "#footgolf")
-    before = model.predict(batch).copy()
-    copy = model.copy()
-    assert (copy.predict(batch) == before).all()
-    fit_vocabulary(copy, make_docs("foot golf #FootGolf #FootGolf"))
-    assert known(copy) == {"foot", "golf"}
-    numpy.testing.assert_allclose(copy.predict(batch)[1], mean(copy, "foot", "golf"), atol=1e-6)
-    assert (model.predict(batch) == before).all()
-
-
-def test_initialization_keeps_the_vocabulary() -> None:
-    # The component fits on all docs, then initialises with a small sample of them.
-    model = HashtagEmbed(4)
-    fit_vocabulary(model, TRAIN)
-    assert not model.has_param("E")
-    model.initialize(X=distinct_lexemes(TRAIN[:1]))
-    assert "cup" in known(model)
-
-
-def test_spare_rows_are_assigned_in_training() -> None:
-    model = HashtagEmbed(4)
-    batch = distinct_lexemes(make_docs("#WorldCup #NewYork plain"))
-    model.initialize(X=batch)
-    model(batch, is_train=True)
-    assert known(model) == {"world", "cup", "new", "york"}
-    assert len({tuple(row) for row in model.predict(batch).tolist()}) == 3
-
-
-def test_another_vocabulary_reinitializes_vectors() -> None:
-    model = make_model()
-    before = model.get_param("E").copy()
-    fit_vocabulary(model, make_docs("#OtherTag #OtherTag #YetAnother"))
-    assert known(model) == {"other", "tag"}
-    assert (model.get_param("E") != before[:3]).all()
 
 
 @pytest.mark.parametrize(

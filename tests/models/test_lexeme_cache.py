@@ -176,5 +176,5 @@ def test_copies_are_empty(clone):
 
 
 def test_negative_size():
-    with pytest.raises(ValueError, match="cache_size must be 0 or more"):
+    with pytest.raises(ValueError, match="cache_size must be at least 0"):
         LexemeCache(-1)

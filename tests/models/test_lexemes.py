@@ -1,12 +1,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spacy.strings import get_string_id
 from spacy.vocab import Vocab
 
 from spacy_twitter_ner.models.lexemes import (
     FEATURES,
     distinct_lexemes,
     lexeme_features,
+    lookup,
     validate_features,
 )
 
@@ -62,9 +64,9 @@ def test_every_text_has_every_feature(text: str) -> None:
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ([], "name at least one of orth, masked"),
-        (["norm", "cluster"], "unknown 'cluster'; available are orth"),
-        (["norm", "shape", "norm"], "'norm' is named twice"),
+        ([], "features is empty. Choose from: orth, masked"),
+        (["norm", "cluster"], "unknown feature 'cluster'. Choose from: orth"),
+        (["norm", "shape", "norm"], "'norm' is repeated"),
     ],
 )
 def test_invalid_features(features: list[str], message: str) -> None:
@@ -95,3 +97,46 @@ def test_docs_with_different_vocabs() -> None:
     ]
     lexemes = distinct_lexemes(docs)
     assert [lexemes.texts[i] for i in lexemes.inverse] == ["onlyhere", "onlythere", "onlyhere"]
+
+
+LOOKUP_KEYS = ["london", "lol", "Apple", "apple", "arsenal", "#friday", "<USR>", "0:00"]
+
+
+def lookup_in(keys, text):
+    return lookup({get_string_id(key): key for key in keys}, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Apple", "Apple"),  # the text first
+        ("APPLE", "apple"),
+        ("London", "london"),
+        ("@someone", "<USR>"),
+        ("7:45", "0:00"),
+        ("#Arsenal", "arsenal"),
+        ("#FRIDAY", "#friday"),
+        ("＃Friday", "#friday"),
+        ("#fridayyyyy", None),
+        ("friday", None),
+        ("lolll", None),
+        ("#", None),
+        ("unseen", None),
+    ],
+)
+def test_lookup(text, key):
+    """Of pretrained clusters and vectors."""
+    assert lookup_in(LOOKUP_KEYS, text) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "key"),
+    [
+        ("#ARSENAL", ["arsenal", "#arsenal"], "#arsenal"),
+        ("#Lol7", ["lol0", "#lol0"], "lol0"),
+        ("#Lol7", ["#lol0"], "#lol0"),
+    ],
+)
+def test_lookup_of_hashtags(text, keys, key):
+    """By the lower-cased text, the normal form, and the normal form with the sign."""
+    assert lookup_in(keys, text) == key

@@ -97,7 +97,7 @@ def test_reinitialized_tables_have_no_gradient() -> None:
 @pytest.mark.parametrize("n_rows", [0, 3])
 @pytest.mark.parametrize("letters", ["abcdefgh", "a"])
 def test_loading_resizes_the_gradient(letters: str, n_rows: int) -> None:
-    """The one there was has another shape: writing beyond its end would corrupt memory."""
+    """The old one has another shape: writing beyond its end would corrupt memory."""
     model, larger = make_model("ab", "xy"), make_model(letters, "xy")
     Y, backprop = model(ROWS, is_train=True)
     backprop(Y)

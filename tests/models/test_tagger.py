@@ -5,11 +5,16 @@ import pytest
 from spacy.ml.models.tok2vec import build_Tok2Vec_model
 from thinc.api import Adam, Model, fix_random_seed, set_dropout_rate
 
-from spacy_twitter_ner.layers.forward_backward import marginals
+from spacy_twitter_ner.layers.forward_backward import gold_mask, marginals
 from spacy_twitter_ner.layers.heads import CRFHead, SoftmaxHead
 from spacy_twitter_ner.models.embed import WordEmbed
 from spacy_twitter_ner.models.encoder import BiLSTMEncoder
-from spacy_twitter_ner.models.tagger import BiLSTMCRFTagger, BiLSTMTagger, resize_output
+from spacy_twitter_ner.models.tagger import (
+    BiLSTMCRFTagger,
+    BiLSTMTagger,
+    resize_output,
+    select_tags,
+)
 
 from .docs import fit_and_initialize, make_docs
 
@@ -36,11 +41,15 @@ def make_tagger(
     return model
 
 
+def known(model: Model, tags: list[int]) -> numpy.ndarray:
+    return gold_mask(numpy.asarray(tags), model.get_ref("output_layer").get_dim("nO"))
+
+
 def train(model: Model, optimizer: Adam, tags: list[int], n_steps: int) -> None:
     head = model.attrs["head"]
     for _ in range(n_steps):
         scores, backprop = model(DOCS, is_train=True)
-        _, gradient = head.get_loss(scores, numpy.asarray(tags))
+        _, gradient = head.get_loss(scores, known(model, tags))
         backprop(head.scale(gradient, 1 / len(tags)))
         model.finish_update(optimizer)
 
@@ -95,7 +104,7 @@ def test_refs(architecture: Callable[..., Model]) -> None:
 
 @BOTH
 def test_output_weights_are_initialized(architecture: Callable[..., Model]) -> None:
-    # Thinc's own start at zero, from which nothing would reach the token vectors at first.
+    # Thinc's own start at zero, so that token vectors would get no gradient at first.
     assert output_weights(make_tagger(architecture=architecture)).all()
 
 
@@ -107,7 +116,7 @@ def output_weights(model: Model) -> numpy.ndarray:
 def test_gradient_is_that_of_the_loss(architecture: Callable[..., Model]) -> None:
     """With respect to the output layer's bias and the CRF's transitions."""
     model = make_tagger(architecture=architecture)
-    head, gold = model.attrs["head"], numpy.asarray([0, 1, 2, 0, 1, 1, 0, 1])
+    head, gold = model.attrs["head"], known(model, [0, 1, 2, 0, 1, 1, 0, 1])
     scores, backprop = model(DOCS, is_train=True)
     backprop(head.get_loss(scores, gold)[1])
     step = 1e-2
@@ -131,13 +140,13 @@ def test_dropout_is_for_training_only(architecture: Callable[..., Model]) -> Non
 
     def loss(is_train: bool) -> float:
         scores, _ = model(DOCS, is_train=is_train)
-        return model.attrs["head"].get_loss(scores, numpy.zeros(N_TOKENS, dtype="int64"))[0]
+        return model.attrs["head"].get_loss(scores, known(model, [0] * N_TOKENS))[0]
 
     before = loss(False)
     assert loss(False) == before
     assert loss(True) != before
     set_dropout_rate(model, 0.0)
-    # Prediction adds up in another order.
+    # Prediction sums in another order.
     assert loss(True) == pytest.approx(before, abs=1e-5)
 
 
@@ -157,7 +166,7 @@ def test_resize_keeps_weights_and_predictions() -> None:
 
     assert logits(after) == pytest.approx(logits(before), abs=1e-4)
     assert model.get_ref("output_layer").get_dim("nO") == 7
-    # A new tag is as yet never the best, but not so improbable that it could not be learned.
+    # New tags are improbable, but can be learned.
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert (after[:, 3:] > 0).all()
     assert (output_weights(model)[3:] != 0).all()
@@ -173,7 +182,7 @@ def test_resize_keeps_the_probabilities_of_a_crf(n_steps: int) -> None:
     assert after.shape == (N_TOKENS, 7)
     assert abs(after[:, :3] - before).max() < 0.02
     assert decode(model) == tags
-    # A new type is improbable, but not so much that it could not be learned.
+    # A new type is improbable, but can be learned.
     assert (after[:, [3, 5]] > 1e-8).all()
     assert (output_weights(model)[3:] != 0).all()
 
@@ -194,7 +203,7 @@ def test_resize_replaces_the_width_everywhere(architecture: Callable[..., Model]
 @BOTH
 def test_training_after_resizing(architecture: Callable[..., Model]) -> None:
     model, optimizer = make_tagger(architecture=architecture), Adam(0.02)
-    # The docs are of 5, 0, 2 and 1 tokens.
+    # The docs have 5, 0, 2 and 1 tokens.
     train(model, optimizer, [0, 1, 2, 0, 1, 1, 2, 1], 5)
     resize_output(model, 5)
     tags = [0, 3, 4, 0, 1, 3, 4, 3]
@@ -205,6 +214,19 @@ def test_training_after_resizing(architecture: Callable[..., Model]) -> None:
         assert predict(model).shape == (N_TOKENS, 7)
     train(model, optimizer, [5, *tags[1:]], 60)
     assert decode(model) == [5, *tags[1:]]
+
+
+@BOTH
+def test_select_tags_keeps_weights(architecture: Callable[..., Model]) -> None:
+    model = make_tagger(5, architecture=architecture)
+    before = output_weights(model).copy()
+    assert select_tags(model, [0, 3, 4, None, None]) is model
+    after = output_weights(model)
+    assert (after[:3] == before[[0, 3, 4]]).all()
+    assert (after[3:] == before[0]).all()
+    assert model.get_dim("nO") == 5
+    select_tags(model, [0, 1, 2])
+    assert predict(model).shape == (N_TOKENS, 3)
 
 
 @BOTH

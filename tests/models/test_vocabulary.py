@@ -87,5 +87,5 @@ def test_learn_without_spare_rows() -> None:
     vocabulary.learn(["new"])
     assert vocabulary.row("new") == UNKNOWN
     assert vocabulary.to_bytes() == before
-    # As version 0.1.0 wrote and read it.
+    # The format of saved pipelines.
     assert set(srsly.msgpack_loads(before)) == {"keys", "n_frequent"}

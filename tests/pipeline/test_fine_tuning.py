@@ -63,12 +63,6 @@ def test_new_type_with_rehearsal(trained, small):
     assert n_right >= 6
 
 
-@pytest.mark.slow
-def test_new_type_without_rehearsal_forgets(trained, small):
-    nlp = teach_gadgets(trained, small, [])
-    assert predicted_entities(nlp, TEXTS) != predicted_entities(trained, TEXTS)
-
-
 def test_predicted_types_are_missing_in_new_annotation(tweet_nlp):
     text = "RT @kim: saw Drake in Chicago last nite"
     (doc,) = tweet_nlp.pipe([tweet_nlp.make_doc(text)])

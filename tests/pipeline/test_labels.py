@@ -14,6 +14,7 @@ from .util import (
     NAME,
     NEW_DATA,
     SMALL,
+    SMALL_CRF,
     TEST_TEXTS,
     TRAIN_DATA,
     add_small_ner,
@@ -23,6 +24,7 @@ from .util import (
     predicted_entities,
     predicted_spans,
     train,
+    trained_ner,
 )
 
 
@@ -171,6 +173,35 @@ def test_add_label_to_model_of_fixed_size(nlp):
     with pytest.raises(ValueError, match=f"'TEAM'.*'{NAME}'.*5 outputs and cannot be resized"):
         ner.add_label("TEAM")
     assert ner.labels == ("LOC", "PERSON")
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_CRF])
+def test_replace_labels_keeps_weights(config):
+    fix_random_seed(0)
+    nlp = trained_ner(**config)
+    ner = nlp.get_pipe(NAME)
+    ner.replace_labels({"TEAM": None, "PER": "PERSON"})
+    assert ner.labels == ("TEAM", "PER")
+    found = [(e.text, e.label_) for e in nlp("Shaka Khan sings in London").ents]
+    assert found == [("Shaka Khan", "PER")]
+    loaded = spacy.blank("xx")
+    loaded.add_pipe(NAME, config=config)
+    loaded.from_bytes(nlp.to_bytes())
+    assert loaded.get_pipe(NAME).labels == ("TEAM", "PER")
+
+
+def test_replace_labels_from_unknown_type(trained):
+    ner = trained.get_pipe(NAME)
+    with pytest.raises(ValueError, match=r"no entity type TEAM.*LOC, PERSON"):
+        ner.replace_labels({"CLUB": "TEAM"})
+    assert ner.labels == ("LOC", "PERSON")
+
+
+def test_replace_labels_of_model_of_fixed_size(nlp):
+    rows = fake_model(lambda doc: numpy.full((len(doc), 5), 0.2), nO=5)
+    ner = TwitterBiLSTMNER(nlp.vocab, rows)
+    with pytest.raises(ValueError, match="cannot replace the labels"):
+        ner.replace_labels({"LOC": None})
 
 
 def test_nO_in_config_is_overwritten(nlp):

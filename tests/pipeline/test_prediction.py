@@ -119,7 +119,7 @@ def test_entities_are_valid_for_any_scores(lengths, seed, scale):
 
 
 def test_best_valid_sequence_is_decoded(nlp):
-    """Neither the best tags of each token nor a repair of them."""
+    """Not the best tags of each token, nor a repair of those."""
     add_fake_ner(
         nlp,
         ["LOC", "PERSON"],

@@ -15,8 +15,7 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy.vocab import Vocab
 
 from spacy_twitter_ner.annotate.annotator import Annotator
-from spacy_twitter_ner.evaluation.predictions import entity_scores
-from spacy_twitter_ner.pipeline.distribution import set_score_extension, set_scores
+from spacy_twitter_ner.pipeline.distribution import get_confidence, set_score_extension, set_scores
 
 KEY, NAME = "sure", "certainty"
 VOCAB = Vocab()
@@ -139,10 +138,9 @@ def test_records_of_retokenized_doc() -> None:
     annotator.components = [SimpleNamespace(spans_key=KEY)]
     record = annotator.get_record(doc)
     assert {e["text"]: e["confidence"] for e in record["entities"]} == EXPECTED
-    assert list(entity_scores(doc, KEY).values()) == SCORES
-    assert entity_scores(doc, None) is entity_scores(doc, "other") is None
+    assert [get_confidence(ent, annotator.components) for ent in doc.ents] == SCORES
     doc.ents = [*doc.ents, Span(doc, 0, 1, label="other")]
-    assert entity_scores(doc, KEY) is None
+    assert get_confidence(doc.ents[0], annotator.components) is None
 
 
 def test_set_scores_after_retokenization() -> None:

@@ -308,7 +308,7 @@ def test_source_without_vocab_is_error(pretrained):
     nlp = spacy.blank("en")
     with pytest.warns(UserWarning, match="W113"):
         nlp.add_pipe(NAME, source=pretrained)
-    with pytest.raises(ValueError, match="no clusters") as error:
+    with pytest.raises(ValueError, match="no table") as error:
         nlp(TEXT)
     assert 'spacy.blank("en", vocab=source.vocab)' in str(error.value)
     assert "spacy.copy_from_base_model.v1" in str(error.value)
@@ -397,6 +397,8 @@ def test_source_in_training_config_without_vocab_is_error(source_config, tmp_pat
 
 @pytest.mark.parametrize("name", [path.stem for path in (ROOT / "configs").glob("*.cfg")])
 def test_config_without_paths(name):
+    if name == "transformer":
+        pytest.importorskip("spacy_transformers", reason="needs the extra transformer")
     config = load_config(ROOT / "configs" / f"{name}.cfg")
     config["paths"] = dict.fromkeys(config["paths"])
     nlp = load_model_from_config(config, auto_fill=True)

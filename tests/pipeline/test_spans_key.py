@@ -52,6 +52,23 @@ def test_extension_of_other_spans_is_none(scored):
     assert Doc(scored.vocab, words=["London"])[0:1]._.sureness is None
 
 
+def test_spans_key_of_call(small):
+    nlp = trained_ner(**small)
+    docs = list(nlp.pipe(TEST_TEXTS, component_cfg={NAME: {"spans_key": "sure"}}))
+    one = nlp(TEST_TEXTS[0], component_cfg={NAME: {"spans_key": "sure"}})
+    assert not any(doc.spans for doc in nlp.pipe(TEST_TEXTS))
+    nlp.get_pipe(NAME).spans_key = "sure"
+    expected = list(nlp.pipe(TEST_TEXTS))
+    assert entities(docs) == entities(expected)
+    assert scores(docs) == scores(expected)
+    assert scores([one])[0] == pytest.approx(scores(docs)[0], abs=1e-5)
+
+
+def test_spans_key_of_component_precedes_that_of_call(scored):
+    doc = scored(TEST_TEXTS[0], component_cfg={NAME: {"spans_key": "other"}})
+    assert set(doc.spans) == {"sure"}
+
+
 def test_scores_do_not_depend_on_batch_size(scored):
     expected = scores(scored(text) for text in TEST_TEXTS)
     for size in (1, 3, 100):

@@ -89,6 +89,25 @@ def test_update_with_optimizer(nlp, small):
     assert ner.update(make_examples(nlp))[NAME] < first
 
 
+@pytest.mark.parametrize("factor", [1.0, 20.0])
+def test_learn_rate_factor(nlp, small, factor):
+    """The first step of Adam is as long as the learning rate."""
+    ner = add_small_ner(nlp, **small, learn_rate_factor=factor)
+    examples = make_examples(nlp)
+    nlp.initialize(lambda: examples)
+    before = params(ner.model)
+    ner.update(examples, sgd=Adam(1e-4, use_averages=False))
+    after = params(ner.model)
+    steps = [abs(after[key] - before[key]).max() for key in before]
+    assert max(steps) == pytest.approx(1e-4 * factor, rel=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0])
+def test_invalid_learn_rate_factor(nlp, factor):
+    with pytest.raises(ValueError, match="learn_rate_factor must be above 0"):
+        nlp.add_pipe(NAME, config={"learn_rate_factor": factor})
+
+
 def test_update_does_not_annotate(nlp):
     ner = add_small_ner(nlp)
     examples = make_examples(nlp)

@@ -34,12 +34,12 @@ def test_model_card():
         "description": "A pipeline",
         "labels": {"twitter_bilstm_ner": ["PERSON"]},
     }
-    splits = ("validation", "test", "validation_raw", "test_raw")
-    facts = {"temperature": 1.25, "size": "3 MB in files.", "often": "twice"}
-    card = write_card(meta, dict.fromkeys(splits, SCORES), {"test": 0.04}, facts)
+    scores = {"dev": SCORES, "dev_wnut17": PRF}
+    facts = {"temperature": 1.25, "calibration": 0.04, "size": "3 MB in files.", "often": "twice"}
+    card = write_card(meta, scores, facts)
     assert card.startswith("# en_tweet_ner 1.2.3\n")
-    assert "| test | raw text | 50.0 | 25.0 | 33.3 |" in card
-    assert "| PERSON | 50.0 | 25.0 | 33.3 | 50.0 | 25.0 | 33.3 |" in card
-    assert "test 0.040" in card
+    assert "| WNUT17 | 50.0 | 25.0 | 33.3 |" in card
+    assert "| PERSON | 50.0 | 25.0 | 33.3 |" in card
+    assert "error: 0.040" in card
     for source in SOURCES:
         assert source["license"] in card

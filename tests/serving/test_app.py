@@ -87,6 +87,8 @@ def test_probabilities_and_alternatives(service, served_nlp):
     probabilities = [one["probability"] for one in first["alternatives"]]
     assert len(probabilities) == 3
     assert probabilities == sorted(probabilities, reverse=True)
+    names = {name for one in first["alternatives"] for entity in one["entities"] for name in entity}
+    assert names == {"start", "end", "type", "text"}
     assert empty == {
         "entities": [],
         "tokens": [],

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 import pytest
 import spacy
 
+import spacy_twitter_ner
 from spacy_twitter_ner.serving import local_worker
 from spacy_twitter_ner.serving.local_worker import LocalWorker
 from spacy_twitter_ner.serving.schemas import AnnotateRequest
@@ -76,3 +77,10 @@ def test_describe(nlp):
         "has_confidence": True,
     }
     assert not LocalWorker(spacy.blank("xx")).describe()["has_confidence"]
+
+
+def test_describe_lists_folded_types():
+    nlp = spacy_twitter_ner.load("coarse")
+    labels = LocalWorker(nlp).describe()["labels"]
+    assert "location" in labels
+    assert "geo-loc" not in labels

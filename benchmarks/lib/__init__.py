@@ -1,0 +1,1 @@
+"""Shared by the benchmarks: models, tweets, timing, results and tables."""
