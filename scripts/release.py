@@ -122,8 +122,9 @@ def forget_paths(path: Path) -> None:
     config = spacy.util.load_config(path / "config.cfg")
     config["paths"] = dict.fromkeys(config["paths"])
     config["training"]["before_to_disk"] = None
-    for name in config["corpora"]:
-        config["corpora"][name] = {"@readers": "spacy.Corpus.v1", "path": None}
+    reader = {"@readers": "spacy.Corpus.v1", "path": None, "gold_preproc": False}
+    reader.update(max_length=0, limit=0, augmenter=None)
+    config["corpora"] = {"train": dict(reader), "dev": dict(reader)}
     batcher = config["training"]["batcher"]
     config["training"]["batcher"] = batcher.get("batcher", batcher)
     config["initialize"].update(lookups=None, components={})
