@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
@@ -318,6 +318,8 @@ def test_convert_any_bytes(tmp_path_factory, content, repair):
         return
     docs = list(DocBin().from_disk(output).get_docs(Vocab()))
     assert docs
+    # A hashtag with an unknown tag could be a comment.
+    assume(not any(t.text[0] == "#" and not t.ent_iob_ for doc in docs for t in doc))
     again, second = folder / "again.txt", folder / "again.spacy"
     again.write_bytes(as_tag_file(docs))
     # Missing labels need to be repaired again.
