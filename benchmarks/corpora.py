@@ -17,9 +17,8 @@ import typer
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from spacy.util import load_config, registry
 
-from spacy_twitter_ner.corpus.multi import MappedCorpus
+from spacy_twitter_ner.corpus.multi import MappedCorpus, load_readers
 from spacy_twitter_ner.corpus.reader import make_example, read_docs
 from spacy_twitter_ner.evaluation.scorer import score_entities
 from spacy_twitter_ner.label_schemes import SCHEMES
@@ -54,8 +53,7 @@ def main(
 
 def read_corpora(path: Path) -> dict[str, MappedCorpus]:
     """RETURNS (dict[str, MappedCorpus]): The config's readers whose names begin with "dev"."""
-    corpora = registry.resolve(load_config(path, interpolate=True)["corpora"])
-    return {name: reader for name, reader in corpora.items() if name.startswith("dev")}
+    return {name: reader for name, reader in load_readers(path).items() if name.startswith("dev")}
 
 
 def predict(nlp: Language, docs: Iterable[Doc]) -> list[Example]:

@@ -6,7 +6,6 @@
 
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +14,11 @@ import srsly
 import typer
 from spacy.language import Language
 from spacy.training import Example
-from spacy.util import load_config, registry
 from wasabi import msg
 
 from model_card import DEV, SOURCES, write_card
 from spacy_twitter_ner import __version__
-from spacy_twitter_ner.corpus.multi import MappedCorpus
+from spacy_twitter_ner.corpus.multi import MappedCorpus, load_readers
 from spacy_twitter_ner.training.calibration import measure_reliability
 
 # About 11 MB in the wheel.
@@ -67,8 +65,7 @@ def main(
 
 def read_corpora(path: Path) -> dict[str, MappedCorpus]:
     """RETURNS (dict[str, MappedCorpus]): The config's readers whose names begin with "dev"."""
-    corpora: Mapping[str, Any] = registry.resolve(load_config(path, interpolate=True)["corpora"])
-    return {name: reader for name, reader in corpora.items() if name.startswith(DEV)}
+    return {name: reader for name, reader in load_readers(path).items() if name.startswith(DEV)}
 
 
 def measure_speed(nlp: Language, examples: list[Example], repeats: int = 20) -> float:

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import spacy
-from spacy.util import load_config, registry
+from spacy.vocab import Vocab
 
-from .multi import MappedCorpus, MultiCorpus
-from .reader import read_examples
+from .multi import MappedCorpus, MultiCorpus, load_readers
+from .reader import read_docs
 
 
 @dataclass
@@ -55,15 +54,13 @@ def check_maps(path: Path) -> MapCheck:
     RAISES (ValueError): If the config is invalid, has no MappedCorpus.v1, or a label isn't mapped.
     RAISES (OSError): If a file can't be read.
     """
-    config = load_config(path, interpolate=True)
-    nlp = spacy.blank(config["nlp"]["lang"])
-    readers = dict(_find_readers(registry.resolve(config["corpora"])))
+    readers = dict(_find_readers(load_readers(path)))
     if not readers:
         raise ValueError(
             f"{path} has no label maps: no reader in [corpora] is a "
             "spacy-twitter-ner.MappedCorpus.v1. Check token/tag files by naming them instead"
         )
-    corpora = [_check_corpus(name, reader, nlp) for name, reader in readers.items()]
+    corpora = [_check_corpus(name, reader) for name, reader in readers.items()]
     return MapCheck(corpora, list(_find_mistakes(corpora)))
 
 
@@ -77,12 +74,12 @@ def _find_readers(corpora: Mapping[str, Any]) -> Iterator[tuple[str, MappedCorpu
             yield name, reader
 
 
-def _check_corpus(name: str, reader: MappedCorpus, nlp: spacy.Language) -> MappedCorpusStats:
+def _check_corpus(name: str, reader: MappedCorpus) -> MappedCorpusStats:
     counts: Counter[str] = Counter()
     n_tweets = 0
-    for example in read_examples(reader.path, nlp):
+    for doc in read_docs(reader.path, Vocab()):
         n_tweets += 1
-        counts.update(ent.label_ for ent in example.reference.ents)
+        counts.update(ent.label_ for ent in doc.ents)
     labels = reader.resolve(counts)
     return MappedCorpusStats(
         name,

@@ -34,13 +34,24 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Example
+from spacy.util import load_config, registry
 from spacy.vocab import Vocab
 
 from ..partial import map_entities
 from .reader import make_example, read_docs
 
-Labels = Mapping[str, str | Sequence[str]]
 Reader = Callable[[Language], Iterable[Example]]
+
+
+def load_readers(path: Path) -> dict[str, Any]:
+    """Load the readers of a config, without anything else in it.
+
+    path (Path): The config.
+    RETURNS (dict[str, Any]): The readers in [corpora] by name.
+    RAISES (ValueError): If the config is invalid.
+    RAISES (OSError): If it can't be read.
+    """
+    return registry.resolve(load_config(path, interpolate=True)["corpora"])
 
 
 def create_mapped_corpus(

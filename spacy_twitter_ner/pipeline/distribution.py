@@ -16,9 +16,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from thinc.types import Floats1d, Ints1d
 
-from ..iob import BEGIN_TAGS, INSIDE_TAGS
 from ..layers.crf import Lattice
-from ..layers.decoding import viterbi, viterbi_kbest
+from ..layers.decoding import forbid_tags, viterbi, viterbi_kbest
 from ..layers.forward_backward import marginals
 from ..layers.spans import SpanChart, TypedSpans, candidate_spans, make_chart, span_posteriors
 from ..util import find_ners
@@ -69,9 +68,7 @@ class TagDistribution:
         folding (Folding): The coarser types.
         RETURNS (Ints1d): (N,) their most probable tags, whitespace stripped from entities.
         """
-        emissions = self.lattice.emissions.astype("float64")
-        emissions[self.no_begin, BEGIN_TAGS] = -numpy.inf
-        emissions[self.no_inside, INSIDE_TAGS] = -numpy.inf
+        emissions = forbid_tags(self.lattice.emissions, self.no_begin, self.no_inside)
         posteriors = marginals(replace(self.lattice, emissions=emissions))[1].emissions
         folded = folding.fold_posteriors(posteriors)
         logs = numpy.log(numpy.maximum(folded, numpy.finfo(folded.dtype).tiny))

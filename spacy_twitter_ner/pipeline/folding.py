@@ -3,6 +3,7 @@ that are folded into it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy
 from thinc.types import Floats2d, Ints1d
@@ -23,15 +24,13 @@ class Folding:
 
     @classmethod
     def make(cls, labels: Sequence[str], fold: Mapping[str, str]) -> "Folding":
-        """Create a folding.
+        """Create a folding, or return the same one as before.
 
         labels (Sequence[str]): The component's types.
         fold (Mapping[str, str]): The coarser type for each type. Others are kept.
         RETURNS (Folding): The folding.
         """
-        names = [fold.get(label, label) for label in labels]
-        distinct = tuple(dict.fromkeys(names))
-        return cls(distinct, numpy.asarray([distinct.index(name) for name in names]))
+        return _make_folding(tuple(fold.get(label, label) for label in labels))
 
     @property
     def is_trivial(self) -> bool:
@@ -69,3 +68,10 @@ class Folding:
         """RETURNS (TypedSpans): The distinct spans of coarser types."""
         rows = numpy.stack([*spans[:2], self.types[spans.types]], axis=1)
         return TypedSpans(*numpy.unique(rows, axis=0).T)
+
+
+# Cached, since it's needed for each batch.
+@lru_cache(16)
+def _make_folding(names: tuple[str, ...]) -> Folding:
+    distinct = tuple(dict.fromkeys(names))
+    return Folding(distinct, numpy.asarray([distinct.index(name) for name in names]))

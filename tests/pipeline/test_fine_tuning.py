@@ -39,7 +39,7 @@ def gadget_docs(nlp, gadgets):
         yield doc
 
 
-def teach_gadgets(trained, small, rehearsal):
+def teach_gadgets(trained, small, rehearsal, epochs=30):
     """Train a copy of the pipeline on the new type."""
     nlp = spacy.blank("xx")
     add_small_ner(nlp, **small)
@@ -47,7 +47,7 @@ def teach_gadgets(trained, small, rehearsal):
     docs = list(gadget_docs(nlp, GADGETS * 4))
     examples = list(fine_tuning.annotate_new_type(nlp, docs, "gadget"))
     known = [nlp.make_doc(text) for text in rehearsal]
-    fine_tuning.teach(nlp, examples, "gadget", known, epochs=30, learn_rate=0.02)
+    fine_tuning.teach(nlp, examples, "gadget", known, epochs=epochs, learn_rate=0.02)
     return nlp
 
 
@@ -61,6 +61,12 @@ def test_new_type_with_rehearsal(trained, small):
     found = entities(nlp(doc.text) for doc in docs)
     n_right = sum(ents == gold for ents, gold in zip(found, entities(docs), strict=True))
     assert n_right >= 6
+
+
+@pytest.mark.slow
+def test_new_type_without_rehearsal_forgets(trained, small):
+    nlp = teach_gadgets(trained, small, [], epochs=100)
+    assert predicted_entities(nlp, TEXTS) != predicted_entities(trained, TEXTS)
 
 
 def test_predicted_types_are_missing_in_new_annotation(tweet_nlp):
