@@ -122,6 +122,20 @@ def test_folded_decoding_respects_constraints(seed):
     assert not ((tags[no_inside] > 0) & (tags[no_inside] % 2 == 0)).any()
 
 
+def test_folded_probabilities_respect_constraints():
+    """Token 0 is only a probable beginning if token 1 may continue the entity."""
+    lattice = make_lattice([2], 3, scale=0.0)
+    lattice.emissions[0] = [0.0, -1.0, 0.0]
+    lattice.emissions[1] = [0.0, -9.0, 0.0]
+    lattice.transitions[1, 2] = 5.0
+    nowhere, second = numpy.zeros(2, dtype=bool), numpy.asarray([False, True])
+    folding = Folding.make(["LOC"], {})
+    free = TagDistribution(lattice, nowhere, nowhere, nowhere)
+    assert free.decode_folded(folding).tolist() == [1, 2]
+    constrained = TagDistribution(lattice, nowhere, second, nowhere)
+    assert constrained.decode_folded(folding).tolist() == [0, 0]
+
+
 def test_preset_entities_are_kept(nlp, folded):
     doc = nlp.make_doc("I like London and Berlin")
     doc.set_ents([doc.char_span(7, 13, label="MINE")], default="missing")
