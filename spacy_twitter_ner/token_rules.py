@@ -163,6 +163,7 @@ _ITS_FOLLOWER_LIST = """
     really sad snowing so still super that the their them these they this those time today tomorrow
     too true very way weird what when where who why yet you your
 """
+_CLOSING = ".,!?:;…\"'”’)"
 _ITS_FOLLOWERS = frozenset(_ITS_FOLLOWER_LIST.split())
 
 _UD_NUMBER = rf"""
@@ -309,7 +310,7 @@ def split_its(chunks: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     YIELDS (tuple[str, str]): The same, with such chunks in two.
     """
     for (chunk, space), (following, _) in pairwise([*chunks, ("", "")]):
-        if chunk.lower() == "its" and following.lower().rstrip(".,!?:;") in _ITS_FOLLOWERS:
+        if chunk.lower() == "its" and following.lower().rstrip(_CLOSING) in _ITS_FOLLOWERS:
             yield chunk[:2], ""
             yield chunk[2:], space
         else:
