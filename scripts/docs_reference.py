@@ -148,7 +148,7 @@ def make_api_reference() -> str:
 
 def _describe_object(module: str, name: str, value: Any) -> Iterator[str]:
     kind = "class" if inspect.isclass(value) else "function"
-    yield from ("", f"### {name}", "", f"*{kind}*, `from {module} import {name}`", "")
+    yield from ("", f"### {escape(name)}", "", f"*{kind}*, `from {module} import {name}`", "")
     if not inspect.isclass(value):
         yield from _describe_call(name, value)
         return
@@ -163,10 +163,16 @@ def _describe_object(module: str, name: str, value: Any) -> Iterator[str]:
         if isinstance(function, property):
             found = parse_docstring(function.fget.__doc__)
             returned = next((f for f in found.fields if f.name == "RETURNS"), Field("", "", ""))
-            yield from ("", f"#### {name}.{method}", "", f"*property*, `{returned.type}`", "")
+            yield from (
+                "",
+                f"#### {escape(name)}.{escape(method)}",
+                "",
+                f"*property*, `{returned.type}`",
+                "",
+            )
             yield " ".join(filter(None, [found.text, returned.text]))
         elif isinstance(function, classmethod | staticmethod) or inspect.isfunction(function):
-            yield from ("", f"#### {name}.{method}", "")
+            yield from ("", f"#### {escape(name)}.{escape(method)}", "")
             yield from _describe_call(method, getattr(value, method))
 
 
@@ -233,7 +239,7 @@ def _describe_registered(group: str, name: str, function: Callable) -> Iterator[
         line = f'factory = "{name}"'
     else:
         line = f'@{group.partition("_")[2]} = "{name}"'
-    yield from ("", f"### {name}", "", "```ini", line, "```", "", docstring.text, "")
+    yield from ("", f"### {escape(name)}", "", "```ini", line, "```", "", docstring.text, "")
     texts = {field.name: field for field in docstring.parameters}
     rows = []
     for parameter in inspect.signature(function).parameters.values():
@@ -328,7 +334,7 @@ def _show_option_default(parameter: Any) -> str:
 def escape(text: str) -> str:
     """RETURNS (str): The text with its characters of Markdown escaped, except for code spans."""
     parts = text.split("`")
-    parts[::2] = [re.sub(r"([*_<>\[\]|])", r"\\\1", part) for part in parts[::2]]
+    parts[::2] = [re.sub(r"([*_<>\[\]|#])", r"\\\1", part) for part in parts[::2]]
     return "`".join(parts)
 
 

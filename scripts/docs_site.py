@@ -53,6 +53,15 @@ def on_page_markdown(markdown: str, page: Any, **kwargs: Any) -> str:
     return adapt_links(markdown, f"docs/{page.file.src_uri}")
 
 
+def on_page_content(html: str, **kwargs: Any) -> str:
+    """Turn empty headers of tables into data cells, for screen readers.
+
+    html (str): The content of a page.
+    RETURNS (str): The content.
+    """
+    return re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)
+
+
 def adapt_links(markdown: str, source: str) -> str:
     """Make the links of a page work on the site. Links to files that aren't part of it become text.
 
