@@ -19,7 +19,9 @@ GENERATED: dict[str, Callable[[], str]] = {
 # Files of the repository that are pages of the site.
 COPIED = {
     "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "spacy_twitter_ner/en_tweet_ner/README.md": "model-card.md",
 }
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#\s]*)(#[^)\s]*)?\)")

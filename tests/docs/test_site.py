@@ -61,7 +61,8 @@ def test_every_page_is_in_the_site(pages):
     names = {path.stem for path in pages}
     sources = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"README"}
     assert names == sources | {
-        *("index", "api", "cli", "configuration", "changelog", "contributing", "model-card")
+        *("index", "api", "cli", "configuration", "changelog", "contributing", "model-card"),
+        *("code-of-conduct", "security"),
     }
 
 
