@@ -135,7 +135,7 @@ def make_api_reference() -> str:
     lines = [
         "# API reference",
         "",
-        "The public functions and classes. Registered "
+        "Everything on this page is public: see [compatibility](compatibility.md). Registered "
         "functions, such as architectures, are in the [configuration reference](configuration.md).",
     ]
     for heading, modules in API.items():
