@@ -28,6 +28,7 @@ API: dict[str, dict[str, list[str]]] = {
             "get_confidence",
         ],
         f"{PACKAGE}.pipeline.explain": ["Explanation", "explain", "explain_spans"],
+        f"{PACKAGE}.pipeline.onnx_export": ["export_onnx", "embed_docs"],
         f"{PACKAGE}.pipeline.tweet_attributes": ["TweetAttributes", "set_token_extensions"],
     },
     "Text": {
