@@ -67,6 +67,19 @@ def test_workflows_and_templates_are_valid_yaml(path):
         assert content["description"]
 
 
+def test_container_gets_what_the_package_is_built_from_and_no_more():
+    allowed = (ROOT / ".containerignore").read_text(encoding="utf-8").split("\n")
+    assert "*" in allowed
+    names = [line[1:] for line in allowed if line.startswith("!")]
+    assert all((ROOT / name).exists() for name in names)
+    assert {"setup.py", "pyproject.toml", "spacy_twitter_ner", "en_tweet_ner", "configs"} <= {
+        *names
+    }
+    container = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    assert "USER 65534:65534" in container
+    assert "HEALTHCHECK" in container
+
+
 @pytest.mark.slow
 def test_source_archive_is_complete(tmp_path):
     tree = copy_tree(tmp_path)
