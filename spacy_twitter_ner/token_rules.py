@@ -193,7 +193,7 @@ def _ud_rules() -> str:
         | (?P<CLOSED> (?<!{_W})(?<!\.) (?: (?i:{_any_of(closed)}) | {_any_of(names)} | [A-HJ-Z] )
             {_PERIOD} (?!{_W}) )
         | (?P<SIGN> (?<!{_W}) (?: [\#＃](?=\d+(?!{_W})) | [+−-](?={CURRENCY}\.?\d)
-              | {CURRENCY}(?=\.?\d[\d.,]*{_UD_END}) ) )
+              | {CURRENCY}(?=\.?\d[\d.,–-]*{_UD_END}) ) )
         | (?P<AMOUNT> {_UD_NUMBER} )
         | (?P<HALF> (?<=\d) (?i:[ap]\.m) (?:{_PERIOD})? (?!{_W}) )
     """

@@ -60,8 +60,8 @@ def create_tweet_tokenizer(
         Universal Dependencies treebanks. "ud" implies the two settings above.
     split_hashtags (bool): Whether to split hashtags in camel case, such as #JustinBieber into #,
         Justin and Bieber.
-    special_cases (Optional[dict[str, list[str]]]): The tokens of words that are to be split in a
-        way of their own, such as {"gimme": ["gim", "me"]}. Case-sensitive.
+    special_cases (Optional[dict[str, list[str]]]): The tokens of exceptions to the rules, such as
+        {"gimme": ["gim", "me"]}. Case-sensitive.
     RETURNS (Callable[[Language], TweetTokenizer]): The factory.
     """
 

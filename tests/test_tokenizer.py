@@ -604,6 +604,7 @@ def test_load_tokenizer_of_first_version() -> None:
         ("so do I. no. It sat. wait...", "so do I . no . It sat . wait ..."),
         # amounts
         ("£30 $1,000.50 $20k 5€ -$5", "£ 30 $ 1,000.50 $ 20 k 5 € - $ 5"),
+        ("$20-40k $5.", "$ 20-40 k $ 5 ."),
         ("1k 10% 7:30pm 8p.m. 8-10am", "1 k 10 % 7:30 pm 8 p.m. 8-10 am"),
         ("5km 20mins 6ft 3rd 90s 4G 3D", "5 km 20 mins 6 ft 3rd 90s 4G 3D"),
         ("#1 fan, #5k #2cool", "# 1 fan , #5k #2cool"),

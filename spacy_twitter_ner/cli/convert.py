@@ -55,7 +55,7 @@ def convert_cli(
     counts as a problem.
     """
     # Imported here because spaCy takes seconds to import.
-    from ..corpus.convert import convert, convert_span_files
+    from ..corpus.convert import convert
 
     if len(paths) < 2:
         raise typer.BadParameter(
@@ -63,10 +63,7 @@ def convert_cli(
             f"folder: spacy-twitter-ner convert {paths[0]} {paths[0].stem}.spacy"
         )
     if all(path.suffix == SPAN_FILE_TYPE for path in paths[:-1]):
-        with errors_as_messages(msg, "Nothing was written. Fix the files."):
-            converted = convert_span_files(paths[:-1], paths[-1])
-        for output, n_tweets, n_entities in converted:
-            msg.good(f"{printable(str(output))}: {plural(n_tweets, 'tweet')}, {n_entities:,} entities")
+        _convert_span_files(paths[:-1], paths[-1])
         return
     with errors_as_messages(msg, _HINT):
         conversion = convert(
@@ -78,6 +75,15 @@ def convert_cli(
             raw=raw,
         )
     _print_conversion(conversion, msg)
+
+
+def _convert_span_files(inputs: list[Path], output: Path) -> None:
+    from ..corpus.convert import convert_span_files
+
+    with errors_as_messages(msg, "Nothing was written. Fix the files."):
+        converted = convert_span_files(inputs, output)
+    for path, n_tweets, n_entities in converted:
+        msg.good(f"{printable(str(path))}: {plural(n_tweets, 'tweet')}, {n_entities:,} entities")
 
 
 def _print_conversion(conversion: "Conversion", msg: Printer) -> None:

@@ -99,7 +99,7 @@ def _find_layers(ner: Any) -> tuple[Model, list[Model]]:
         if layers and all(layer.name == "bilstm" for layer in layers):
             return tok2vec.get_ref("embed"), layers
     raise ValueError(
-        f"cannot export component {ner.name!r}: only models with a tok2vec of their own and "
+        f"cannot export component {ner.name!r}: only models with their own tok2vec and "
         "spacy-twitter-ner.BiLSTMEncoder.v1 can be exported"
     )
 
