@@ -167,8 +167,8 @@ class FrozenModel:
 
 
 class LexemeCache:
-    """The rows of lexemes from earlier batches. When it is full, the half that was used last is
-    kept.
+    """The rows of lexemes from earlier batches. When it is full, the half that was used in most
+    batches is kept; earlier batches count less.
 
     It contains no strings or Lexeme objects, so it outlives a memory zone. Threads may share it:
     rows are only ever appended, and a smaller table is a new one. It isn't serialized, and copies
@@ -201,8 +201,7 @@ class LexemeCache:
             self.state = state
             self._rows: dict[Hashable, int] = {}
             self._table = _NO_ROWS
-            self._last_used = numpy.zeros(self.size, dtype="int64")
-            self._n_batches = 0
+            self._n_uses = numpy.zeros(self.size)
 
     def lookup(
         self,
@@ -236,8 +235,7 @@ class LexemeCache:
                 if row is None:
                     found[index] = self._rows[keys[hashes[index]]]
         rows = numpy.asarray(found, dtype="int64")
-        self._n_batches += 1
-        self._last_used[rows] = self._n_batches
+        self._n_uses[rows] += 1  # once per row
         return self._table, rows
 
     @staticmethod
@@ -249,13 +247,12 @@ class LexemeCache:
         return compute(list(row_of)), numpy.asarray([row_of[orth] for orth in hashes])
 
     def _keep(self, n: int) -> None:
-        """Keep the rows that were used last, in a new table."""
-        last_used = self._last_used[: len(self)]
-        kept = numpy.sort(numpy.argsort(-last_used, kind="stable")[:n])
-        new_rows = numpy.full(len(self), -1)
-        new_rows[kept] = numpy.arange(n)
-        self._rows = {key: row for key, old in self._rows.items() if (row := new_rows[old]) >= 0}
-        self._last_used[:n] = last_used[kept]
+        """Keep the rows that were used most, in a new table."""
+        n_uses = self._n_uses[: len(self)]
+        kept = numpy.sort(numpy.argsort(-n_uses, kind="stable")[:n])
+        new_rows = dict(zip(kept.tolist(), range(n), strict=True))
+        self._rows = {k: new_rows[row] for k, row in self._rows.items() if row in new_rows}
+        self._n_uses = numpy.concatenate([n_uses[kept] / 2, numpy.zeros(self.size - n)])
         old_table, self._table = self._table, self._allocate(self._table)
         self._table.projected[:, :n] = old_table.projected[:, kept]
         self._table.words[:n] = old_table.words[kept]
