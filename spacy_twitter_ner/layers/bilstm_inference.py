@@ -4,8 +4,6 @@ The part of the gates that only depends on the input, W x + b, can be computed o
 for each token. The rest is one call of the compiled kernel per direction, or NumPy.
 """
 
-from typing import Any
-
 import numpy
 from thinc.api import Model, get_array_module
 from thinc.backends import get_array_ops
@@ -96,8 +94,7 @@ def predict_projected(
         extra = xp.ascontiguousarray(extra, dtype=dtype)
         extra_rows = xp.full(len(rows), -1, dtype="int64")
         extra_rows[extra_tokens] = xp.arange(len(extra_tokens))
-    width = U.shape[1]
-    readouts: Any = (None, None)
+    width, readouts = U.shape[1], None
     if readout is not None:
         # Readout weights by direction, whose results are added up.
         readouts = xp.ascontiguousarray(readout, dtype=dtype).reshape(2, width, -1)
@@ -106,53 +103,49 @@ def predict_projected(
     infer = _infer
     if compiled.has_kernel(model.ops):
         infer = compiled.kernel.infer["float" if dtype == numpy.float32 else "double"]
-
-    def encode(directions: slice) -> None:
-        for d in range(2)[directions]:
-            more = None if extra is None else extra[d]
-            inputs = (table[d], rows, more, extra_rows, U[d], readouts[d])
-            infer(lengths, *inputs, outputs, d * width, d == 1)
-
-    plan_directions(model, len(rows), len(lengths)).run(encode)
+    inputs = (lengths, table, rows, extra, extra_rows, U, readouts, outputs)
+    # Both directions at once, unless there are threads.
+    plan = plan_directions(model, len(rows), n_sequences=1)
+    plan.run(lambda directions: infer(*inputs, directions))
     return outputs if readout is None else outputs[:, :width] + outputs[:, width:]
 
 
 def _infer(
     lengths: Ints1d,
-    table: Floats2d,
+    table: Floats3d,
     rows: Ints1d,
-    extra: Floats2d | None,
+    extra: Floats3d | None,
     extra_rows: Ints1d | None,
-    U: Floats2d,
-    readout: Floats2d | None,
+    U: Floats3d,
+    readout: Floats3d | None,
     outputs: Floats2d,
-    column: int,
-    is_backward: bool,
+    directions: slice,
 ) -> None:
-    """Compute one direction, like the function of this name in the compiled kernel.
+    """Compute some directions, like the function of this name in the compiled kernel.
 
     lengths (Ints1d): (B,) the sequence lengths.
-    table, rows (Floats2d, Ints1d): (n, 4 * nH) projected inputs, and (N,) the row of each token.
-    extra, extra_rows (Optional): (M, 4 * nH) projections to add, and (N,) their rows, -1 for none.
-    U (Floats2d): (nH, 4 * nH) the recurrent weights, as in GateWeights.
-    readout (Optional[Floats2d]): (nH, m) weights to multiply the hidden states by.
-    outputs (Floats2d): (N, ?) the array to write to, from this column on.
-    column (int): The column.
-    is_backward (bool): Whether to process the tokens from right to left.
+    table, rows (Floats3d, Ints1d): (2, n, 4 * nH) projected inputs, and (N,) each token's row.
+    extra, extra_rows (Optional): (2, M, 4 * nH) projections to add, and (N,) their rows, -1 for
+        none.
+    U (Floats3d): (2, nH, 4 * nH) the recurrent weights, as in GateWeights.
+    readout (Optional[Floats3d]): (2, nH, m) weights to multiply the hidden states by.
+    outputs (Floats2d): (N, 2 * m) the array to write to, or (N, 2 * nH) without a readout.
+    directions (slice): The directions: forward is 0, backward 1.
     """
     xp = get_array_module(U)
     packing = pack_sequences(get_array_ops(U), lengths)
-    order = packing.backward if is_backward else packing.forward
-    cells, hidden = xp.zeros((2, packing.n_sequences, U.shape[0]), dtype=U.dtype)
-    for start, end in packing.step_offsets:
-        tokens = order[start:end]
-        gates = hidden[: end - start] @ U
-        gates += table[rows[tokens]]
-        if extra is not None and extra_rows is not None:
-            chosen = extra_rows[tokens]
-            gates[chosen >= 0] += extra[chosen[chosen >= 0]]
-        o, i, f, g = activate_gates(xp, gates)
-        cells = f * cells[: end - start] + i * g
-        hidden = o * xp.tanh(cells)
-        results = hidden if readout is None else hidden @ readout
-        outputs[tokens, column : column + results.shape[1]] = results
+    orders = packing.orders
+    halves = outputs.reshape(len(rows), 2, outputs.shape[1] // 2)
+    for d in range(2)[directions]:
+        cells, hidden = xp.zeros((2, packing.n_sequences, U.shape[1]), dtype=U.dtype)
+        for start, end in packing.step_offsets:
+            tokens = orders[d, start:end]
+            gates = hidden[: end - start] @ U[d]
+            gates += table[d, rows[tokens]]
+            if extra is not None and extra_rows is not None:
+                chosen = extra_rows[tokens]
+                gates[chosen >= 0] += extra[d, chosen[chosen >= 0]]
+            o, i, f, g = activate_gates(xp, gates)
+            cells = f * cells[: end - start] + i * g
+            hidden = o * xp.tanh(cells)
+            halves[tokens, d] = hidden if readout is None else hidden @ readout[d]

@@ -45,20 +45,20 @@ BLOCK_SEQUENCES = 60
 
 def infer(
     const int64_t[::1] lengths,
-    const real[:, ::1] table,
+    const real[:, :, ::1] table,
     const int64_t[::1] rows,
-    const real[:, ::1] extra,
+    const real[:, :, ::1] extra,
     const int64_t[::1] extra_rows,
-    const real[:, ::1] U,
-    const real[:, ::1] readout,
+    const real[:, :, ::1] U,
+    const real[:, :, ::1] readout,
     real[:, ::1] outputs,
-    int64_t column,
-    bint is_backward,
+    slice directions,
 ):
-    """Compute the hidden states of one direction of an LSTM. `extra` with its rows, and `readout`,
-    may be None. See `infer` in kernel_template.h. The result is written to outputs[:, column:]."""
-    cdef int64_t n_hidden = U.shape[0], n_sequences, begin = 0, n
-    cdef int64_t n_outputs = n_hidden if readout is None else readout.shape[1]
+    """Compute the hidden states of an LSTM in both directions, or one of them, see `infer` in
+    kernel_template.h. `extra` with its rows, and `readout`, may be None. Each direction has one
+    half of the outputs' columns."""
+    cdef int64_t n_hidden = U.shape[1], begin, n, d
+    cdef int64_t n_outputs = n_hidden if readout is None else readout.shape[2]
     cdef const real* extra_data = NULL
     cdef const int64_t* extra_indices = NULL
     cdef const real* readout_data = NULL
@@ -67,23 +67,22 @@ def infer(
     by_length = numpy.asarray(lengths)
     order = numpy.argsort(-by_length, kind="stable")
     cdef const int64_t[::1] firsts = (numpy.cumsum(by_length) - by_length)[order]
-    cdef const int64_t[::1] sorted_lengths = by_length[order]
-    n_sequences = numpy.count_nonzero(by_length)
+    cdef const int64_t[::1] longest = by_length[order]
+    cdef int64_t n_sequences = numpy.count_nonzero(by_length)
     _check(
-        by_length.sum() == rows.shape[0] == outputs.shape[0] and by_length.min() >= 0
-        and U.shape[1] == table.shape[1] == 4 * n_hidden > 0
-        and 0 <= column <= outputs.shape[1] - n_outputs and n_outputs > 0
-        and _are_indices(rows, 0, table.shape[0])
+        by_length.sum() == rows.shape[0] == outputs.shape[0] and longest[len(longest) - 1] >= 0
+        and U.shape[0] == table.shape[0] == 2 and U.shape[2] == table.shape[2] == 4 * n_hidden > 0
+        and 0 < 2 * n_outputs == outputs.shape[1] and _are_indices(rows, 0, table.shape[1])
+        and 0 <= directions.start <= directions.stop <= 2
     )
-    if extra is not None and extra.shape[0] > 0:
-        _check(
-            extra_rows.shape[0] == rows.shape[0] and extra.shape[1] == 4 * n_hidden
-            and _are_indices(extra_rows, -1, extra.shape[0])
-        )
-        extra_data, extra_indices = &extra[0, 0], &extra_rows[0]
     if readout is not None:
-        _check(readout.shape[0] == n_hidden)
-        readout_data = &readout[0, 0]
+        _check(readout.shape[0] == 2 and readout.shape[1] == n_hidden)
+    if extra is not None and extra.shape[1] > 0:
+        _check(
+            extra_rows.shape[0] == rows.shape[0] and extra.shape[0] == 2
+            and extra.shape[2] == 4 * n_hidden and _are_indices(extra_rows, -1, extra.shape[1])
+        )
+        extra_indices = &extra_rows[0]
     cdef int64_t size = min(n_sequences, BLOCK_SEQUENCES)
     dtype = numpy.float32 if real is float else numpy.float64
     cdef real[::1] memory = numpy.empty(size * (6 * n_hidden + n_outputs), dtype=dtype)
@@ -91,20 +90,28 @@ def infer(
     cdef real* cells = gates + size * 4 * n_hidden
     cdef real* hidden = cells + size * n_hidden
     cdef real* products = hidden + size * n_hidden
-    with nogil:
-        while begin < n_sequences:
-            n = min(size, n_sequences - begin)
-            if real is float:
-                infer_float(
-                    n, &firsts[begin], &sorted_lengths[begin], is_backward, n_hidden, n_outputs,
-                    &table[0, 0], &rows[0], extra_data, extra_indices, &U[0, 0], readout_data,
-                    gates, cells, hidden, products, &outputs[0, column], outputs.shape[1])
-            else:
-                infer_double(
-                    n, &firsts[begin], &sorted_lengths[begin], is_backward, n_hidden, n_outputs,
-                    &table[0, 0], &rows[0], extra_data, extra_indices, &U[0, 0], readout_data,
-                    gates, cells, hidden, products, &outputs[0, column], outputs.shape[1])
-            begin += n
+    for d in range(directions.start, directions.stop):
+        if extra_indices != NULL:
+            extra_data = &extra[d, 0, 0]
+        if readout is not None:
+            readout_data = &readout[d, 0, 0]
+        begin = 0
+        with nogil:
+            while begin < n_sequences:
+                n = min(size, n_sequences - begin)
+                if real is float:
+                    infer_float(
+                        n, &firsts[begin], &longest[begin], d, n_hidden, n_outputs,
+                        &table[d, 0, 0], &rows[0], extra_data, extra_indices, &U[d, 0, 0],
+                        readout_data, gates, cells, hidden, products, &outputs[0, d * n_outputs],
+                        outputs.shape[1])
+                else:
+                    infer_double(
+                        n, &firsts[begin], &longest[begin], d, n_hidden, n_outputs,
+                        &table[d, 0, 0], &rows[0], extra_data, extra_indices, &U[d, 0, 0],
+                        readout_data, gates, cells, hidden, products, &outputs[0, d * n_outputs],
+                        outputs.shape[1])
+                begin += n
 
 
 def viterbi(

@@ -136,13 +136,14 @@ def test_kernel_tanh(dtype: str) -> None:
     """If the sigmoid gates of a token are open, its hidden state is tanh(tanh(g))."""
     values = numpy.concatenate([numpy.linspace(-12, 12, 4001), [-1e30, 1e30, 1e-30, 0.0]])
     nH = len(values)
-    table = numpy.full((1, 4 * nH), 50.0, dtype=dtype)
-    table[0, 3 * nH :] = values
-    token, U = numpy.zeros(1, dtype="int64"), numpy.zeros((nH, 4 * nH), dtype=dtype)
-    outputs = numpy.zeros((1, nH), dtype=dtype)
+    table = numpy.full((2, 1, 4 * nH), 50.0, dtype=dtype)
+    table[..., 3 * nH :] = values
+    token, U = numpy.zeros(1, dtype="int64"), numpy.zeros((2, nH, 4 * nH), dtype=dtype)
+    outputs = numpy.zeros((1, 2 * nH), dtype=dtype)
     infer = kernel.infer["float" if dtype == "float32" else "double"]
-    infer(token + 1, table, token, None, None, U, None, outputs, 0, False)
-    assert outputs[0] == pytest.approx(numpy.tanh(numpy.tanh(values)), abs=5e-7)
+    infer(token + 1, table, token, None, None, U, None, outputs, slice(0, 2))
+    for hidden in outputs.reshape(2, nH):
+        assert hidden == pytest.approx(numpy.tanh(numpy.tanh(values)), abs=5e-7)
 
 
 def test_kernel_propagates_nan() -> None:
@@ -163,23 +164,25 @@ def test_kernel_viterbi(lattice: Lattice, data: st.DataObject, dtype: str) -> No
 def test_kernel_raises_for_mismatched_shapes() -> None:
     nH, rows, lengths = 2, numpy.zeros(3, dtype="int64"), numpy.asarray([1, 2])
     gates, cells = numpy.zeros((3, 4 * nH), dtype="f"), numpy.zeros((3, nH), dtype="f")
-    U, outputs = numpy.zeros((nH, 4 * nH), dtype="f"), numpy.zeros((3, 2 * nH), dtype="f")
+    table, narrow = numpy.zeros((2, 3, 4 * nH), dtype="f"), numpy.zeros((2, 3, nH), dtype="f")
+    U, outputs = numpy.zeros((2, nH, 4 * nH), dtype="f"), numpy.zeros((3, 2 * nH), dtype="f")
     emissions, scores = numpy.zeros((3, 5), dtype="f"), numpy.zeros(5)
-    transitions = numpy.zeros((5, 5))
-    mask = numpy.zeros(2, dtype="uint8")
-    infer, train, back, search = (
-        getattr(kernel, name)["float"]
-        for name in ("infer", "train_step", "backprop_step", "viterbi")
-    )
+    transitions, mask = numpy.zeros((5, 5)), numpy.zeros(2, dtype="uint8")
+    names = ("infer", "train_step", "backprop_step", "viterbi")
+    infer, train, back, search = (getattr(kernel, name)["float"] for name in names)
+    both = slice(0, 2)
     for call in (
-        lambda: infer(lengths + 1, gates, rows, None, None, U, None, outputs, 0, False),
-        lambda: infer(lengths, gates, rows + 3, None, None, U, None, outputs, 0, False),
-        lambda: infer(lengths, gates, rows - 1, None, None, U, None, outputs, 0, False),
-        lambda: infer(lengths, gates, rows, None, None, U, None, outputs, 3, False),
-        lambda: infer(lengths, gates, rows, gates, rows + 3, U, None, outputs, 0, False),
-        lambda: infer(lengths, gates, rows, cells, rows, U, None, outputs, 0, False),
-        lambda: infer(lengths, gates, rows, None, None, U, gates, outputs, 0, False),
-        lambda: infer(lengths, cells, rows, None, None, U, None, outputs, 0, False),
+        lambda: infer(lengths + 1, table, rows, None, None, U, None, outputs, both),
+        lambda: infer(lengths - 2, table, rows, None, None, U, None, outputs, both),
+        lambda: infer(lengths, table, rows + 3, None, None, U, None, outputs, both),
+        lambda: infer(lengths, table, rows - 1, None, None, U, None, outputs, both),
+        lambda: infer(lengths, table, rows, None, None, U, None, outputs, slice(0, 3)),
+        lambda: infer(lengths, table, rows, None, None, U, None, outputs[:, :3].copy(), both),
+        lambda: infer(lengths, table, rows, table, rows + 3, U, None, outputs, both),
+        lambda: infer(lengths, table, rows, narrow, rows, U, None, outputs, both),
+        lambda: infer(lengths, table, rows, None, None, U, table, outputs, both),
+        lambda: infer(lengths, narrow, rows, None, None, U, None, outputs, both),
+        lambda: infer(lengths, table[:1], rows, None, None, U, None, outputs, both),
         lambda: train(1, 3, 0, gates, gates, cells, cells, cells),
         lambda: back(1, 2, 0, 2, gates, cells, cells, cells, cells, cells, gates),
         lambda: search(lengths + 1, emissions, None, None, transitions, scores, scores),
