@@ -32,9 +32,9 @@ def find_extensions() -> list[Extension]:
     if cythonize is None:
         return []
     kernel = Extension(
-        "spacy_twitter_ner.layers.lstm_kernel",
-        [str(LAYERS / "lstm_kernel.pyx")],
-        depends=[str(LAYERS / name) for name in ("lstm_kernel.h", "lstm_steps.h")],
+        "spacy_twitter_ner.layers.kernel",
+        [str(LAYERS / "kernel.pyx")],
+        depends=[str(LAYERS / name) for name in ("kernel.h", "kernel_template.h")],
         include_dirs=[str(LAYERS)],
     )
     extensions = cythonize([kernel], build_dir="build/cython")

@@ -25,7 +25,7 @@ from lib.project import ROOT, default_corpus
 from lib.tables import Table, print_table, split_at_block, write_block
 from lib.timing import Run, Timings, cpu_note, time_in_turns
 from lib.tweets import read_some
-from spacy_twitter_ner.layers import lstm_ops
+from spacy_twitter_ner.layers import compiled
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 
 DOCS = ROOT / "docs" / "benchmarks.md"
@@ -86,11 +86,11 @@ def without_kernel(run: Run) -> Run:
     """RETURNS (Callable): The same as without a C compiler."""
 
     def limited() -> None:
-        kernel, lstm_ops.kernel = lstm_ops.kernel, None
+        kernel, compiled.kernel = compiled.kernel, None
         try:
             run()
         finally:
-            lstm_ops.kernel = kernel
+            compiled.kernel = kernel
 
     return limited
 
@@ -162,7 +162,7 @@ def measure(
     batches = make_batches(lengths, batch_size)
     ours = make_ours(batches, threads, is_train=is_train)
     runs: dict[str, Run] = {OURS: ours}
-    if lstm_ops.kernel is not None:
+    if compiled.kernel is not None:
         runs[OURS_NUMPY] = without_kernel(ours)
     if not is_train:
         runs[THINC] = make_thinc(batches)

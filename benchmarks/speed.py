@@ -31,7 +31,7 @@ from lib.project import ROOT, default_corpus
 from lib.tables import Table, print_table, split_at_block, write_block
 from lib.timing import Prepare, Run, Timings, cpu_note, exhaust, time_in_turns
 from lib.tweets import Tweet, Tweets, count_words, read_some
-from spacy_twitter_ner.layers.lstm_ops import has_kernel
+from spacy_twitter_ner.layers.compiled import has_kernel
 from spacy_twitter_ner.util import batched
 
 DOCS = ROOT / "docs" / "benchmarks.md"

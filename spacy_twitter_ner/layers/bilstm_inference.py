@@ -1,22 +1,18 @@
 """Prediction with a BiLSTM, without activations for backpropagation.
 
-Sequences are processed in blocks of similar length that fit into the CPU's cache. The part of the
-gates that only depends on the input, W x + b, can be computed once and looked up for each token.
+The part of the gates that only depends on the input, W x + b, can be computed once and looked up
+for each token. The rest is one call of the compiled kernel per direction, or NumPy.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import TypeAlias
+import numpy
+from thinc.api import Model, get_array_module
+from thinc.backends import get_array_ops
+from thinc.types import Floats2d, Floats3d, Ints1d
 
-from thinc.api import Model
-from thinc.types import Floats2d, Floats3d, Ints1d, Ints2d
-
-from .lstm_ops import GateInputs, GateWeights, lstm_forward_inference
-from .packing import pack_for_prediction
+from . import compiled
+from .lstm_ops import GateWeights, activate_gates
+from .packing import pack_sequences
 from .recurrent import plan_directions
-
-# Given directions and their tokens, (D, n), return the projected inputs of these tokens.
-GetInputsT: TypeAlias = Callable[[slice, Ints2d], GateInputs]
 
 
 def predict(
@@ -27,21 +23,11 @@ def predict(
     model (Model[Ragged, Ragged]): A BiLSTM of depth 1.
     X (Floats2d): (N, nI) the rows of all sequences, concatenated.
     lengths (Ints1d): (B,) the sequence lengths.
-    readout (Optional[Floats2d]): (nO, m) weights to multiply the hidden states by. Done block by
-        block, while they are in the cache.
+    readout (Optional[Floats2d]): (nO, m) weights to multiply the hidden states by.
     RETURNS (Floats2d): (N, nO), or (N, m) with a readout.
     """
-    xp = model.ops.xp
-    weights = GateWeights.from_model(model)
-    weights = weights.astype(xp.result_type(X, weights.U))
-
-    def get_inputs(directions: slice, tokens: Ints2d) -> GateInputs:
-        table = xp.matmul(X[tokens], weights.W[directions])
-        table += weights.b[directions]
-        rows = xp.arange(tokens.shape[1], dtype="int64")
-        return GateInputs(table, xp.broadcast_to(rows, tokens.shape))
-
-    return _predict(model, weights, get_inputs, len(X), lengths, readout)
+    rows = model.ops.xp.arange(len(X), dtype="int64")
+    return predict_projected(model, project_inputs(model, X), rows, lengths, readout=readout)
 
 
 def project_inputs(
@@ -99,62 +85,67 @@ def predict_projected(
         raise ValueError("predict_projected: give both of extra_tokens and extra, or none")
     weights = weights or GateWeights.from_model(model)
     dtype = xp.result_type(projected, weights.U)
-    table = xp.ascontiguousarray(projected, dtype=dtype)
-    rows = xp.asarray(rows, dtype="int64")
-    extra_rows = xp.full(len(rows), -1, dtype="int64")
+    table, U = (xp.ascontiguousarray(array, dtype=dtype) for array in (projected, weights.U))
+    rows, lengths = (
+        xp.ascontiguousarray(xp.asarray(array), dtype="int64") for array in (rows, lengths)
+    )
+    extra_rows = None
     if extra is not None and extra_tokens is not None:
         extra = xp.ascontiguousarray(extra, dtype=dtype)
+        extra_rows = xp.full(len(rows), -1, dtype="int64")
         extra_rows[extra_tokens] = xp.arange(len(extra_tokens))
+    width, readouts = U.shape[1], None
+    if readout is not None:
+        # Readout weights by direction, whose results are added up.
+        readouts = xp.ascontiguousarray(readout, dtype=dtype).reshape(2, width, -1)
+        width = readouts.shape[2]
+    outputs = xp.empty((len(rows), 2 * width), dtype=dtype)
+    infer = _infer
+    if compiled.has_kernel(model.ops):
+        infer = compiled.kernel.infer["float" if dtype == numpy.float32 else "double"]
+    inputs = (lengths, table, rows, extra, extra_rows, U, readouts, outputs)
+    # Both directions at once, unless there are threads.
+    plan = plan_directions(model, len(rows), n_sequences=1)
+    plan.run(lambda directions: infer(*inputs, directions))
+    return outputs if readout is None else outputs[:, :width] + outputs[:, width:]
 
-    def get_inputs(directions: slice, tokens: Ints2d) -> GateInputs:
-        if extra is None:
-            return GateInputs(table[directions], rows[tokens])
-        return GateInputs(table[directions], rows[tokens], extra[directions], extra_rows[tokens])
 
-    return _predict(model, weights.astype(dtype), get_inputs, len(rows), lengths, readout)
-
-
-def _predict(
-    model: Model,
-    weights: GateWeights,
-    get_inputs: GetInputsT,
-    n_rows: int,
+def _infer(
     lengths: Ints1d,
-    readout: Floats2d | None,
-) -> Floats2d:
-    """Compute the hidden states block by block."""
-    xp = model.ops.xp
-    nH, dtype = weights.U.shape[1], weights.U.dtype
-    # Readout weights, split by direction.
-    readouts = None if readout is None else xp.ascontiguousarray(readout).reshape(2, nH, -1)
-    width = nH if readouts is None else readouts.shape[2]
-    # Row 2 * t + d is the output of token t in direction d: whole rows are faster to write.
-    halves = xp.empty((2 * n_rows, width), dtype=dtype)
-    blocks = list(pack_for_prediction(model.ops, lengths))
+    table: Floats3d,
+    rows: Ints1d,
+    extra: Floats3d | None,
+    extra_rows: Ints1d | None,
+    U: Floats3d,
+    readout: Floats3d | None,
+    outputs: Floats2d,
+    directions: slice,
+) -> None:
+    """Compute some directions, like the function of this name in the compiled kernel.
 
-    def encode(directions: slice) -> None:
-        for block in blocks:
-            tokens = block.orders[directions]
-            rows = 2 * tokens + xp.arange(2)[directions, None]
-            get_packed = partial(_slice_inputs, get_inputs, directions, tokens)
-            args = (model.ops, block.step_offsets, weights.U[directions], get_packed)
-            if readouts is None:
-                lstm_forward_inference(*args, halves, rows)
-            else:
-                hidden = xp.empty((tokens.size, nH), dtype=dtype)
-                hidden_rows = xp.arange(tokens.size, dtype="int64").reshape(tokens.shape)
-                lstm_forward_inference(*args, hidden, hidden_rows)
-                hidden = hidden.reshape(*tokens.shape, nH)
-                halves[rows] = xp.matmul(hidden, readouts[directions])
-
-    n_sequences = max((block.n_sequences for block in blocks), default=0)
-    plan_directions(model, n_rows, n_sequences).run(encode)
-    if readouts is None:
-        return halves.reshape(n_rows, 2 * nH)
-    return halves[0::2] + halves[1::2]
-
-
-def _slice_inputs(
-    get_inputs: GetInputsT, directions: slice, tokens: Ints2d, packed: slice
-) -> GateInputs:
-    return get_inputs(directions, tokens[:, packed])
+    lengths (Ints1d): (B,) the sequence lengths.
+    table, rows (Floats3d, Ints1d): (2, n, 4 * nH) projected inputs, and (N,) each token's row.
+    extra, extra_rows (Optional): (2, M, 4 * nH) projections to add, and (N,) their rows, -1 for
+        none.
+    U (Floats3d): (2, nH, 4 * nH) the recurrent weights, as in GateWeights.
+    readout (Optional[Floats3d]): (2, nH, m) weights to multiply the hidden states by.
+    outputs (Floats2d): (N, 2 * m) the array to write to, or (N, 2 * nH) without a readout.
+    directions (slice): The directions: forward is 0, backward 1.
+    """
+    xp = get_array_module(U)
+    packing = pack_sequences(get_array_ops(U), lengths)
+    orders = packing.orders
+    halves = outputs.reshape(len(rows), 2, outputs.shape[1] // 2)
+    for d in range(2)[directions]:
+        cells, hidden = xp.zeros((2, packing.n_sequences, U.shape[1]), dtype=U.dtype)
+        for start, end in packing.step_offsets:
+            tokens = orders[d, start:end]
+            gates = hidden[: end - start] @ U[d]
+            gates += table[d, rows[tokens]]
+            if extra is not None and extra_rows is not None:
+                chosen = extra_rows[tokens]
+                gates[chosen >= 0] += extra[d, chosen[chosen >= 0]]
+            o, i, f, g = activate_gates(xp, gates)
+            cells = f * cells[: end - start] + i * g
+            hidden = o * xp.tanh(cells)
+            halves[tokens, d] = hidden if readout is None else hidden @ readout[d]

@@ -1,41 +1,13 @@
-"""The most probable valid tags of a lattice (Viterbi 1967), or the k most probable ones.
-
-Most tokens of a text are certainly outside of entities: O is so much better that no entity on
-either side can compensate for one here. Such tokens are found first, for all tokens at once. The
-segments between them are searched as separate sequences: long texts become many short ones.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""The most probable valid tags of a lattice (Viterbi 1967), or the k most probable ones."""
 
 import numpy
 from thinc.types import Floats1d, Floats2d, Floats3d, Ints1d, Ints2d, Ints3d
 
 from ..iob import BEGIN_TAGS, INSIDE_TAGS, OUTSIDE_TAG, begin_tag
+from . import compiled
 from .crf import Lattice, TransitionScores
 from .packing import Packing, pack_sequences, with_previous
 from .types import CPU, Bools1d
-
-# The minimum advantage of O over any entity, far above the rounding errors of sums.
-MARGIN = 0.01
-# Clip score differences so that cumulative sums stay precise.
-MAX_DIFFERENCE = 1e6
-
-
-@dataclass(frozen=True)
-class Segments:
-    """The segments of a batch's sequences that are left to search.
-
-    rows (Ints1d): (M,) the tokens of all segments, concatenated.
-    lengths (Ints1d): (P,) the segment lengths.
-    follows (Bools1d): (P,) whether a pruned token comes before the segment.
-    precedes (Bools1d): (P,) whether a pruned token comes after the segment.
-    """
-
-    rows: Ints1d
-    lengths: Ints1d
-    follows: Bools1d
-    precedes: Bools1d
 
 
 def forbid_tags(scores: Floats2d, no_begin: Bools1d | None, no_inside: Bools1d | None) -> Floats2d:
@@ -56,8 +28,6 @@ def forbid_tags(scores: Floats2d, no_begin: Bools1d | None, no_inside: Bools1d |
     return scores
 
 
-# Sums that aren't finite are reported at the end.
-@numpy.errstate(invalid="ignore", over="ignore")
 def viterbi(
     lattice: Lattice, *, no_begin: Bools1d | None = None, no_inside: Bools1d | None = None
 ) -> Ints1d:
@@ -69,24 +39,62 @@ def viterbi(
     RETURNS (Ints1d): (N,) the tags.
     RAISES (ValueError): If scores are NaN or add up to infinity.
     """
-    emissions = forbid_tags(lattice.emissions, no_begin, no_inside)
-    scores = TransitionScores.from_lattice(lattice)
-    segments = _find_segments(prune_outside(emissions, scores), lattice.lengths)
-    tags = numpy.full(len(emissions), OUTSIDE_TAG, dtype="int64")
-    if len(segments.rows):
-        packing = pack_sequences(CPU, segments.lengths)
-        rows = segments.rows[packing.forward]
-        best, final = _search(emissions[rows], packing, scores, segments)
-        last = numpy.flatnonzero(packing.is_last)
-        _check_finite(best, final, last, rows, lattice.lengths)
-        path = numpy.empty(len(rows), dtype="int64")
-        path[last] = final.argmax(axis=0)
-        for before, start, end in with_previous(packing.step_offsets)[:0:-1]:
-            paths = best[:, before : before + end - start]
-            paths = paths + scores.transitions[:, path[start:end]]
-            path[before : before + end - start] = paths.argmax(axis=0)
-        tags[rows] = path
+    search = _viterbi
+    if compiled.kernel is not None:
+        is_float = lattice.emissions.dtype == numpy.float32
+        search = compiled.kernel.viterbi["float" if is_float else "double"]
+    tags, unusable = search(
+        numpy.asarray(lattice.lengths, dtype="int64"),
+        numpy.ascontiguousarray(lattice.emissions),
+        None if no_begin is None else numpy.ascontiguousarray(no_begin).view("uint8"),
+        None if no_inside is None else numpy.ascontiguousarray(no_inside).view("uint8"),
+        *(
+            score.astype("float64", order="C")
+            for score in (lattice.transitions, lattice.start, lattice.end)
+        ),
+    )
+    if unusable >= 0:
+        raise ValueError(
+            f"cannot decode sequence {unusable} of the batch: its scores are NaN or infinite. "
+            "Check the model's weights for such values, which are a sign that training diverged"
+        )
     return tags
+
+
+# Sums that aren't finite are reported.
+@numpy.errstate(invalid="ignore", over="ignore")
+def _viterbi(
+    lengths: Ints1d,
+    emissions: Floats2d,
+    no_begin: Ints1d | None,
+    no_inside: Ints1d | None,
+    transitions: Floats2d,
+    start: Floats1d,
+    end: Floats1d,
+) -> tuple[Ints1d, int]:
+    """Search like the function of this name in the compiled kernel.
+
+    RETURNS (tuple[Ints1d, int]): (N,) the tags, and the index of the first sequence with scores
+        that are NaN or infinite, -1 if there is none.
+    """
+    packing = pack_sequences(CPU, lengths)
+    scores = TransitionScores.from_lattice(Lattice(emissions, transitions, start, end, []))
+    masks = (None if mask is None else mask.astype(bool) for mask in (no_begin, no_inside))
+    best = _search(forbid_tags(emissions, *masks)[packing.forward], packing, scores)
+    last = numpy.flatnonzero(packing.is_last)
+    final = best[:, last] + scores.end[:, None]
+    tags, path = numpy.zeros((2, len(emissions)), dtype="int64")
+    path[last] = final.argmax(axis=0)
+    for before, begin, stop in with_previous(packing.step_offsets)[:0:-1]:
+        paths = best[:, before : before + stop - begin]
+        paths = paths + scores.transitions[:, path[begin:stop]]
+        path[before : before + stop - begin] = paths.argmax(axis=0)
+    tags[packing.forward] = path
+    # Comparisons with NaN are false.
+    is_usable = (best < numpy.inf).all(axis=0)
+    is_usable[last] &= (final < numpy.inf).all(axis=0)
+    unusable = packing.owner[~is_usable]
+    return tags, int(unusable.min()) if len(unusable) else -1
 
 
 def viterbi_kbest(
@@ -132,72 +140,14 @@ def viterbi_kbest(
     return found
 
 
-def prune_outside(emissions: Floats2d, scores: TransitionScores) -> Bools1d:
-    """Find tokens that are O in the most probable tags.
-
-    Suppose that the best tags of some consecutive tokens are not O. If they were O, transitions
-    would be worse by at most the difference between the best transitions into, within and out of
-    entities, and O after O. So there is no such run if the O emissions of its tokens exceed all
-    others by more than that in sum. A token is O if this is true for all runs that may contain it;
-    the worst run consists of the worst ones to its left and right.
-
-    emissions (Floats2d): (N, nO) emission scores, -inf for forbidden tags.
-    scores (TransitionScores): The transition scores.
-    RETURNS (Bools1d): (N,) which tokens are O.
-    """
-    none = numpy.zeros(len(emissions), dtype=bool)
-    if emissions.shape[1] == 1 or not len(emissions):
-        return none
-    transitions, start, end = scores
-    stay = float(transitions[OUTSIDE_TAG, OUTSIDE_TAG])
-    begin_start = start[BEGIN_TAGS] - start[OUTSIDE_TAG]
-    enter = numpy.maximum(transitions[OUTSIDE_TAG, BEGIN_TAGS].max() - stay, begin_start.max())
-    leave = numpy.maximum(
-        transitions[1:, OUTSIDE_TAG].max() - stay, (end[1:] - end[OUTSIDE_TAG]).max()
-    )
-    within = transitions[1:, 1:].max() - stay
-    outside, other = emissions[:, OUTSIDE_TAG].astype("float64"), emissions[:, 1:].max(axis=1)
-    limits = numpy.asarray([enter, leave, within, outside.min(), outside.max(), other.max()])
-    # Comparisons with NaN are false.
-    if not (numpy.isfinite(limits[:5]).all() and limits[5] < numpy.inf):
-        return none
-    gains = numpy.maximum(within - (outside - other), -MAX_DIFFERENCE)
-    sums = numpy.concatenate([numpy.zeros(1), numpy.cumsum(gains)])
-    from_left = sums[:-1] - numpy.minimum.accumulate(sums[:-1])
-    from_right = numpy.maximum.accumulate(sums[:0:-1])[::-1] - sums[1:]
-    return from_left + gains + from_right + (enter + leave - within) < -MARGIN
-
-
-def _find_segments(outside: Bools1d, lengths: Sequence[int]) -> Segments:
-    sizes = numpy.asarray(lengths, dtype="int64")
-    ends = numpy.cumsum(sizes)
-    # Whether the preceding and following tokens of the same sequence are pruned.
-    before, after = numpy.zeros((2, len(outside)), dtype=bool)
-    is_first = numpy.zeros(len(outside), dtype=bool)
-    is_first[(ends - sizes)[sizes > 0]] = True
-    before[1:] = outside[:-1] & ~is_first[1:]
-    after[:-1] = outside[1:] & ~is_first[1:]
-    rows = numpy.flatnonzero(~outside)
-    begins = numpy.flatnonzero((before | is_first)[rows])
-    segment_lengths = numpy.diff(begins, append=len(rows))
-    last = rows[begins + segment_lengths - 1]
-    return Segments(rows, segment_lengths, before[rows[begins]], after[last])
-
-
-def _search(
-    emissions: Floats2d, packing: Packing, scores: TransitionScores, segments: Segments
-) -> tuple[Floats2d, Floats2d]:
-    """RETURNS (tuple[Floats2d, Floats2d]): (nO, M) the scores of the best path into each tag, in
-    packed order, and (nO, P) those of the last tokens, including what follows."""
+def _search(emissions: Floats2d, packing: Packing, scores: TransitionScores) -> Floats2d:
+    """RETURNS (Floats2d): (nO, N) the scores of the best path into each tag, in packed order."""
     transitions = scores.transitions
     to_outside_or_begin = transitions[:, _outside_or_begin(transitions)].T[:, :, None].copy()
     from_begin, from_inside = (each[:, None] for each in _inside_transitions(transitions))
     # One row per tag, so that the tokens of a step are adjacent. Float32 sums would be imprecise.
     best = emissions.T.astype("float64", order="C")
-    n_first, is_last = packing.n_sequences, packing.is_last
-    follows = segments.follows[packing.owner[:n_first]]
-    from_outside = transitions[OUTSIDE_TAG, :, None]
-    best[:, :n_first] += numpy.where(follows, from_outside, scores.start[:, None])
+    best[:, : packing.n_sequences] += scores.start[:, None]
     for before, start, end in with_previous(packing.step_offsets)[1:]:
         path = best[:, before : before + end - start]
         # I is only reached from B and I of its type.
@@ -206,9 +156,7 @@ def _search(
         best[OUTSIDE_TAG, start:end] += paths[0]
         best[BEGIN_TAGS, start:end] += paths[1:]
         best[INSIDE_TAGS, start:end] += inside
-    precedes = segments.precedes[packing.owner[is_last]]
-    to_outside = transitions[:, OUTSIDE_TAG, None]
-    return best, best[:, is_last] + numpy.where(precedes, to_outside, scores.end[:, None])
+    return best
 
 
 def _search_kbest(
@@ -263,22 +211,6 @@ def _outside_or_begin(transitions: Floats2d) -> list[int]:
 def _inside_transitions(transitions: Floats2d) -> tuple[Floats1d, Floats1d]:
     """RETURNS (tuple[Floats1d, Floats1d]): (types,) the scores of B to I, and of I to I."""
     return transitions.diagonal(1)[BEGIN_TAGS], transitions.diagonal()[INSIDE_TAGS]
-
-
-def _check_finite(
-    best: Floats2d, final: Floats2d, last: Ints1d, rows: Ints1d, lengths: Sequence[int]
-) -> None:
-    # numpy.maximum propagates NaN.
-    if numpy.maximum(best.max(), final.max()) < numpy.inf:
-        return
-    is_usable = (best < numpy.inf).all(axis=0)
-    is_usable[last] &= (final < numpy.inf).all(axis=0)
-    row = rows[is_usable.argmin()]
-    sequence = numpy.searchsorted(numpy.cumsum(lengths), row, side="right")
-    raise ValueError(
-        f"cannot decode sequence {sequence} of the batch: its scores are NaN or infinite. Check "
-        "the model's weights for such values, which are a sign that training diverged"
-    )
 
 
 def _largest(scores: numpy.ndarray, k: int) -> tuple[numpy.ndarray, numpy.ndarray]:

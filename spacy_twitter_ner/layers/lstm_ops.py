@@ -1,35 +1,27 @@
-"""LSTM steps over packed sequences: training, inference and backpropagation through time.
+"""LSTM steps over packed sequences: training and backpropagation through time.
 
-All functions handle D directions, one or two. See bilstm.py for the formulas.
+All functions handle D directions, one or two. See bilstm.py for the formulas, and
+bilstm_inference.py for prediction.
 
 The gates are stored in the order o, i, f, g: the three sigmoids are adjacent, and so are the three
 gates whose gradient comes from the cell. Matrix products are left to the backend. The elementwise
-part of a step is compiled (lstm_kernel.h) or NumPy, with equal results: the compiled kernel is
-used on the CPU if the package was built with a compiler.
+part of a step is compiled (kernel.h) or NumPy, with equal results: the compiled kernel is used on
+the CPU if the package was built with a compiler.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
-from itertools import repeat
 from typing import Any
 
 import numpy
 from thinc.api import Model, Ops
-from thinc.types import Floats2d, Floats3d, Ints2d
+from thinc.types import Floats3d
 
-from .packing import StepOffsets, group_steps, with_previous
-
-kernel: Any = None
-with suppress(ImportError):
-    kernel = import_module(".lstm_kernel", __package__)
+from . import compiled
+from .packing import StepOffsets, with_previous
 
 N_GATES = 4
 N_SIGMOIDS = 3
 FORGET_GATE = 2
-# The number of rows for which the activations of inference fit into the CPU's cache.
-GROUP_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -56,9 +48,7 @@ class GateWeights:
         halve = xp.ones((N_GATES, U.shape[2]), dtype=U.dtype)
         halve[:N_SIGMOIDS] = 0.5
         halve = halve.reshape(1, 1, -1)
-        W_t, U_t = (xp.ascontiguousarray(weights.transpose(0, 2, 1)) for weights in (W, U))
-        W_t *= halve
-        U_t *= halve
+        W_t, U_t = (xp.ascontiguousarray(w.transpose(0, 2, 1) * halve) for w in (W, U))
         return cls(W_t, U_t, b[:, None] * halve)
 
     def astype(self, dtype: Any) -> "GateWeights":
@@ -79,35 +69,6 @@ class LSTMState:
     gates: Floats3d
     cells: Floats3d
     tanh_cells: Floats3d
-    hidden: Floats3d
-
-
-@dataclass(frozen=True)
-class GateInputs:
-    """W x + b for packed rows, looked up in tables. Sigmoid gates are halved.
-
-    table (Floats3d): (D, n, 4 * nH) projected inputs.
-    rows (Ints2d): (D, N) the table row of each packed row.
-    extra (Optional[Floats3d]): (D, m, 4 * nH) projections to add to some rows.
-    extra_rows (Optional[Ints2d]): (D, N) the row of `extra` for each packed row, -1 for none.
-    """
-
-    table: Floats3d
-    rows: Ints2d
-    extra: Floats3d | None = None
-    extra_rows: Ints2d | None = None
-
-
-@dataclass(frozen=True)
-class InferenceState:
-    """The buffers of inference, for the n sequences of the first step.
-
-    gates (Floats3d): (D, n, 4 * nH) U h', overwritten with the gates.
-    cells, hidden (Floats3d): (D, n, nH) the state, overwritten with the next one.
-    """
-
-    gates: Floats3d
-    cells: Floats3d
     hidden: Floats3d
 
 
@@ -152,46 +113,12 @@ class NumpySteps:
         cells, tanh_cells = state.cells[:, start:end], state.tanh_cells[:, start:end]
         if start:
             gates += recurrent[:, :size]
-        o, i, f, g = self._activate(gates)
+        o, i, f, g = activate_gates(xp, gates)
         xp.multiply(i, g, out=cells)
         if start:
             cells += f * state.cells[:, before : before + size]
         xp.tanh(cells, out=tanh_cells)
         xp.multiply(o, tanh_cells, out=state.hidden[:, start:end])
-
-    def infer(
-        self,
-        start: int,
-        end: int,
-        inputs: GateInputs,
-        state: InferenceState,
-        outputs: Floats2d,
-        output_rows: Ints2d,
-    ) -> None:
-        """Compute the hidden states of a step.
-
-        start, end (int): The packed rows of the step, relative to the inputs.
-        inputs (GateInputs): The projected inputs.
-        state (InferenceState): The buffers.
-        outputs (Floats2d): (M, nH) the array to write the hidden states to.
-        output_rows (Ints2d): (D, N) the output row of each packed row.
-        """
-        here, size = slice(start, end), end - start
-        gates, cells, hidden = (
-            buffer[:, :size] for buffer in (state.gates, state.cells, state.hidden)
-        )
-        for direction, direction_gates in enumerate(gates):
-            direction_gates += inputs.table[direction, inputs.rows[direction, here]]
-            if inputs.extra is not None and inputs.extra_rows is not None:
-                extra_rows = inputs.extra_rows[direction, here]
-                has_extra = extra_rows >= 0
-                extra = inputs.extra[direction, extra_rows[has_extra]]
-                direction_gates[has_extra] += extra
-        o, i, f, g = self._activate(gates)
-        cells *= f
-        cells += i * g
-        self._xp.multiply(o, self._xp.tanh(cells), out=hidden)
-        outputs[output_rows[:, here]] = hidden
 
     def backprop(
         self, start: int, end: int, before: int, n_later: int, state: LSTMState, d: Gradients
@@ -221,14 +148,6 @@ class NumpySteps:
         xp.multiply(dc * i, 1.0 - g * g, out=d_g)
         dc *= f
 
-    def _activate(self, gates: Floats3d) -> list[Floats3d]:
-        """Apply the nonlinearities in place and return views of the four gates."""
-        self._xp.tanh(gates, out=gates)
-        sigmoids = gates[..., : N_SIGMOIDS * gates.shape[-1] // N_GATES]
-        sigmoids *= 0.5
-        sigmoids += 0.5
-        return _split_gates(gates)
-
 
 class CompiledSteps:
     """NumpySteps, compiled: one direction after the other.
@@ -238,9 +157,8 @@ class CompiledSteps:
 
     def __init__(self, dtype: Any) -> None:
         real = "float" if dtype == numpy.float32 else "double"
-        self._train, self._infer, self._backprop = (
-            getattr(kernel, name)[real] for name in ("train_step", "infer_step", "backprop_step")
-        )
+        self._train = compiled.kernel.train_step[real]
+        self._backprop = compiled.kernel.backprop_step[real]
 
     def train(
         self, start: int, end: int, before: int, recurrent: Floats3d, state: LSTMState
@@ -250,34 +168,12 @@ class CompiledSteps:
         ):
             self._train(start, end, before, *arrays)
 
-    def infer(
-        self,
-        start: int,
-        end: int,
-        inputs: GateInputs,
-        state: InferenceState,
-        outputs: Floats2d,
-        output_rows: Ints2d,
-    ) -> None:
-        extra: Any = repeat(None) if inputs.extra is None else inputs.extra
-        extra_rows: Any = repeat(None) if inputs.extra_rows is None else inputs.extra_rows
-        buffers = (state.gates, state.cells, state.hidden)
-        for *arrays, to in zip(
-            inputs.table, inputs.rows, extra, extra_rows, *buffers, output_rows, strict=False
-        ):
-            self._infer(start, end, *arrays, outputs, to)
-
     def backprop(
         self, start: int, end: int, before: int, n_later: int, state: LSTMState, d: Gradients
     ) -> None:
         kept = (state.gates, state.cells, state.tanh_cells)
         for arrays in zip(*kept, d.hidden, d.later, d.cells, d.gates, strict=True):
             self._backprop(start, end, before, n_later, *arrays)
-
-
-def has_kernel(ops: Ops) -> bool:
-    """RETURNS (bool): Whether the compiled steps are available for a backend."""
-    return kernel is not None and ops.device_type == "cpu"
 
 
 def lstm_forward_training(
@@ -313,39 +209,6 @@ def lstm_forward_training(
             xp.matmul(previous, U, out=recurrent[:, :size])
         steps.train(start, end, before, recurrent, state)
     return state
-
-
-def lstm_forward_inference(
-    ops: Ops,
-    step_offsets: StepOffsets,
-    U: Floats3d,
-    get_inputs: Callable[[slice], GateInputs],
-    outputs: Floats2d,
-    output_rows: Ints2d,
-) -> None:
-    """Compute the hidden states without keeping activations. Inputs are requested for a few steps
-    at a time, so that they fit into the CPU's cache.
-
-    ops (Ops): The backend.
-    step_offsets (list[tuple[int, int]]): As in Packing.
-    U (Floats3d): (D, nH, 4 * nH) recurrent weights, as in GateWeights.
-    get_inputs (Callable[[slice], GateInputs]): Returns the inputs for a slice of packed rows.
-    outputs (Floats2d): (M, nH) the array to write the hidden states to.
-    output_rows (Ints2d): (D, N) the output row of each packed row.
-    """
-    xp = ops.xp
-    D, nH, width = U.shape
-    n = _first_size(step_offsets)
-    gates, cells, hidden = (xp.zeros((D, n, size), dtype=U.dtype) for size in (width, nH, nH))
-    state = InferenceState(gates, cells, hidden)
-    steps = _get_steps(ops, U.dtype)
-    for group in group_steps(step_offsets, GROUP_ROWS if ops.device_type == "cpu" else None):
-        first, last = group[0][0], group[-1][1]
-        inputs, rows = get_inputs(slice(first, last)), output_rows[:, first:last]
-        for start, end in group:
-            if start:
-                xp.matmul(hidden[:, : end - start], U, out=gates[:, : end - start])
-            steps.infer(start - first, end - first, inputs, state, outputs, rows)
 
 
 def backprop_lstm(
@@ -385,14 +248,28 @@ def backprop_lstm(
 
 
 def _get_steps(ops: Ops, dtype: Any) -> NumpySteps | CompiledSteps:
-    return CompiledSteps(dtype) if has_kernel(ops) else NumpySteps(ops.xp)
+    return CompiledSteps(dtype) if compiled.has_kernel(ops) else NumpySteps(ops.xp)
 
 
 def _first_size(step_offsets: StepOffsets) -> int:
     return step_offsets[0][1] if step_offsets else 0
 
 
-def _split_gates(gates: Floats3d) -> list[Floats3d]:
-    """RETURNS (list[Floats3d]): Views of the four gates, o, i, f and g."""
+def activate_gates(xp: Any, gates: Any) -> list[Any]:
+    """Apply the nonlinearities to gates, in place.
+
+    xp (Any): The array module.
+    gates (FloatsXd): (..., 4 * nH) the gates, with halved sigmoids.
+    RETURNS (list[FloatsXd]): Views of the four gates, o, i, f and g.
+    """
+    xp.tanh(gates, out=gates)
+    sigmoids = gates[..., : N_SIGMOIDS * gates.shape[-1] // N_GATES]
+    sigmoids *= 0.5
+    sigmoids += 0.5
+    return _split_gates(gates)
+
+
+def _split_gates(gates: Any) -> list[Any]:
+    """RETURNS (list[FloatsXd]): Views of the four gates, o, i, f and g."""
     nH = gates.shape[-1] // N_GATES
     return [gates[..., k * nH : (k + 1) * nH] for k in range(N_GATES)]

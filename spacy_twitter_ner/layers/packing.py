@@ -7,7 +7,7 @@ is stored or computed. Bidirectional layers use two such orders, forward and bac
 have the same sizes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,14 +20,10 @@ from .types import Bools1d
 StepOffsets: TypeAlias = list[tuple[int, int]]
 Directions: TypeAlias = Sequence[Floats2d] | Floats3d
 
-BLOCK_SEQUENCES = 256
-# Bounds the memory of a block on a GPU: 200 MiB of gates per direction with 200 hidden units.
-BLOCK_ROWS = 2**16
-
 
 @dataclass(frozen=True)
 class Packing:
-    """The two packed orders of a batch, or of a block of it.
+    """The two packed orders of a batch.
 
     forward (Ints1d): (N,) the batch row at each packed index, left to right.
     backward (Ints1d): (N,) the same, right to left.
@@ -118,66 +114,10 @@ def pack_sequences(ops: Ops, lengths: Any) -> Packing:
     lengths (Ints1d): (B,) the sequence lengths; zeros are allowed.
     RETURNS (Packing): The packed orders of the sum(lengths) rows.
     """
-    lengths = _to_numpy(ops, lengths)
-    starts = numpy.cumsum(lengths) - lengths
-    return _pack(ops, starts, lengths, numpy.argsort(-lengths, kind="stable"))
-
-
-def pack_for_prediction(ops: Ops, lengths: Any) -> Iterator[Packing]:
-    """Split a batch into blocks of sequences of similar length, longest first, and compute the
-    packed orders of each. A block's activations fit into the CPU's cache. On a GPU, where large
-    steps are fastest, blocks are only limited by memory.
-
-    ops (Ops): The backend of the index arrays.
-    lengths (Ints1d): (B,) the sequence lengths; zeros are allowed.
-    YIELDS (Packing): The packed orders of a block, as rows of the whole batch.
-    """
-    lengths = _to_numpy(ops, lengths)
-    starts = numpy.cumsum(lengths) - lengths
+    lengths = numpy.asarray(ops.to_numpy(ops.xp.asarray(lengths)), dtype="int64")
     longest_first = numpy.argsort(-lengths, kind="stable")
-    row_ends = numpy.cumsum(lengths[longest_first])
-    block_size = BLOCK_SEQUENCES if ops.device_type == "cpu" else len(lengths)
-    begin, n_rows = 0, 0
-    while begin < len(lengths):
-        # A sequence longer than BLOCK_ROWS gets its own block.
-        fitting = int(numpy.searchsorted(row_ends, n_rows + BLOCK_ROWS, side="right"))
-        end = min(begin + block_size, max(fitting, begin + 1))
-        yield _pack(ops, starts, lengths, longest_first[begin:end])
-        begin, n_rows = end, int(row_ends[end - 1])
-
-
-def group_steps(step_offsets: StepOffsets, n_rows: int | None) -> Iterator[StepOffsets]:
-    """Group consecutive steps.
-
-    step_offsets (list[tuple[int, int]]): As in Packing.
-    n_rows (Optional[int]): Maximum rows per group; a larger step forms its own group. With None,
-        all steps form one group.
-    YIELDS (list[tuple[int, int]]): The offsets of a group's steps.
-    """
-    group: StepOffsets = []
-    for start, end in step_offsets:
-        if group and n_rows is not None and end - group[0][0] > n_rows:
-            yield group
-            group = []
-        group.append((start, end))
-    if group:
-        yield group
-
-
-def with_previous(step_offsets: StepOffsets) -> list[tuple[int, int, int]]:
-    """RETURNS (list[tuple[int, int, int]]): The first row of the preceding step (0 for the first
-    step), and the first and last row, of each step."""
-    befores = [0, *(start for start, _ in step_offsets)]
-    return [(before, *step) for before, step in zip(befores, step_offsets, strict=False)]
-
-
-def _to_numpy(ops: Ops, lengths: Any) -> Ints1d:
-    return numpy.asarray(ops.to_numpy(ops.xp.asarray(lengths)), dtype="int64")
-
-
-def _pack(ops: Ops, starts: Ints1d, lengths: Ints1d, longest_first: Ints1d) -> Packing:
-    """Pack some sequences of a batch, given in order of decreasing length."""
-    starts, lengths = starts[longest_first], lengths[longest_first]
+    starts = (numpy.cumsum(lengths) - lengths)[longest_first]
+    lengths = lengths[longest_first]
     n_steps = int(lengths[0]) if len(lengths) else 0
     # The number of sequences that are longer than t, for each step t.
     step_sizes = numpy.searchsorted(-lengths, -numpy.arange(n_steps), side="left")
@@ -193,3 +133,10 @@ def _pack(ops: Ops, starts: Ints1d, lengths: Ints1d, longest_first: Ints1d) -> P
         owner=ops.asarray1i(longest_first[rank], dtype="int64"),
         step_offsets=list(zip((step_ends - step_sizes).tolist(), step_ends.tolist(), strict=True)),
     )
+
+
+def with_previous(step_offsets: StepOffsets) -> list[tuple[int, int, int]]:
+    """RETURNS (list[tuple[int, int, int]]): The first row of the preceding step (0 for the first
+    step), and the first and last row, of each step."""
+    befores = [0, *(start for start, _ in step_offsets)]
+    return [(before, *step) for before, step in zip(befores, step_offsets, strict=False)]

@@ -1,14 +1,15 @@
 """Read phrase lists, and find phrases in texts with a trie."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy
 from thinc.types import Ints1d
 
 _SETTING = "[initialize.components.*.phrases.paths]"
 _BYTE_ORDER_MARK = "\ufeff"
+MatchT = TypeVar("MatchT", bound=tuple[int, int, Any])
 
 
 def create_phrase_lists(paths: dict[str, Path]) -> dict[str, list[str]]:
@@ -52,7 +53,7 @@ def _is_comment(line: str) -> bool:
 
 
 class Matches(NamedTuple):
-    """Matches of phrases in a batch.
+    """Matches of phrases in a batch, left to right, the longest first.
 
     starts (Ints1d): (nM,) index of each match's first token in the batch.
     lengths (Ints1d): (nM,) its number of tokens.
@@ -67,22 +68,25 @@ class Matches(NamedTuple):
         """RETURNS (Matches): The matches selected by a mask or by indices."""
         return Matches(*(array[which] for array in self))
 
-    def longest(self) -> Ints1d:
-        """RETURNS (Ints1d): The indices of matches that aren't inside another one, left to right.
-        They may overlap."""
-        order = numpy.lexsort((-self.lengths, self.starts))
-        ends = (self.starts + self.lengths)[order]
+
+def find_longest(matches: Iterable[MatchT]) -> Iterator[MatchT]:
+    """Leave out matches that are inside another one.
+
+    matches (Iterable[tuple[int, int, T]]): The start, length and any value of each match, left to
+        right, the longest first.
+    YIELDS (tuple[int, int, T]): The other matches, left to right. They may overlap.
+    """
+    reach = 0
+    for match in matches:
+        end = match[0] + match[1]
         # A match is inside another one that starts no later and ends no earlier.
-        reach = numpy.maximum.accumulate(ends)
-        return order[ends > numpy.concatenate([[0], reach])[: len(ends)]]
+        if end > reach:
+            reach = end
+            yield match
 
 
 class PhraseTrie:
-    """A trie of phrases that is searched from all tokens of a batch at once.
-
-    Nodes are numbered by level, starting from the root, which is 0, and on each level by parent and
-    word. So the edges (parent, word) are sorted, and the i-th edge leads to node i + 1. Following
-    an edge is a binary search.
+    """A trie of phrases. Its nodes are numbered from the root, which is 0.
 
     phrases (Sequence[Sequence[str]]): The words of each phrase. Phrases are distinct and not empty.
     """
@@ -91,25 +95,18 @@ class PhraseTrie:
         vocabulary = dict.fromkeys(word for phrase in phrases for word in phrase)
         # 0 is for words that don't occur in any phrase.
         self._words = {word: number for number, word in enumerate(vocabulary, start=1)}
-        lengths = numpy.asarray([len(phrase) for phrase in phrases], dtype="int64")
-        words = numpy.asarray(
-            [self._words[word] for phrase in phrases for word in phrase], dtype="int64"
-        )
-        firsts = numpy.cumsum(lengths) - lengths
-        nodes = numpy.zeros(len(phrases), dtype="int64")
-        levels = [numpy.zeros(0, dtype="int64")]
-        n_edges = 0
-        for depth in range(lengths.max(initial=0)):
-            reaching = numpy.flatnonzero(lengths > depth)
-            edges, inverse = numpy.unique(
-                self._edges(nodes[reaching], words[firsts[reaching] + depth]), return_inverse=True
-            )
-            nodes[reaching] = n_edges + inverse + 1
-            n_edges += len(edges)
-            levels.append(edges)
-        self._sorted_edges = numpy.concatenate(levels)
-        self._phrase_at = numpy.full(n_edges + 1, -1, dtype="int64")
-        self._phrase_at[nodes] = numpy.arange(len(phrases))
+        # The node that an edge, parent * n_words + word, leads to.
+        self._nodes: dict[int, int] = {}
+        self._n_words = len(vocabulary) + 1
+        self._phrase_at = [-1]
+        for index, phrase in enumerate(phrases):
+            node = 0
+            for word in phrase:
+                edge = node * self._n_words + self._words[word]
+                node = self._nodes.setdefault(edge, len(self._phrase_at))
+                if node == len(self._phrase_at):
+                    self._phrase_at.append(-1)
+            self._phrase_at[node] = index
 
     def find(self, words: Iterable[str], inverse: Ints1d, lengths: Sequence[int]) -> Matches:
         """Find all matches of phrases, including those inside longer ones.
@@ -117,7 +114,7 @@ class PhraseTrie:
         words (Iterable[str]): The distinct words of a batch.
         inverse (Ints1d): (N,) index of each token's word.
         lengths (Sequence[int]): The number of tokens in each text. Matches don't cross texts.
-        RETURNS (Matches): The matches, shortest first, then left to right.
+        RETURNS (Matches): The matches.
         """
         return self.find_numbers(self.numbers(words)[inverse], lengths)
 
@@ -135,27 +132,21 @@ class PhraseTrie:
 
         tokens (Ints1d): (N,) the number of each token's word.
         lengths (Sequence[int]): The number of tokens in each text.
-        RETURNS (Matches): The matches, shortest first, then left to right.
+        RETURNS (Matches): The matches.
         """
-        ends = numpy.repeat(numpy.cumsum(lengths, dtype="int64"), lengths)
-        starts = numpy.flatnonzero(tokens)
-        nodes = numpy.zeros_like(starts)
-        found = [(starts[:0], starts[:0], starts[:0])]
-        length = 0
-        while len(starts):
-            edges = self._edges(nodes, tokens[starts + length])
-            rows = numpy.searchsorted(self._sorted_edges, edges)
-            rows = numpy.minimum(rows, len(self._sorted_edges) - 1)
-            is_edge = self._sorted_edges[rows] == edges
-            starts, nodes = starts[is_edge], rows[is_edge] + 1
-            length += 1
-            phrases = self._phrase_at[nodes]
-            is_phrase = phrases >= 0
-            n_found = numpy.count_nonzero(is_phrase)
-            found.append((starts[is_phrase], numpy.full(n_found, length), phrases[is_phrase]))
-            inside = starts + length < ends[starts]
-            starts, nodes = starts[inside], nodes[inside]
-        return Matches(*map(numpy.concatenate, zip(*found, strict=True)))
-
-    def _edges(self, parents: Ints1d, words: Ints1d) -> Ints1d:
-        return parents * (len(self._words) + 1) + words
+        words, follow = tokens.tolist(), self._nodes.get
+        found: list[tuple[int, int, int]] = []
+        end = 0
+        for size in lengths:
+            begin, end = end, end + size
+            for start in range(begin, end):
+                node, n_before = 0, len(found)
+                # 0 isn't a word of any phrase, so no edge leads on.
+                for position in range(start, end if words[start] else start):
+                    node = follow(node * self._n_words + words[position], 0)
+                    if not node:
+                        break
+                    if self._phrase_at[node] >= 0:
+                        found.append((start, position + 1 - start, self._phrase_at[node]))
+                found[n_before:] = reversed(found[n_before:])
+        return Matches(*numpy.asarray(found, dtype="int64").reshape(-1, 3).T)

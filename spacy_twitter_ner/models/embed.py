@@ -138,6 +138,8 @@ def group_equivalent(model: Model[InT, OutT], lexemes: Lexemes) -> dict[int, Has
     """
     parts, _ = _split_layers(model)
     placeholders = {i: form for i, text in enumerate(lexemes.texts) if (form := placeholder(text))}
+    if not placeholders:
+        return {}
     names = lexemes.select(placeholders)
     keys = []
     for layer in parts:

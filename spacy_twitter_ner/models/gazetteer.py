@@ -22,7 +22,7 @@ from thinc.model import deserialize_attr, serialize_attr
 from thinc.types import Floats2d, Ints1d, Ints2d
 
 from ..lazy import lazy_property
-from ..lexical.phrases import Matches, PhraseTrie
+from ..lexical.phrases import Matches, PhraseTrie, find_longest
 from ..normalization import URL, USER, normal_form, normalize_word
 from .interface import PhrasePart
 from .lexemes import Lexemes, distinct_lexemes
@@ -31,6 +31,8 @@ from .tables import add_gradient, init_table
 InT: TypeAlias = list[Doc]
 OutT: TypeAlias = list[Floats2d]
 Phrase: TypeAlias = tuple[str, ...]
+# Combinations of a type and a grade.
+Kinds: TypeAlias = tuple[int, ...]
 
 # A phrase's grade depends on the share of its occurrences that are entities of a type, and on
 # whether there is more than one of these. The first grade is for listed phrases.
@@ -195,8 +197,15 @@ class Gazetteer:
         hold_out (bool): Whether to subtract the counts from each doc's own text.
         RETURNS (tuple[Ints1d, Ints1d]): The tokens and features of distinct pairs, sorted.
         """
-        text_keys = _text_keys(docs) if hold_out else None
-        return self._features(_find_phrases(self.trie, docs), [len(doc) for doc in docs], text_keys)
+        matches = _find_phrases(self.trie, docs)
+        if not hold_out:
+            return self._features(matches, self._trained(matches.phrases))
+        is_trained = matches.phrases < len(self.counts)
+        trained, numbers = matches.phrases[is_trained], _doc_numbers(list(map(len, docs)), matches)
+        counts = numpy.zeros((len(is_trained), self.counts.shape[1]), dtype=self.counts.dtype)
+        counts[is_trained] = self.counts[trained]
+        counts[is_trained] -= self._own(_text_keys(docs)[numbers[is_trained]], trained)
+        return self._features(matches, self._grade(counts))
 
     def features_of_words(self, words: Ints1d, lengths: Sequence[int]) -> tuple[Ints1d, Ints1d]:
         """Find the features of a batch's tokens from their numbers in the trie.
@@ -205,44 +214,60 @@ class Gazetteer:
         lengths (Sequence[int]): The docs' lengths.
         RETURNS (tuple[Ints1d, Ints1d]): The tokens and features of distinct pairs, sorted.
         """
-        return self._features(self.trie.find_numbers(words, lengths), lengths, None)
+        matches = self.trie.find_numbers(words, lengths)
+        return self._features(matches, self._trained(matches.phrases))
 
-    def _features(
-        self, matches: Matches, lengths: Sequence[int], text_keys: Ints1d | None
-    ) -> tuple[Ints1d, Ints1d]:
-        """text_keys (Optional[Ints1d]): The keys of the docs' texts, if they are held out."""
-        if not len(matches.starts):
-            return matches.starts, matches.starts
-        listed = self._listed_features(matches)
-        trained = self._trained_features(matches, lengths, text_keys)
+    def _features(self, matches: Matches, trained: Iterable[Kinds]) -> tuple[Ints1d, Ints1d]:
+        """trained (Iterable[Kinds]): The kinds of each match from the training data."""
+        starts, lengths, phrases = (column.tolist() for column in matches)
+        pairs, n_features = set(), self.n_features
+        for kinds in (map(self._listed_kinds.__getitem__, phrases), trained):
+            # Those without a kind don't hide shorter ones.
+            used = (match for match in zip(starts, lengths, kinds, strict=True) if match[2])
+            for start, length, match_kinds in find_longest(used):
+                for kind in match_kinds:
+                    first = start * self.n_features + N_POSITIONS * kind
+                    pairs.add(first)
+                    inside = range(
+                        first + self.n_features + 1,
+                        first + length * self.n_features,
+                        self.n_features,
+                    )
+                    pairs.update(inside)
         # In overlapping matches, a token may have the same feature twice.
-        pairs = numpy.unique(numpy.concatenate([listed, trained]))
-        return numpy.divmod(pairs, self.n_features)
+        return numpy.divmod(numpy.asarray(sorted(pairs), dtype="int64"), n_features)
 
-    def _listed_features(self, matches: Matches) -> Ints1d:
-        matches = matches.select(self.listed[matches.phrases].any(axis=1))
-        matches = matches.select(matches.longest())
-        which, types = numpy.nonzero(self.listed[matches.phrases])
-        return self._token_features(matches.select(which), types)
+    def _trained(self, phrases: Ints1d) -> list[Kinds]:
+        """RETURNS (list[Kinds]): The kinds of phrases from the training data."""
+        n_trained = len(self.counts)
+        return [self._trained_kinds[p] if p < n_trained else () for p in phrases.tolist()]
 
-    def _trained_features(
-        self, matches: Matches, lengths: Sequence[int], text_keys: Ints1d | None
-    ) -> Ints1d:
-        matches = matches.select(matches.phrases < len(self.counts))
-        if text_keys is not None:
-            keys = text_keys[_doc_numbers(lengths, matches)]
-            counts = self.counts[matches.phrases] - self._own(keys, matches.phrases)
-        else:
-            counts = self.counts[matches.phrases]
-        known = numpy.flatnonzero(counts[:, 1:].sum(axis=1) >= self.min_count)
-        # Select the longest only now, so that held-out phrases don't hide shorter ones.
-        chosen = known[matches.select(known).longest()]
-        matches, counts = matches.select(chosen), counts[chosen]
-        which, types = numpy.nonzero(counts[:, 1:])
+    @lazy_property
+    def _listed_kinds(self) -> list[Kinds]:
+        """RETURNS (list[Kinds]): The kinds of each phrase from its lists, which are its types."""
+        rows, inverse = numpy.unique(self.listed, axis=0, return_inverse=True)
+        kinds = [tuple(numpy.flatnonzero(row).tolist()) for row in rows]
+        return [kinds[index] for index in inverse.reshape(-1).tolist()]
+
+    @lazy_property
+    def _trained_kinds(self) -> list[Kinds]:
+        """RETURNS (list[Kinds]): The kinds of each phrase of the training data."""
+        return self._grade(self.counts)
+
+    def _grade(self, counts: Ints2d) -> list[Kinds]:
+        """RETURNS (list[Kinds]): The kinds of phrases, given their counts: for each type, the
+        number of the grade and the type."""
+        is_used = counts[:, 1:].sum(axis=1) >= self.min_count
+        which, types = numpy.nonzero(counts[:, 1:] * is_used[:, None])
         n_entities = counts[which, 1 + types]
         share_grades = numpy.searchsorted(SHARES, n_entities / counts[which, 0], side="right")
         grades = 1 + 2 * share_grades + (n_entities > 1)
-        return self._token_features(matches.select(which), grades * len(self.types) + types)
+        kinds: list[Kinds] = [()] * len(counts)
+        for row, kind in zip(
+            which.tolist(), (grades * len(self.types) + types).tolist(), strict=True
+        ):
+            kinds[row] += (kind,)
+        return kinds
 
     def _own(self, text_keys: Ints1d, phrases: Ints1d) -> Ints2d:
         """RETURNS (Ints2d): (nM, 1 + nK) the contribution of each match's text to the counts of its
@@ -251,16 +276,6 @@ class Gazetteer:
         keys = _count_keys(text_keys[:, None], phrases[:, None], columns, len(columns))
         indices = numpy.minimum(numpy.searchsorted(self.own_keys, keys), len(self.own_keys) - 1)
         return numpy.where(self.own_keys[indices] == keys, self.own_counts[indices], 0)
-
-    def _token_features(self, matches: Matches, kinds: Ints1d) -> Ints1d:
-        """RETURNS (Ints1d): For each token of each match, token * n_features + feature. The feature
-        depends on the match's kind and on the token's position."""
-        lengths = matches.lengths
-        ends = numpy.cumsum(lengths)
-        offsets = numpy.arange(lengths.sum()) - numpy.repeat(ends - lengths, lengths)
-        tokens = numpy.repeat(matches.starts, lengths) + offsets
-        features = N_POSITIONS * numpy.repeat(kinds, lengths) + (offsets > 0)
-        return tokens * self.n_features + features
 
     def to_bytes(self) -> bytes:
         return srsly.msgpack_dumps({f.name: getattr(self, f.name) for f in fields(self)})

@@ -5,20 +5,17 @@ as a listener, is called as it is.
 """
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
+from collections.abc import Callable, Hashable, Sequence
+from operator import is_
 from threading import RLock
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps
-from thinc.types import Floats2d, Floats3d, FloatsXd, Ints1d
+from thinc.types import Floats2d, Floats3d, Ints1d
 
 from ..layers.bilstm_inference import predict, predict_projected, project_inputs
 from ..layers.lstm_ops import GateWeights
@@ -28,11 +25,7 @@ from .lexemes import Lexemes
 from .tables import Vocabulary
 
 Tok2Vec: TypeAlias = Model[list[Doc], list[Floats2d]]
-Hashes1d: TypeAlias = numpy.ndarray
-FrozenT = TypeVar("FrozenT")
 
-# Minimum fraction of rows to evict at a time.
-EVICTED_SHARE = 1 / 8
 # Entries of an array that are compared, evenly spaced.
 N_SAMPLED = 32
 
@@ -53,6 +46,9 @@ class LexemeRows(NamedTuple):
 
     projected: Floats3d
     words: Ints1d
+
+
+_NO_ROWS = LexemeRows(numpy.zeros((2, 0, 0)), numpy.zeros(0, dtype="int64"))
 
 
 def can_predict_by_lexeme(tok2vec: Tok2Vec, docs: Sequence[Doc]) -> bool:
@@ -80,45 +76,49 @@ def predict_by_lexeme(
     readout (Floats2d): (nO, n_outputs) the linear layer's weights, transposed.
     RETURNS (Floats2d): (N, n_outputs) of all docs, concatenated.
     """
-    embed, encode = tok2vec.layers
-    vocab, lengths = docs[0].vocab, [len(doc) for doc in docs]
+    embed, vocab = tok2vec.layers[0], docs[0].vocab
+    lengths = [len(doc) for doc in docs]
 
-    def make_lexemes(hashes: Hashes1d) -> Lexemes:
-        texts = [vocab.strings[orth] for orth in hashes.tolist()]
-        return Lexemes.from_texts(texts, [vocab] * len(texts))
+    def make_lexemes(hashes: list[int]) -> Lexemes:
+        return Lexemes.from_texts([vocab.strings[orth] for orth in hashes], [vocab] * len(hashes))
 
-    def get_keys(hashes: Hashes1d) -> list[Hashable]:
+    def get_keys(hashes: list[int]) -> list[Hashable]:
         groups = tweet_embed.group_equivalent(embed, make_lexemes(hashes))
-        return [groups.get(i, orth) for i, orth in enumerate(hashes.tolist())]
+        return [groups.get(i, orth) for i, orth in enumerate(hashes)]
 
-    def compute(frozen: FrozenEncoder, hashes: Hashes1d) -> LexemeRows:
+    def compute(hashes: list[int]) -> LexemeRows:
         vectors, words = tweet_embed.embed_lexemes(embed, make_lexemes(hashes))
-        return LexemeRows(frozen.project_inputs(vectors), words)
+        return LexemeRows(cache.state.project_inputs(vectors), words)
 
-    looked_up = cache.lookup(
-        numpy.concatenate([doc.to_array(ORTH) for doc in docs]),
-        Fingerprint(tok2vec, vocab),
-        partial(FrozenEncoder, encode),
-        get_keys,
-        compute,
-    )
-    with looked_up as (frozen, table, rows):
-        tokens, by_phrase = tweet_embed.embed_phrases(embed, docs, table.words[rows], lengths)
-        return frozen.encode(table.projected, rows, lengths, tokens, by_phrase, readout)
+    with cache.lock:
+        if cache.state is None or not cache.state.is_current(tok2vec, vocab):
+            cache.clear(FrozenModel(tok2vec, vocab))
+        frozen: FrozenModel = cache.state
+        hashes = [orth for doc in docs for orth in doc.to_array(ORTH).tolist()]
+        table, rows = cache.lookup(hashes, get_keys, compute)
+    tokens, by_phrase = tweet_embed.embed_phrases(embed, docs, table.words[rows], lengths)
+    return frozen.encode(table.projected, rows, lengths, tokens, by_phrase, readout)
 
 
-class FrozenEncoder:
+class FrozenModel:
     """A BiLSTM encoder for prediction in two steps, the first of which only depends on the input.
-    The weights are prepared once: don't use it after they have changed.
+    The weights are prepared once, as long as the token vectors stay the same.
 
-    model (Model[list[Floats2d], list[Floats2d]]): A BiLSTMEncoder.
+    tok2vec (Model[list[Doc], list[Floats2d]]): The token vectors.
+    vocab (Vocab): The vocab whose vectors and lookups they read.
     """
 
-    def __init__(self, model: Model[list[Floats2d], list[Floats2d]]) -> None:
-        layer = model.layers[0]
+    def __init__(self, tok2vec: Tok2Vec, vocab: Vocab) -> None:
+        encode = tok2vec.layers[1]
+        self._fingerprint = Fingerprint(tok2vec, vocab)
+        layer = encode.layers[0]
         self._lowest, *self._others = layer.layers or [layer]
-        self._width = model.get_dim("nI")
+        self._width = encode.get_dim("nI")
         self._weights = GateWeights.from_model(self._lowest)
+
+    def is_current(self, tok2vec: Tok2Vec, vocab: Vocab) -> bool:
+        """RETURNS (bool): Whether no change of the token vectors or the vocab was detected."""
+        return self._fingerprint.is_current(tok2vec, vocab)
 
     def project_inputs(self, X: Floats2d) -> Floats3d:
         """Compute the input's part of the lowest layer's gates.
@@ -167,10 +167,12 @@ class FrozenEncoder:
 
 
 class LexemeCache:
-    """The rows of lexemes from earlier batches. When full, the least recently used are evicted.
+    """The rows of lexemes from earlier batches. When it is full, the half that was used in most
+    batches is kept; earlier batches count less.
 
     It contains no strings or Lexeme objects, so it outlives a memory zone. Threads may share it:
-    rows that are in use aren't overwritten. It isn't serialized, and copies are empty.
+    rows are only ever appended, and a smaller table is a new one. It isn't serialized, and copies
+    are empty.
 
     size (int): Maximum number of rows. 0 disables the cache.
     RAISES (ValueError): If the size is negative.
@@ -180,6 +182,7 @@ class LexemeCache:
         if size < 0:
             raise ValueError(f"cache_size must be at least 0 lexemes, not {size}")
         self.size = size
+        self.lock = _LOCK
         self.clear()
 
     def __reduce__(self) -> tuple[type["LexemeCache"], tuple[int]]:
@@ -189,127 +192,88 @@ class LexemeCache:
         """RETURNS (int): The number of cached rows."""
         return len(self._rows)
 
-    def clear(self) -> None:
-        """Remove all rows."""
-        with _LOCK:
-            self._state: Any = None
-            self._frozen: Any = None
-            self._rows: dict[Hashable, int] = {}
-            self._free = list(range(self.size))
-            self._last_used = numpy.zeros(self.size, dtype="int64")
-            self._n_batches = 0
-            self._table: _Table | None = None
+    def clear(self, state: Any = None) -> None:
+        """Remove all rows.
 
-    @contextmanager
+        state (Any): What the next rows depend on.
+        """
+        with self.lock:
+            self.state = state
+            self._rows: dict[Hashable, int] = {}
+            self._table = _NO_ROWS
+            self._n_uses = numpy.zeros(self.size)
+
     def lookup(
         self,
-        hashes: Hashes1d,
-        state: Any,
-        freeze: Callable[[], FrozenT],
-        get_keys: Callable[[Hashes1d], Iterable[Hashable]],
-        compute: Callable[[FrozenT, Hashes1d], LexemeRows],
-    ) -> Iterator[tuple[FrozenT, LexemeRows, Ints1d]]:
-        """Look up the lexemes of a batch, and compute those that aren't cached.
+        hashes: Sequence[int],
+        get_keys: Callable[[list[int]], Sequence[Hashable]],
+        compute: Callable[[list[int]], LexemeRows],
+    ) -> tuple[LexemeRows, Ints1d]:
+        """Look up the lexemes of a batch, and compute those that aren't cached. Hold the lock.
 
-        hashes (Hashes1d): (N,) the hash of each token's lexeme.
-        state (Any): What rows depend on. If it differs from the last call's, the cache is cleared.
-        freeze (Callable): Return what `compute` needs. Called once per state.
+        hashes (Sequence[int]): The hash of each of N tokens' lexemes.
         get_keys (Callable): Given distinct hashes, return a key for each: its hash, or one that is
             shared by equivalent lexemes. Called for all hashes that aren't cached keys themselves.
         compute (Callable): Compute the rows of distinct hashes.
-        YIELDS (tuple[FrozenT, LexemeRows, Ints1d]): The frozen state; rows; and (N,) the index of
-            each token's row. They don't change within the context.
+        RETURNS (tuple[LexemeRows, Ints1d]): Rows, and (N,) the index of each token's row.
         """
-        table = None
-        with _LOCK:
-            if state != self._state:
-                self.clear()
-                self._frozen, self._state = freeze(), state
-            frozen = self._frozen
-            indices = self._find_or_add(hashes, get_keys, partial(compute, frozen))
-            if indices is not None and self._table is not None:
-                table = self._table
-                table.n_readers += 1
-        if table is None or indices is None:
-            distinct, inverse = numpy.unique(hashes, return_inverse=True)
-            yield frozen, compute(frozen, distinct), inverse
-            return
-        try:
-            yield frozen, table.rows, indices
-        finally:
-            with _LOCK:
-                table.n_readers -= 1
+        found = list(map(self._rows.get, hashes))
+        if None in found:
+            missing = [orth for orth, row in zip(hashes, found, strict=True) if row is None]
+            distinct = list(dict.fromkeys(missing))
+            keys = dict(zip(distinct, get_keys(distinct), strict=True))
+            new = {key: orth for orth, key in keys.items() if key not in self._rows}
+            if len(self) + len(new) > self.size:
+                n_distinct = len(set(hashes))
+                if n_distinct > self.size:
+                    return self._compute_all(hashes, compute)
+                self._keep(min(self.size // 2, self.size - n_distinct))
+                return self.lookup(hashes, get_keys, compute)
+            if new:
+                self._add(list(new), compute(list(new.values())))
+            for index, row in enumerate(found):
+                if row is None:
+                    found[index] = self._rows[keys[hashes[index]]]
+        rows = numpy.asarray(found, dtype="int64")
+        self._n_uses[rows] += 1  # once per row
+        return self._table, rows
 
-    def _find(self, keys: Iterable[Hashable]) -> Ints1d:
-        """RETURNS (Ints1d): The row of each key; -1 if there is none."""
-        return numpy.fromiter(map(self._rows.get, keys, repeat(-1)), dtype="int64")
+    @staticmethod
+    def _compute_all(
+        hashes: Sequence[int], compute: Callable[[list[int]], LexemeRows]
+    ) -> tuple[LexemeRows, Ints1d]:
+        """Look up without the cache."""
+        row_of = {orth: row for row, orth in enumerate(dict.fromkeys(hashes))}
+        return compute(list(row_of)), numpy.asarray([row_of[orth] for orth in hashes])
 
-    def _find_or_add(
-        self,
-        hashes: Hashes1d,
-        get_keys: Callable[[Hashes1d], Iterable[Hashable]],
-        compute: Callable[[Hashes1d], LexemeRows],
-    ) -> Ints1d | None:
-        """RETURNS (Optional[Ints1d]): The row of each hash; None if there is no room for them."""
-        if self.size == 0:
-            return None
-        self._n_batches += 1
-        rows = self._find(hashes.tolist())
-        is_missing = rows < 0
-        self._last_used[rows[~is_missing]] = self._n_batches
-        if not is_missing.any():
-            return rows
-        distinct, inverse = numpy.unique(hashes[is_missing], return_inverse=True)
-        keys = list(get_keys(distinct))
-        found = self._find(keys)
-        self._last_used[found[found >= 0]] = self._n_batches
-        new = {key: index for index, key in enumerate(keys) if found[index] < 0}
-        if len(new) > len(self._free) and not self._evict(len(new)):
-            return None
-        if new:
-            self._add(list(new), compute(distinct[list(new.values())]))
-        rows[is_missing] = self._find(keys)[inverse]
-        return rows
-
-    def _evict(self, n_new: int) -> bool:
-        """RETURNS (bool): Whether there is room for new rows after evicting rows that aren't used
-        by the current batch."""
-        keys, rows = list(self._rows), numpy.fromiter(self._rows.values(), dtype="int64")
-        last_used = self._last_used[rows]
-        n_unused = int((last_used < self._n_batches).sum())
-        n_missing = n_new - len(self._free)
-        if n_missing > n_unused:
-            return False
-        n_evicted = min(max(n_missing, int(self.size * EVICTED_SHARE)), n_unused)
-        for index in numpy.argpartition(last_used, n_evicted - 1)[:n_evicted].tolist():
-            self._free.append(self._rows.pop(keys[index]))
-        if self._table is not None and self._table.n_readers:
-            # Other threads are reading rows that will be overwritten.
-            self._table = _Table(LexemeRows(*(array.copy() for array in self._table.rows)))
-        return True
+    def _keep(self, n: int) -> None:
+        """Keep the rows that were used most, in a new table."""
+        n_uses = self._n_uses[: len(self)]
+        kept = numpy.sort(numpy.argsort(-n_uses, kind="stable")[:n])
+        new_rows = dict(zip(kept.tolist(), range(n), strict=True))
+        self._rows = {k: new_rows[row] for k, row in self._rows.items() if row in new_rows}
+        self._n_uses = numpy.concatenate([n_uses[kept] / 2, numpy.zeros(self.size - n)])
+        old_table, self._table = self._table, self._allocate(self._table)
+        self._table.projected[:, :n] = old_table.projected[:, kept]
+        self._table.words[:n] = old_table.words[kept]
 
     def _add(self, keys: Sequence[Hashable], new: LexemeRows) -> None:
-        if self._table is None:
-            directions, _, width = new.projected.shape
-            projected = numpy.empty((directions, self.size, width), dtype=new.projected.dtype)
-            words = numpy.empty(self.size, dtype=new.words.dtype)
-            self._table = _Table(LexemeRows(projected, words))
-        rows = [self._free.pop() for _ in keys]
-        self._table.rows.projected[:, rows] = new.projected
-        self._table.rows.words[rows] = new.words
-        self._last_used[rows] = self._n_batches
-        self._rows.update(zip(keys, rows, strict=True))
+        start, end = len(self), len(self) + len(keys)
+        if not start:
+            self._table = self._allocate(new)
+        self._table.projected[:, start:end] = new.projected
+        self._table.words[start:end] = new.words
+        self._rows.update(zip(keys, range(start, end), strict=True))
 
-
-@dataclass(eq=False)
-class _Table:
-    rows: LexemeRows
-    n_readers: int = 0
+    def _allocate(self, like: LexemeRows) -> LexemeRows:
+        directions, _, width = like.projected.shape
+        projected = numpy.empty((directions, self.size, width), dtype=like.projected.dtype)
+        return LexemeRows(projected, numpy.empty(self.size, dtype=like.words.dtype))
 
 
 class Fingerprint:
-    """The state of a model and of a vocab's vectors and lookups, fast to compute and to compare:
-    object identities, table sizes and some entries of each array. An update changes entries of all
+    """The state of a model and of a vocab's vectors and lookups, fast to compare: object
+    identities, table sizes and some entries of each array. An update changes entries of all
     weights, except for tables from which a batch looks up few rows.
 
     model (Model): The model.
@@ -317,33 +281,41 @@ class Fingerprint:
     """
 
     def __init__(self, model: Model, vocab: Vocab) -> None:
-        vectors, lookups = vocab.vectors, vocab.lookups
-        tables = [lookups.get_table(name) for name in lookups.tables]
-        nodes = list(model.walk())
-        # Custom vectors may have no data.
-        arrays = [vectors.data] if hasattr(vectors, "data") else []
-        for node in nodes:
-            arrays += (node.get_param(name) for name in node.param_names if node.has_param(name))
-        attributes = [value for node in nodes for value in node.attrs.values()]
+        self._nodes = list(model.walk())
+        self._params = [
+            (node, name)
+            for node in self._nodes
+            for name in node.param_names
+            if node.has_param(name)
+        ]
         # The objects themselves, since the id of a deleted one may be reused.
-        self._objects: list[Any] = [vocab, vectors, *tables, *nodes, *arrays, *attributes]
-        self._sizes = [len(getattr(vectors, "key2row", ())), *map(len, tables)]
-        self._sizes += [len(a.keys) for a in attributes if isinstance(a, Vocabulary)]
-        self._samples = [_sample(array) for array in arrays]
+        self._objects, self._tables = self._find_objects(model, vocab)
+        self._sizes = list(map(len, self._tables))
+        # Views, which show later changes.
+        flat = [array.ravel(order="K") for array in self._objects if hasattr(array, "ravel")]
+        self._views = [array[:: max(array.size // N_SAMPLED, 1)] for array in flat]
+        self._sample = numpy.concatenate(self._views).tobytes()
 
-    def __eq__(self, other: object) -> bool:
+    def is_current(self, model: Model, vocab: Vocab) -> bool:
         """RETURNS (bool): Whether no change was detected."""
+        objects, tables = self._find_objects(model, vocab)
         return (
-            isinstance(other, Fingerprint)
-            and len(self._objects) == len(other._objects)
-            and all(a is b for a, b in zip(self._objects, other._objects, strict=True))
-            and self._sizes == other._sizes
-            and self._samples == other._samples
+            len(objects) == len(self._objects)
+            and all(map(is_, objects, self._objects))
+            and list(map(len, tables)) == self._sizes
+            and numpy.concatenate(self._views).tobytes() == self._sample
         )
 
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _sample(array: FloatsXd) -> bytes:
-    flat = array.reshape(-1)
-    return flat[:: max(flat.size // N_SAMPLED, 1)].tobytes()
+    def _find_objects(self, model: Model, vocab: Vocab) -> tuple[list[Any], list[Any]]:
+        """RETURNS (tuple[list[Any], list[Any]]): All parts of the model and the vocab, with their
+        arrays; and those that may grow."""
+        vectors, lookups = vocab.vectors, vocab.lookups
+        tables = [lookups.get_table(name) for name in lookups.tables]
+        layers = [layer for node in self._nodes for layer in node.layers]
+        attributes = [value for node in self._nodes for value in node.attrs.values()]
+        arrays = [node.get_param(name) for node, name in self._params]
+        if hasattr(vectors, "data"):  # custom vectors may have none
+            arrays.append(vectors.data)
+        growing: list[Any] = [a.keys for a in attributes if isinstance(a, Vocabulary)]
+        growing += [*tables, getattr(vectors, "key2row", ())]
+        return [model, vocab, vectors, *tables, *layers, *attributes, *arrays], growing

@@ -25,7 +25,7 @@ from .inference import LexemeCache, can_predict_by_lexeme, predict_by_lexeme
 InT = list[Doc]
 OutT = list[Floats2d]
 
-# Default cache size. Covers about 90% of the tokens in a tweet stream. Each lexeme takes
+# Default cache size. Covers four fifths of the tokens in a tweet stream. Each lexeme takes
 # 8 * hidden_width floats: 64 MB in total with 100 hidden units.
 CACHE_SIZE = 20_000
 # The logit of a new tag is that of O minus this margin.

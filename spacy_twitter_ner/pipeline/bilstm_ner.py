@@ -78,6 +78,7 @@ DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 
 # Number of docs for shape inference, as in spaCy's components.
 _SAMPLE_SIZE = 10
+_NO_SPANS = TypedSpans(*numpy.zeros((3, 0), dtype="int64"))
 # The parts of a saved component, in the order in which they are loaded.
 _FIELDS = ("cfg", "vocab", "model")
 
@@ -308,14 +309,15 @@ class TwitterBiLSTMNER(TrainablePipe):
         docs = list(docs)
         lengths = [len(doc) for doc in docs]
         if not any(lengths):
-            no_spans = TypedSpans(*numpy.zeros((3, 0), dtype="int64"))
-            return Predictions(no_spans, numpy.zeros(0), lengths)
+            return Predictions(_NO_SPANS, numpy.zeros(0), lengths)
         no_begin, no_inside, is_space = entity_constraints(docs)
         scores = self._get_scores(docs)
         threshold, folding = self.cfg["threshold"], self._folding
         with_scores = with_scores or bool(self.spans_key)
         if not with_scores and threshold == 0.0 and folding.is_trivial:
             tags = self._head.decode(scores, no_begin, no_inside)
+            if not tags.any():
+                return Predictions(_NO_SPANS, None, lengths)
             spans = tags_to_spans(strip_whitespace(tags, is_space))
             return Predictions(spans, None, lengths)
         lattice = self._head.get_lattice(scores)
@@ -697,7 +699,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         """Compute the model's output with outside_bias. At least one doc must have tokens. All
         predictions start here, so that cfg is validated once."""
         window_length = self.settings["window_length"]
-        if is_listener(self.model):
+        if max(map(len, docs)) > window_length > 0 and is_listener(self.model):
             # Windows are new docs, without the vectors that listeners read.
             window_length = 0
         scores = score_docs(self.model.predict, self._head, docs, window_length)

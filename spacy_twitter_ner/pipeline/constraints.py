@@ -85,6 +85,8 @@ def spans_to_entities(
     labels (Sequence[str]): The entity types.
     RETURNS (list[list[Span]]): One list of entities per doc.
     """
+    if not len(spans.starts):
+        return [[] for _ in docs]
     doc_ends = numpy.cumsum([len(doc) for doc in docs])
     owners = numpy.searchsorted(doc_ends, spans.starts, side="right")
     entities: list[list[Span]] = [[] for _ in docs]

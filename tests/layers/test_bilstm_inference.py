@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from thinc.api import Model
 from thinc.types import Ragged
 
-from spacy_twitter_ner.layers import lstm_ops, packing, recurrent
+from spacy_twitter_ner.layers import recurrent
 from spacy_twitter_ner.layers.bilstm import BiLSTM
 from spacy_twitter_ner.layers.bilstm_inference import predict, predict_projected, project_inputs
 from spacy_twitter_ner.layers.lstm_ops import GateWeights
@@ -57,34 +57,31 @@ def test_predict_equals_training(lengths: list[int], dtype: str, depth: int) -> 
     assert Y.dataXd == pytest.approx(train_forward(model, X), abs=TOLERANCE[dtype])
 
 
-@given(
-    st.lists(st.integers(0, 6), max_size=7), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9)
-)
-def test_predict_in_blocks(
-    lengths: list[int], n_sequences: int, n_rows: int, group_rows: int
-) -> None:
+@given(st.lists(st.integers(0, 6), max_size=7))
+def test_predict_any_lengths(lengths: list[int]) -> None:
     model, X = make_model("float64"), make_batch(lengths, 4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "BLOCK_SEQUENCES", n_sequences)
-        patch.setattr(packing, "BLOCK_ROWS", n_rows)
-        patch.setattr(lstm_ops, "GROUP_ROWS", group_rows)
-        Y = model.predict(X)
-    assert Y.dataXd == pytest.approx(train_forward(model, X), abs=1e-12)
+    assert model.predict(X).dataXd == pytest.approx(train_forward(model, X), abs=1e-12)
 
 
-def test_predict_tweets_in_several_blocks() -> None:
-    lengths = tweet_lengths(3 * packing.BLOCK_SEQUENCES // 2)
-    model, X = make_model(), make_batch(lengths, 4, dtype="float32")
+def test_predict_many_tweets() -> None:
+    model, X = make_model(), make_batch(tweet_lengths(400), 4, dtype="float32")
     assert model.predict(X).dataXd == pytest.approx(train_forward(model, X), abs=1e-5)
+
+
+def test_predict_leaves_weights_of_width_1() -> None:
+    """Transposed weights with one column are the same memory."""
+    model = BiLSTM(2, 1).initialize()
+    X = make_batch([3, 2], 1, dtype="float32")
+    weights = [model.get_param(name).copy() for name in model.param_names]
+    Y = model.predict(X).dataXd
+    assert pytest.approx(train_forward(model, X), abs=1e-6) == Y
+    for name, before in zip(model.param_names, weights, strict=True):
+        assert (model.get_param(name) == before).all()
 
 
 @any_batch
 @both_dtypes
-@pytest.mark.parametrize("group_rows", [4, lstm_ops.GROUP_ROWS])
-def test_predict_with_readout(
-    lengths: list[int], dtype: str, group_rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lstm_ops, "GROUP_ROWS", group_rows)
+def test_predict_with_readout(lengths: list[int], dtype: str) -> None:
     model, X = make_model(dtype), make_batch(lengths, 4, dtype=dtype)
     readout = numpy.random.RandomState(7).normal(size=(5, model.get_dim("nO"))).astype(dtype).T
     expected = pytest.approx(train_forward(model, X) @ readout, abs=TOLERANCE[dtype])
@@ -125,11 +122,7 @@ def test_predict_projected_equals_training(lengths: list[int], dtype: str) -> No
 
 @any_batch
 @both_dtypes
-@pytest.mark.parametrize("group_rows", [4, lstm_ops.GROUP_ROWS])
-def test_predict_projected_with_extra_columns(
-    lengths: list[int], dtype: str, group_rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lstm_ops, "GROUP_ROWS", group_rows)
+def test_predict_projected_with_extra_columns(lengths: list[int], dtype: str) -> None:
     model = make_model(dtype)
     distinct, rows = make_repeating(lengths, dtype)
     random = numpy.random.RandomState(6)

@@ -10,6 +10,8 @@ from .crf_oracle import SCORES, each_sequence, is_valid, make_lattice, valid_seq
 from .decoding_oracle import check_constraints, check_is_best, draw_masks, forbid, lattices
 from .spans_oracle import masked
 
+pytestmark = pytest.mark.usefixtures("each_kernel")
+
 INF, NAN = float("inf"), float("nan")
 LENGTHS = [3, 0, 1, 4, 0]
 large_numbers = st.sampled_from([-1e4, -9999.0, -1.0, 0.0, 1e4])

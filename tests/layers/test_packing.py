@@ -1,16 +1,9 @@
-from itertools import pairwise
-
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from thinc.api import NumpyOps
 
-from spacy_twitter_ner.layers import packing
 from spacy_twitter_ner.layers.packing import (
-    BLOCK_SEQUENCES,
-    group_steps,
-    pack_for_prediction,
     pack_sequences,
     with_previous,
 )
@@ -125,45 +118,6 @@ def test_packing_preserves_dtype() -> None:
     Y = packed.pack(OPS, X)
     unpacked = packed.unpack_sum(OPS, Y), packed.unpack_concat(OPS, Y), packed.pack_halves(OPS, X)
     assert {array.dtype.name for array in (Y, *unpacked)} == {"float32"}
-
-
-@given(any_lengths, st.integers(1, 4), st.integers(1, 9))
-def test_pack_for_prediction_block_limits(
-    lengths: list[int], n_sequences: int, n_rows: int
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "BLOCK_SEQUENCES", n_sequences)
-        patch.setattr(packing, "BLOCK_ROWS", n_rows)
-        blocks = list(pack_for_prediction(OPS, lengths))
-    for direction in (0, 1):
-        rows = [row for block in blocks for row in block.orders[direction].tolist()]
-        assert sorted(rows) == list(range(sum(lengths)))
-    sizes = [block.n_sequences for block in blocks]
-    assert max(sizes, default=0) <= n_sequences
-    assert sum(sizes) == sum(length > 0 for length in lengths)
-    for block, size in zip(blocks, sizes, strict=True):
-        assert len(block.forward) <= n_rows or size == 1
-    longest = [len(block.step_offsets) for block in blocks]
-    assert longest == sorted(longest, reverse=True)
-
-
-def test_pack_for_prediction_uses_one_block_on_gpu() -> None:
-    n_sequences = 3 * BLOCK_SEQUENCES
-    (block,) = pack_for_prediction(NumpyOps(device_type="gpu"), [2] * n_sequences)
-    assert block.step_offsets == [(0, n_sequences), (n_sequences, 2 * n_sequences)]
-
-
-@given(any_lengths, st.integers(1, 9))
-def test_group_steps(lengths: list[int], n_rows: int) -> None:
-    step_offsets = pack_sequences(OPS, lengths).step_offsets
-    groups = list(group_steps(step_offsets, n_rows))
-    assert [step for group in groups for step in group] == step_offsets
-    for group in groups:
-        assert len(group) == 1 or group[-1][1] - group[0][0] <= n_rows
-    # No group has room for the first step of the next one.
-    for group, following in pairwise(groups):
-        assert following[0][1] - group[0][0] > n_rows
-    assert list(group_steps(step_offsets, None)) == ([step_offsets] if step_offsets else [])
 
 
 def test_with_previous() -> None:

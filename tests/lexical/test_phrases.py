@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy
@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from spacy import registry
 from thinc.api import Config
 
-from spacy_twitter_ner.lexical.phrases import Matches, PhraseTrie, create_phrase_lists
+from spacy_twitter_ner.lexical.phrases import (
+    Matches,
+    PhraseTrie,
+    create_phrase_lists,
+    find_longest,
+)
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -28,11 +33,17 @@ def find(phrases: Sequence[str], *texts: str) -> Matches:
 
 
 def spans(matches: Matches, phrases: Sequence[str]) -> list[tuple[int, int, str]]:
-    starts, lengths, numbers = (array.tolist() for array in matches)
-    return [
-        (start, start + length, phrases[number])
-        for start, length, number in zip(starts, lengths, numbers, strict=True)
-    ]
+    return named(zip(*(array.tolist() for array in matches), strict=True), phrases)
+
+
+def named(
+    matches: Iterable[tuple[int, int, int]], phrases: Sequence[str]
+) -> list[tuple[int, int, str]]:
+    return [(start, start + length, phrases[number]) for start, length, number in matches]
+
+
+def longest(matches: Matches, phrases: Sequence[str]) -> list[tuple[int, int, str]]:
+    return named(find_longest(zip(*(array.tolist() for array in matches), strict=True)), phrases)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,7 @@ PHRASES = ["new york", "new york times", "york", "times square", "a b a b"]
         (["the new", "york"], [(2, 3, "york")]),
         (["", "york", ""], [(0, 1, "york")]),
         (["a b a"], []),
-        (["in new york"], [(2, 3, "york"), (1, 3, "new york")]),
+        (["in new york"], [(1, 3, "new york"), (2, 3, "york")]),
         (["a b a b a b"], [(0, 4, "a b a b"), (2, 6, "a b a b")]),
         (["a b", "a b"], []),
         (["unknown words"], []),
@@ -125,15 +136,13 @@ def test_trie_find(texts: list[str], expected: list[tuple[int, int, str]]) -> No
         ("nothing", []),
     ],
 )
-def test_matches_longest(text: str, expected: list[tuple[int, int, str]]) -> None:
-    matches = find(PHRASES, text)
-    assert spans(matches.select(matches.longest()), PHRASES) == expected
+def test_find_longest(text: str, expected: list[tuple[int, int, str]]) -> None:
+    assert longest(find(PHRASES, text), PHRASES) == expected
 
 
 def test_trie_without_phrases() -> None:
     matches = find([], "new york")
     assert [len(array) for array in matches] == [0, 0, 0]
-    assert len(matches.longest()) == 0
 
 
 WORDS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(" ".join)
@@ -151,10 +160,11 @@ def test_trie_find_matches_brute_force(phrases: list[str], texts: list[str]) -> 
                     expected.add((offset + start, offset + end, phrase))
         offset += len(words)
     matches = find(phrases, *texts)
-    assert sorted(spans(matches, phrases)) == sorted(expected)
-    longest = {
+    # Left to right, the longest first.
+    assert spans(matches, phrases) == sorted(expected, key=lambda span: (span[0], -span[1]))
+    outermost = {
         (start, end, phrase)
         for start, end, phrase in expected
         if not any(a <= start and end <= b and (a, b) != (start, end) for a, b, _ in expected)
     }
-    assert spans(matches.select(matches.longest()), phrases) == sorted(longest)
+    assert longest(matches, phrases) == sorted(outermost)

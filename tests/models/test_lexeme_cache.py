@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_twitter_ner.models.inference import Hashes1d, LexemeCache, LexemeRows
+from spacy_twitter_ner.models.inference import LexemeCache, LexemeRows
 
 WIDTH = 3
 
@@ -18,31 +18,21 @@ class Computer:
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
-        self.n_frozen = 0
 
-    def freeze(self) -> str:
-        self.n_frozen += 1
-        return "frozen"
-
-    def __call__(self, frozen: str, hashes: Hashes1d) -> LexemeRows:
-        assert frozen == "frozen"
-        self.calls.append(hashes.tolist())
+    def __call__(self, hashes: list[int]) -> LexemeRows:
+        self.calls.append(hashes)
+        values = numpy.asarray(hashes, dtype="int64")
         projected = numpy.zeros((2, len(hashes), WIDTH), dtype="float32")
-        projected += hashes.astype("float32")[:, None]
-        return LexemeRows(projected, hashes.astype("int64"))
+        return LexemeRows(projected + values[:, None], values)
 
 
-def to_hashes(numbers: Iterable[int]) -> Hashes1d:
-    return numpy.asarray(list(numbers), dtype="uint64")
-
-
-def check(cache: LexemeCache, numbers: Iterable[int], compute: Computer, state: object = 0) -> None:
+def check(cache: LexemeCache, numbers: Iterable[int], compute: Computer) -> None:
     """Look up lexemes and check their rows."""
-    hashes = to_hashes(numbers)
-    looked_up = cache.lookup(hashes, state, compute.freeze, Hashes1d.tolist, compute)
-    with looked_up as (_, table, rows):
-        assert table.words[rows].tolist() == hashes.tolist()
-        assert (table.projected[:, rows] == hashes[:, None]).all()
+    hashes = [int(number) for number in numbers]
+    with cache.lock:
+        table, rows = cache.lookup(hashes, lambda distinct: distinct, compute)
+    assert table.words[rows].tolist() == hashes
+    assert (table.projected[:, rows] == numpy.asarray(hashes)[:, None]).all()
     assert len(cache) <= cache.size
 
 
@@ -51,7 +41,7 @@ def test_each_lexeme_is_computed_once():
     check(cache, [5, 3, 5], compute)
     check(cache, [3, 7, 7, 5], compute)
     check(cache, [7], compute)
-    assert compute.calls == [[3, 5], [7]]
+    assert compute.calls == [[5, 3], [7]]
     assert len(cache) == 3
 
 
@@ -60,29 +50,28 @@ def test_batches_larger_than_the_cache_are_computed_whole(size):
     cache, compute = LexemeCache(size), Computer()
     for _ in range(2):
         check(cache, [4, 1, 4, 2], compute)
-    assert compute.calls == [[1, 2, 4]] * 2
+    assert compute.calls == [[4, 1, 2]] * 2
     assert len(cache) == 0
 
 
-def test_least_recently_used_are_evicted():
+def test_the_half_that_was_used_most_is_kept():
     cache, compute = LexemeCache(4), Computer()
-    for numbers in ([1, 2], [3, 4], [1], [5], [1, 3, 4, 5], [2]):
+    for numbers in ([1, 2, 3], [3, 4], [1], [5], [1, 3, 5], [2]):
         check(cache, numbers, compute)
-    assert compute.calls == [[1, 2], [3, 4], [5], [2]]
+    assert compute.calls == [[1, 2, 3], [4], [5], [2]]
     assert len(cache) == 4
 
 
 def test_equivalent_lexemes_share_a_row():
     cache, compute = LexemeCache(10), Computer()
 
-    def get_keys(hashes: Hashes1d) -> list[Hashable]:
-        return [("name", number % 10) if number >= 100 else number for number in hashes.tolist()]
+    def get_keys(hashes: list[int]) -> list[Hashable]:
+        return [("name", number % 10) if number >= 100 else number for number in hashes]
 
     found = []
     for numbers in ([103, 5, 203, 5, 104], [303, 104, 5], [403, 3]):
-        looked_up = cache.lookup(to_hashes(numbers), 0, compute.freeze, get_keys, compute)
-        with looked_up as (_, table, rows):
-            found.append((table.words[rows] % 10).tolist())
+        table, rows = cache.lookup(numbers, get_keys, compute)
+        found.append((table.words[rows] % 10).tolist())
     assert found == [[3, 5, 3, 5, 4], [3, 4, 5], [3, 3]]
     assert list(map(len, compute.calls)) == [3, 1]
     assert len(cache) == 4
@@ -106,42 +95,36 @@ def test_many_lexemes():
         check(cache, random.zipf(1.3, size=2000) % 2**24, compute)
 
 
-def test_cache_is_cleared_for_another_state():
+def test_clear():
     cache, compute = LexemeCache(10), Computer()
-    for state in ("a", "a", "b", "a"):
-        check(cache, [1], compute, state)
-    assert len(compute.calls) == compute.n_frozen == 3
-    cache.clear()
-    assert len(cache) == 0
-    check(cache, [1], compute, "a")
-    assert len(compute.calls) == compute.n_frozen == 4
+    check(cache, [1], compute)
+    cache.clear("other weights")
+    assert (len(cache), cache.state) == (0, "other weights")
+    check(cache, [1], compute)
+    assert len(compute.calls) == 2
 
 
 def test_cache_is_usable_after_an_error():
     cache, compute = LexemeCache(2), Computer()
     check(cache, [1, 2], compute)
 
-    def fail(frozen: str, hashes: Hashes1d) -> LexemeRows:
+    def fail(hashes: list[int]) -> LexemeRows:
         raise ValueError("no clusters")
 
     for numbers in ([1, 9], [7, 8, 9]):
-        with (
-            pytest.raises(ValueError, match="no clusters"),
-            cache.lookup(to_hashes(numbers), 0, compute.freeze, Hashes1d.tolist, fail),
-        ):
-            pass
+        with pytest.raises(ValueError, match="no clusters"):
+            cache.lookup(numbers, lambda distinct: distinct, fail)
     check(cache, [1, 9], compute)
     check(cache, [9, 1], compute)
 
 
 def test_rows_in_use_are_not_overwritten():
     cache, compute = LexemeCache(2), Computer()
-    looked_up = cache.lookup(to_hashes([1, 2]), 0, compute.freeze, Hashes1d.tolist, compute)
-    with looked_up as (_, table, rows):
-        check(cache, [3], compute)
-        check(cache, [4, 5], compute, "other weights")
-        assert table.words[rows].tolist() == [1, 2]
-    check(cache, [3, 5], compute, "other weights")
+    table, rows = cache.lookup([1, 2], lambda distinct: distinct, compute)
+    check(cache, [3], compute)
+    cache.clear()
+    check(cache, [4, 5], compute)
+    assert table.words[rows].tolist() == [1, 2]
 
 
 def test_threads():

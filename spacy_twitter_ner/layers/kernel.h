@@ -1,7 +1,8 @@
-/* LSTM steps in a single pass over the gates, where NumPy needs a dozen.
+/* LSTM steps in a single pass over the gates, where NumPy needs a dozen, a whole BiLSTM direction
+   for prediction, and the Viterbi search.
 
-   Matrix products are left to NumPy's BLAS. The gates are stored in the order o, i, f, g, with
-   halved inputs for the sigmoids. See lstm_ops.py for the equivalent NumPy code. */
+   The gates are stored in the order o, i, f, g, with halved inputs for the sigmoids. See lstm_ops.py
+   and decoding.py for the equivalent NumPy code. */
 
 #include <math.h>
 #include <stdint.h>
@@ -15,14 +16,19 @@
 #define INLINE static inline
 #endif
 
-/* Prefetch into the second-level cache. */
+/* Vector types, and prefetching into the second-level cache. */
 #ifdef __GNUC__
+#define HAS_VECTORS 1
+#define VECTOR_TYPE __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias))
 #define PREFETCH(address) __builtin_prefetch(address, 0, 2)
 #else
+#define HAS_VECTORS 0
 #define PREFETCH(address)
 #endif
+#define VECTOR_BYTES 64
 #define CACHE_LINE 64
 #define ROWS_AHEAD 2
+#define PADDING 8
 
 #ifdef _MSC_VER
 #define restrict __restrict
@@ -53,7 +59,7 @@ INLINE float tanh_float(float x)
 #define REAL float
 #define TANH tanh_float
 #define NAME(name) name##_float
-#include "lstm_steps.h"
+#include "kernel_template.h"
 #undef REAL
 #undef TANH
 #undef NAME
@@ -62,4 +68,4 @@ INLINE float tanh_float(float x)
 #define REAL double
 #define TANH tanh
 #define NAME(name) name##_double
-#include "lstm_steps.h"
+#include "kernel_template.h"
