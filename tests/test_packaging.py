@@ -88,7 +88,7 @@ def test_source_archive_is_complete(tmp_path):
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "setup.py", "configs/finetune.cfg"} <= names
-    for name in ("layers/lstm_kernel.pyx", "layers/lstm_kernel.h", "en_tweet_ner/config.cfg"):
+    for name in ("layers/kernel.pyx", "layers/kernel.h", "en_tweet_ner/config.cfg"):
         assert f"spacy_twitter_ner/{name}" in names
     pytest.importorskip("twine")
     assert "PASSED" in run("-m", "twine", "check", "--strict", path, cwd=tmp_path)
