@@ -47,6 +47,7 @@ from .embeddings import init_embeddings, is_listener
 from .folding import Folding
 from .settings import (
     GIVEN,
+    get_thresholds,
     make_cfg,
     override_stored,
     validate_cfg,
@@ -106,7 +107,7 @@ def make_twitter_bilstm_ner(
     model: Model[list[Doc], Any],
     loss_reduction: str | None,
     window_length: int | None,
-    threshold: float | None,
+    threshold: float | dict[str, float | None] | None,
     outside_bias: float | None,
     temperature: float | None,
     fold: dict[str, str] | None,
@@ -130,7 +131,9 @@ def make_twitter_bilstm_ner(
     window_length (Optional[int]): Maximum window size in tokens. Longer docs are predicted in
         overlapping windows, which bounds memory use. 0 disables windowing. Defaults to 500. Unused
         by a model that listens to a shared tok2vec or transformer.
-    threshold (Optional[float]): Minimum probability of an entity. Defaults to 0.
+    threshold (Optional[Union[float, dict[str, Optional[float]]]]): Minimum probability of an
+        entity, or one per type of predicted entities: 0 for types that aren't named, and None for
+        types that aren't predicted. `spacy-twitter-ner guarantee` finds it. Defaults to 0.
     outside_bias (Optional[float]): Bias added to the O score of every token. Positive values
         favor precision, negative values recall. Defaults to 0.
     temperature (Optional[float]): Divisor of the scores before probabilities are computed. Values
@@ -189,7 +192,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         *,
         loss_reduction: str | None = None,
         window_length: int | None = None,
-        threshold: float | None = None,
+        threshold: float | dict[str, float | None] | None = None,
         outside_bias: float | None = None,
         temperature: float | None = None,
         fold: dict[str, str] | None = None,
@@ -314,7 +317,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         scores = self._get_scores(docs)
         threshold, folding = self.cfg["threshold"], self._folding
         with_scores = with_scores or bool(self.spans_key)
-        if not with_scores and threshold == 0.0 and folding.is_trivial:
+        if not with_scores and not threshold and folding.is_trivial:
             tags = self._head.decode(scores, no_begin, no_inside)
             spans = tags_to_spans(strip_whitespace(tags, is_space))
             return Predictions(spans, None, lengths)
@@ -326,7 +329,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         else:
             spans = tags_to_spans(tempered.decode_folded(folding))
         confidences = folded_confidences(tempered, spans, folding)
-        is_kept = confidences >= threshold
+        is_kept = confidences >= get_thresholds(threshold, folding.labels)[spans.types]
         return Predictions(spans.select(is_kept), confidences[is_kept], lengths)
 
     def set_annotations(
