@@ -38,6 +38,7 @@ from .distribution import (
     EntityPrediction,
     TagDistribution,
     candidate_groups,
+    find_candidates,
     folded_confidences,
     kbest_entities,
     set_score_extension,
@@ -388,6 +389,23 @@ class TwitterBiLSTMNER(TrainablePipe):
             return [[EntityPrediction([], 1.0)] for _ in docs]
         distribution = self._get_tempered_distribution(docs, keep_ents)
         return kbest_entities(docs, distribution, k, self._folding)
+
+    def predict_candidates(
+        self, docs: Iterable[Doc], min_probability: float = 0.05, *, keep_ents: bool = False
+    ) -> Predictions:
+        """Predict the spans of predict_spans as arrays, which is faster.
+
+        docs, min_probability, keep_ents: As in predict_spans.
+        RETURNS (Predictions): The spans, from left to right, with their probabilities.
+        """
+        docs = list(docs)
+        lengths = [len(doc) for doc in docs]
+        if not any(lengths):
+            no_spans = TypedSpans(*numpy.zeros((3, 0), dtype="int64"))
+            return Predictions(no_spans, numpy.zeros(0), lengths)
+        distribution = self._get_tempered_distribution(docs, keep_ents)
+        found = find_candidates(distribution, min_probability, self._folding)
+        return Predictions(*found, lengths)
 
     def predict_spans(
         self, docs: Iterable[Doc], min_probability: float = 0.05, *, keep_ents: bool = False
