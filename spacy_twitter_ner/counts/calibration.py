@@ -63,6 +63,31 @@ class TypeFactors(NamedTuple):
         return (self.gold + _TYPE_PRIOR) / (self.expected + _TYPE_PRIOR)
 
 
+class NameFactor(NamedTuple):
+    """What labelled tweets tell of a name.
+
+    expected (float): Sum of its probabilities, corrected by the factor of its type.
+    right (int): Number of candidates that are entities.
+    v (float): Sum of the variances of the probabilities.
+    """
+
+    expected: float = 0.0
+    right: int = 0
+    v: float = 0.0
+
+    @property
+    def factor(self) -> float:
+        """RETURNS (float): The factor of its counts."""
+        return (self.right + _NAME_PRIOR) / (self.expected + _NAME_PRIOR)
+
+    @property
+    def variance(self) -> float:
+        """RETURNS (float): The variance of the factor. A difference from the expected number is
+        noise as far as it exceeds the standard deviation, since the model may be wrong."""
+        noise = max(abs(self.right - self.expected) - self.v**0.5, 0.0)
+        return noise / (self.expected + _NAME_PRIOR) ** 2
+
+
 @dataclass(frozen=True)
 class CountCalibration:
     """Factors for expected counts. Without labelled tweets, all are 1, and intervals only contain
@@ -70,25 +95,25 @@ class CountCalibration:
 
     n_tweets (int): Number of labelled tweets.
     types (Mapping[str, TypeFactors]): Factors by type.
-    names (Mapping[Name, tuple[float, int]]): For names in the labelled tweets, their expected
-        number, corrected by type, and the right one.
+    names (Mapping[Name, NameFactor]): Factors of names in the labelled tweets.
     correlation (float): Correlation of the errors of a name in two tweets.
     """
 
     n_tweets: int = 0
     types: Mapping[str, TypeFactors] = field(default_factory=dict)
-    names: Mapping[Name, tuple[float, int]] = field(default_factory=dict)
+    names: Mapping[Name, NameFactor] = field(default_factory=dict)
     correlation: float = 0.0
 
     def count_name(self, name: Name, sums: Sums) -> Count:
         """RETURNS (Count): The number of tweets that contain a name."""
         factors = self.types.get(name[1], TypeFactors())
-        expected, right = self.names.get(name, (0.0, 0))
-        weight = _NAME_PRIOR / (expected + _NAME_PRIOR)
-        factor = factors.of_names * (right + _NAME_PRIOR) / (expected + _NAME_PRIOR)
-        mean = factor * sums.p
-        variance = factor * sums.v
+        own = self.names.get(name, NameFactor())
+        mean = factors.of_names * own.factor * sums.p
+        # The more tweets of the name are labelled, the less its errors are correlated.
+        weight = _NAME_PRIOR / (own.expected + _NAME_PRIOR)
+        variance = sums.v * mean / max(sums.p, 1e-9)
         variance += weight * self.correlation * max(sums.s**2 - sums.v, 0.0)
+        variance += own.variance * (factors.of_names * sums.p) ** 2
         variance += factors.noise * (mean / (factors.expected + _TYPE_PRIOR)) ** 2
         return Count(mean, *interval(mean, variance))
 
@@ -178,8 +203,8 @@ def fit_calibration(tweets: Iterable[Mapping[Name, tuple[float, bool]]]) -> Coun
 
 def _count_names(
     tweets: Iterable[Mapping[Name, tuple[float, bool]]], types: Mapping[str, TypeFactors]
-) -> tuple[dict[Name, tuple[float, int]], float]:
-    """RETURNS (tuple[dict[Name, tuple[float, int]], float]): The names with an entity or an
+) -> tuple[dict[Name, NameFactor], float]:
+    """RETURNS (tuple[dict[Name, NameFactor], float]): The names with an entity or an
     expected count of 1, and the correlation of errors by the method of moments."""
     sums: dict[Name, Sums] = {}
     right: dict[Name, int] = {}
@@ -189,13 +214,13 @@ def _count_names(
                 sums[name] = sums.get(name, Sums()).plus(p)
                 right[name] = right.get(name, 0) + is_right
     excess = pairs = 0.0
-    counted = {}
+    counted: dict[Name, NameFactor] = {}
     for name, some in sums.items():
         expected = types[name[1]].of_names * some.p
         excess += (right[name] - expected) ** 2 - some.v
         pairs += some.s**2 - some.v
         if right[name] or expected >= 1.0:
-            counted[name] = (expected, right[name])
+            counted[name] = NameFactor(expected, right[name], some.v)
     return counted, min(max(excess / pairs, 0.0), 1.0) if pairs > 0 else 0.0
 
 
