@@ -241,12 +241,12 @@ def interval(mean: float, variance: float, confidence: float = CONFIDENCE) -> tu
         return max(mean - width, 0.0), mean + width
     k = numpy.arange(int(mean + 12 * math.sqrt(variance) + 20))
     if variance > mean:
-        size = mean**2 / (variance - mean)
+        size = max(mean**2 / (variance - mean), 1e-9)
         ratios = (k[:-1] + size) / k[1:] * (mean / (size + mean))
         first = size * math.log(size / (size + mean))
     else:
-        n = max(round(mean**2 / max(mean - variance, 1e-9)), math.ceil(mean) + 1)
-        chance = mean / n
+        n = max(round(mean**2 / max(mean - variance, 1e-9)), math.ceil(mean))
+        chance = min(mean / n, 1 - 1e-9)
         ratios = numpy.maximum(n - k[:-1], 0) / k[1:] * (chance / (1 - chance))
         first = n * math.log1p(-chance)
     with numpy.errstate(divide="ignore"):

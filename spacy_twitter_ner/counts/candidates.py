@@ -27,7 +27,7 @@ class Mention(NamedTuple):
     """A name that a tweet may contain.
 
     probability (float): The probability that it does.
-    text (str): The text of its most probable span.
+    text (str): The text of its first span.
     """
 
     probability: float
@@ -77,12 +77,8 @@ def find_names(
         text = docs[owner][start:stop].text
         key = name_key(text)
         name = (aliases.get(key, key), labels[kind])
-        other = found[owner].get(name)
-        if other is None:
-            found[owner][name] = Mention(p, text)
-        else:
-            text = text if p > other.probability else other.text
-            found[owner][name] = Mention(1 - (1 - p) * (1 - other.probability), text)
+        other = found[owner].get(name, Mention(0.0, text))
+        found[owner][name] = Mention(1 - (1 - p) * (1 - other.probability), other.text)
     return found
 
 
@@ -110,17 +106,14 @@ def add_up(tweets: Iterable[tuple[str, Mapping[Name, Mention]]]) -> list[list[An
     """Add up the names of tweets.
 
     tweets (Iterable[tuple[str, Mapping[Name, Mention]]]): The group and the names of each tweet.
-    RETURNS (list[list[Any]]): Rows: group, normal form, type, text, and the sums.
+    RETURNS (list[list[Any]]): Rows: group, normal form, type, the first text, and the sums.
     """
-    sums: dict[tuple[str, Name], tuple[str, float, Sums]] = {}
+    sums: dict[tuple[str, Name], tuple[str, Sums]] = {}
     for group, names in tweets:
         for name, (p, text) in names.items():
-            best_text, best, before = sums.get((group, name), (text, p, Sums()))
-            # The first of the most probable texts, whatever the order of the names.
-            if p > best:
-                best_text, best = text, p
-            sums[group, name] = (best_text, best, before.plus(p))
-    return [[group, *name, text, *row] for (group, name), (text, _, row) in sums.items()]
+            first_text, before = sums.get((group, name), (text, Sums()))
+            sums[group, name] = (first_text, before.plus(p))
+    return [[group, *name, text, *row] for (group, name), (text, row) in sums.items()]
 
 
 def count_shard(shard: Shard, job: Job) -> Outcome:

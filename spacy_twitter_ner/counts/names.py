@@ -31,8 +31,10 @@ def name_key(text: str) -> str:
     text (str): The name as in the tweet.
     RETURNS (str): The normal form. The text itself if it has no letters or digits.
     """
-    plain = normalize_word(unescape(text)).casefold()
-    return _SEPARATOR.sub("", _ELONGATION.sub(r"\1\1", plain)) or text
+    plain = _SEPARATOR.sub("", normalize_word(unescape(text)).casefold())
+    short = _ELONGATION.sub(r"\1", plain)
+    # AAA isn't elongated.
+    return (short if len(short) > 1 else plain) or text
 
 
 def read_aliases(path: Path) -> dict[str, str]:
