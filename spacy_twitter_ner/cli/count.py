@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 from wasabi import msg
 
 from ._util import Arg, Opt, Silent, app, errors_as_messages, fail, printable, split_model
-from .annotate import InputFormat
+from .annotate import InputFormat, show_progress
 from .report import print_tables
 
 if TYPE_CHECKING:
@@ -53,15 +53,18 @@ def count_cli(
             require_format(output)
         known = read_aliases(aliases) if aliases else {}
         job = CountJob(model, None, text_field=text_field, by=by, date_field=date_field, aliases=known)
-        result = count_files(
-            inputs,
-            job,
-            calibration=_calibrate(model, labelled, known),
-            top=top,
-            input_format=input_format and input_format.value,
-            options=ReadOptions(delimiter, encoding, header=not no_header),
-            workers=Workers(workers, "dask" if scheduler else "local", scheduler),
-        )
+        calibration = _calibrate(model, labelled, known)
+        with show_progress(inputs, silent) as on_outcome:
+            result = count_files(
+                inputs,
+                job,
+                calibration=calibration,
+                top=top,
+                input_format=input_format and input_format.value,
+                options=ReadOptions(delimiter, encoding, header=not no_header),
+                workers=Workers(workers, "dask" if scheduler else "local", scheduler),
+                on_outcome=on_outcome,
+            )
         if output is not None:
             write_counts(result, output)
         if plot is not None:

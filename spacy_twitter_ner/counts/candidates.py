@@ -1,15 +1,18 @@
 """The names in a shard of tweets, with their probabilities."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy
+from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
 from ..annotate.annotator import Annotator, load_annotator
 from ..annotate.jobs import Job, Outcome
+from ..normalization import normal_form
 from ..sources.inputs import Shard
 from ..sources.records import EXCERPT, Reject, Tweet, parse
 from ..util import apply_preceding_pipes
@@ -42,12 +45,27 @@ class CountJob(Job):
     date_field (str): Field with the date.
     aliases (Mapping[str, str]): Normal forms of names by those of their aliases.
     min_probability (float): Minimum probability of a span.
+    with_words (bool): Whether to count words, and those that the pipeline doesn't know.
     """
 
     by: str | None = None
     date_field: str = DATE_FIELD
     aliases: Mapping[str, str] = field(default_factory=dict)
     min_probability: float = MIN_PROBABILITY
+    with_words: bool = False
+
+
+class Found(NamedTuple):
+    """What was found in a tweet.
+
+    names (dict[Name, Mention]): The names that it may contain.
+    words (int): Number of words, if they were counted.
+    unknown (int): Number of words that the pipeline doesn't know.
+    """
+
+    names: dict[Name, Mention]
+    words: int = 0
+    unknown: int = 0
 
 
 def find_names(
@@ -121,8 +139,8 @@ def count_shard(shard: Shard, job: Job) -> Outcome:
 
     shard (Shard): The shard.
     job (CountJob): The settings.
-    RETURNS (Outcome): The result. Its output are the rows from `add_up` and the number of tweets
-        per group, as JSON.
+    RETURNS (Outcome): The result. Its output are the rows from `add_up`, the number of tweets
+        per group, and the numbers of words, as JSON.
     RAISES (OSError): If the pipeline can't be loaded.
     """
     assert isinstance(job, CountJob)  # noqa: S101 (for mypy; engines don't know it)
@@ -134,35 +152,56 @@ def count_shard(shard: Shard, job: Job) -> Outcome:
     ]
     rejects = [item for item in parsed if isinstance(item, Reject)]
     tweets = [item for item in parsed if isinstance(item, Tweet)]
-    rows: list[tuple[str, dict[Name, Mention]]] = []
+    found: list[tuple[str, Found]] = []
     for start in range(0, len(tweets), _BATCH):
         batch = tweets[start : start + _BATCH]
         # The zone frees the strings and lexemes of new words. Docs must not outlive it.
         with annotator.nlp.memory_zone():
-            for tweet, names in zip(batch, _find_or_fail(batch, annotator, job), strict=True):
-                if isinstance(names, Exception):
-                    reason = f"the pipeline failed: {type(names).__name__}: {names}"
+            for tweet, some in zip(batch, _find_or_fail(batch, annotator, job), strict=True):
+                if isinstance(some, Exception):
+                    reason = f"the pipeline failed: {type(some).__name__}: {some}"
                     rejects.append(Reject(tweet.source, tweet.line, reason, tweet.text[:EXCERPT]))
                 else:
-                    rows.append((find_group(tweet.fields, job.by, job.date_field), names))
-    groups: dict[str, int] = {}
-    for group, _ in rows:
-        groups[group] = groups.get(group, 0) + 1
-    output = json.dumps({"groups": groups, "rows": add_up(rows)}).encode()
-    n_names = sum(len(names) for _, names in rows)
-    return Outcome(shard.number, len(rows), n_names, len(rejects), shard.position, output, rejects)
+                    found.append((find_group(tweet.fields, job.by, job.date_field), some))
+    output = {
+        "groups": Counter(group for group, _ in found),
+        "words": sum(some.words for _, some in found),
+        "unknown": sum(some.unknown for _, some in found),
+        "rows": add_up((group, some.names) for group, some in found),
+    }
+    n_names = sum(len(some.names) for _, some in found)
+    counts = (len(found), n_names, len(rejects), shard.position)
+    return Outcome(shard.number, *counts, json.dumps(output).encode(), rejects)
 
 
 def _find_or_fail(
     tweets: Sequence[Tweet], annotator: Annotator, job: CountJob
-) -> list[dict[Name, Mention] | Exception]:
+) -> list[Found | Exception]:
     """Find the names of a batch. If it fails, only the tweets that fail by themselves do."""
     component = annotator.components[-1]
     try:
         docs = [annotator.nlp.make_doc(tweet.text) for tweet in tweets]
         docs = apply_preceding_pipes(annotator.nlp, component, docs)
-        return list(find_names(docs, component, job.aliases, job.min_probability))
+        names = find_names(docs, component, job.aliases, job.min_probability)
+        words = [_count_words(doc) if job.with_words else (0, 0) for doc in docs]
+        return [Found(some, *own) for some, own in zip(names, words, strict=True)]
     except Exception as error:
         if len(tweets) == 1:
             return [error]
     return [_find_or_fail([tweet], annotator, job)[0] for tweet in tweets]
+
+
+def _count_words(doc: Doc) -> tuple[int, int]:
+    """RETURNS (tuple[int, int]): The number of words, and of those without a vector. If the
+    pipeline has no vectors, or those of subwords, all are known."""
+    words = [token.text for token in doc if token.is_alpha]
+    vectors = doc.vocab.vectors
+    if vectors.n_keys <= 0:
+        return len(words), 0
+    rows = vectors.key2row
+    unknown = [
+        word
+        for word in words
+        if not any(get_string_id(form) in rows for form in (word, word.lower(), normal_form(word)))
+    ]
+    return len(words), len(unknown)

@@ -113,8 +113,7 @@ def count_files(
     examples: list[Reject] = []
     with CountStore() as store:
         for outcome in workers.run(shards, job, count_shard):
-            found = json.loads(outcome.output)
-            store.add(found["groups"], found["rows"])
+            store.add(json.loads(outcome.output))
             n_tweets += outcome.records
             n_rejects += outcome.rejects
             examples += outcome.rejected[: _MAX_REJECTS - len(examples)]

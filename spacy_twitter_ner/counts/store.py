@@ -2,7 +2,7 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,6 +36,7 @@ class CountStore:
             self._database.execute(f"PRAGMA {setting}")
         self._database.execute(_SCHEMA)
         self.groups: dict[str, int] = {}
+        self.n_words = self.n_unknown = 0
 
     def __enter__(self) -> "CountStore":
         return self
@@ -49,16 +50,17 @@ class CountStore:
         self._database.close()
         self._folder.cleanup()
 
-    def add(self, groups: Mapping[str, int], rows: Iterable[Iterable[Any]]) -> None:
+    def add(self, found: Mapping[str, Any]) -> None:
         """Add the sums of a shard.
 
-        groups (Mapping[str, int]): Number of tweets per group.
-        rows (Iterable[Iterable[Any]]): Rows from `add_up`.
+        found (Mapping[str, Any]): The output of `count_shard`.
         """
-        for group, n in groups.items():
+        for group, n in found["groups"].items():
             self.groups[group] = self.groups.get(group, 0) + n
+        self.n_words += found["words"]
+        self.n_unknown += found["unknown"]
         with self._database:
-            self._database.executemany(_ADD, ([*map(_encodable, row)] for row in rows))
+            self._database.executemany(_ADD, ([*map(_encodable, row)] for row in found["rows"]))
 
     def top_names(self, n: int) -> Iterator[tuple[Name, Sums]]:
         """YIELDS (tuple[Name, Sums]): The n names with the largest sums over all groups."""

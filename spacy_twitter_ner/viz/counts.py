@@ -50,7 +50,7 @@ def draw_counts(
         columns = figure.add_gridspec(
             1,
             2 if has_series else 1,
-            left=0.22,
+            left=0.29,
             right=0.97,
             top=1 - 0.6 / height,
             bottom=0.4 / height,
@@ -75,7 +75,7 @@ def _draw_totals(axis: Any, names: Sequence[NameSeries]) -> None:
         list(rows),
         [f"{drawable(shorten(n.text, _MAX_LENGTH))}  {drawable(n.label)}" for n in names],
     )
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.5, -0.5)
     axis.tick_params(length=0, labelsize=8)
     axis.set_xlabel("tweets, with 90% intervals", fontsize=8)
     axis.grid(axis="x", color=GRID, linewidth=0.7)
@@ -88,7 +88,7 @@ def _draw_series(
     figure: Any, cell: Any, names: Sequence[NameSeries], groups: Sequence[str]
 ) -> None:
     colors = type_colors(sorted({name.label for name in names}))
-    rows = cell.subgridspec(len(names), 1, hspace=0.25)
+    rows = cell.subgridspec(len(names), 1, hspace=0.0)
     steps = range(len(groups))
     for number, name in enumerate(names):
         axis = figure.add_subplot(rows[number, 0])
