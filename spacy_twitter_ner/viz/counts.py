@@ -51,7 +51,7 @@ def draw_counts(
             1,
             2 if has_series else 1,
             left=0.29,
-            right=0.97,
+            right=0.94,
             top=1 - 0.6 / height,
             bottom=0.4 / height,
             wspace=0.06,
