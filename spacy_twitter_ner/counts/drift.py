@@ -4,10 +4,9 @@ Names that are more frequent in the new sample are found by the log-odds of thei
 with an informative prior, the counts of both samples (Monroe, Colaresi & Quinn 2008).
 """
 
-import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,10 +14,11 @@ from ..annotate.annotator import describe_model
 from ..annotate.jobs import Outcome
 from ..annotate.run import Workers
 from ..loading import load_pipeline
-from ..sources.inputs import expand, read_shards
+from ..sources.inputs import Shard, can_be_reread, expand, read_shards
 from ..sources.records import EXCERPT, ReadOptions, Tweet, parse
 from ..util import get_ner
-from .candidates import CountJob, Name, Sums, count_shard
+from .candidates import CountJob, Name, Sums
+from .run import fill_store
 from .store import CountStore
 
 # The advice.
@@ -36,6 +36,7 @@ _PRIOR = 500.0
 _MAX_NAMES, _MAX_EXAMPLES = 30, 3
 # Names per sample that are compared.
 _TOP = 20_000
+_SHARD_SIZE = 2_000
 
 
 class Sample(NamedTuple):
@@ -118,35 +119,35 @@ def compare_samples(
     RAISES (ValueError): If there are no tweets, or the pipeline has no twitter_bilstm_ner.
     RAISES (OSError): If the pipeline or a file can't be found.
     """
+    if not all(map(can_be_reread, expand(new))):
+        raise ValueError("the later tweets are read twice: save them to a file first")
     get_ner(load_pipeline(job.model))
     model = describe_model(job.model)
     job = replace(job, by=None, with_words=True, model_hash=model["hash"])
-    workers = workers or Workers(1)
-    samples: list[tuple[Sample, dict[Name, tuple[str, Sums]]]] = []
+
+    def shards(inputs: Sequence[str]) -> Iterator[Shard]:
+        return read_shards(expand(inputs), _SHARD_SIZE, input_format, options)
+
+    samples = []
     for inputs in (old, new):
-        shards = read_shards(expand(inputs), 2_000, input_format, options)
         with CountStore() as store:
-            for outcome in workers.run(shards, job, count_shard):
-                store.add(json.loads(outcome.output))
-                if on_outcome is not None:
-                    on_outcome(outcome)
+            fill_store(store, shards(inputs), job, workers, on_outcome)
             if not sum(store.groups.values()):
                 raise ValueError(f"{', '.join(inputs)}: no tweets to compare")
             samples.append((_describe(store), _read_names(store)))
-    (old_sample, old_names), (new_sample, new_names) = samples
-    rising = find_rising(old_names, new_names)
-    shards = read_shards(expand(new), 2_000, input_format, options)
-    texts = (
-        tweet.text
-        for shard in shards
-        for record in shard.records
-        for tweet in parse(record, shard.source, shard.format, job.text_field)
-        if isinstance(tweet, Tweet)
-    )
-    rising = add_examples(rising, texts)
-    advice, reasons = give_advice(old_sample, new_sample, rising)
+    (before, old_names), (after, new_names) = samples
+    texts = _read_texts(shards(new), job.text_field)
+    rising = add_examples(find_rising(old_names, new_names), texts)
     name = f"{model['name']} {model['version']}"
-    return Drift(name, old_sample, new_sample, rising, advice, reasons)
+    return Drift(name, before, after, rising, *give_advice(before, after, rising))
+
+
+def _read_texts(shards: Iterable[Shard], text_field: str | None) -> Iterator[str]:
+    for shard in shards:
+        for record in shard.records:
+            for tweet in parse(record, shard.source, shard.format, text_field):
+                if isinstance(tweet, Tweet):
+                    yield tweet.text
 
 
 def _describe(store: CountStore) -> Sample:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from ..annotate.annotator import describe_model
 from ..annotate.jobs import Outcome
-from ..annotate.run import Workers
+from ..annotate.run import Totals, Workers
 from ..loading import load_pipeline
-from ..sources.inputs import expand, read_shards
+from ..sources.inputs import Shard, expand, read_shards
 from ..sources.records import ReadOptions, Reject
 from ..util import get_ner, require, write_atomic
 from ..viz.counts import NameSeries
@@ -104,24 +104,43 @@ def count_files(
     """
     get_ner(load_pipeline(job.model))
     calibration = calibration or CountCalibration()
-    workers = workers or Workers(1)
     model = describe_model(job.model)
     # Workers must load the same files.
     job = replace(job, model_hash=model["hash"])
     shards = read_shards(expand(inputs), shard_size, input_format, options)
-    n_tweets = n_rejects = 0
-    examples: list[Reject] = []
     with CountStore() as store:
-        for outcome in workers.run(shards, job, count_shard):
-            store.add(json.loads(outcome.output))
-            n_tweets += outcome.records
-            n_rejects += outcome.rejects
-            examples += outcome.rejected[: _MAX_REJECTS - len(examples)]
-            if on_outcome is not None:
-                on_outcome(outcome)
+        totals, examples = fill_store(store, shards, job, workers, on_outcome)
         rows = [*_count_names(store, calibration, top), *_count_types(store, calibration)]
     name = f"{model['name']} {model['version']}"
-    return CountResult(name, n_tweets, n_rejects, examples, job.by, calibration.n_tweets, rows)
+    figures = (totals.records, totals.rejects, examples, job.by, calibration.n_tweets)
+    return CountResult(name, *figures, rows)
+
+
+def fill_store(
+    store: CountStore,
+    shards: Iterable[Shard],
+    job: CountJob,
+    workers: Workers | None,
+    on_outcome: Callable[[Outcome], None] | None,
+) -> tuple[Totals, list[Reject]]:
+    """Add the names in shards to a store.
+
+    store (CountStore): The store.
+    shards (Iterable[Shard]): The shards.
+    job (CountJob): The settings.
+    workers (Optional[Workers]): The workers. Default: this process.
+    on_outcome (Optional[Callable[[Outcome], None]]): Called with the outcome of each shard.
+    RETURNS (tuple[Totals, list[Reject]]): The totals and the first rejects.
+    """
+    totals = Totals()
+    examples: list[Reject] = []
+    for outcome in (workers or Workers(1)).run(shards, job, count_shard):
+        store.add(json.loads(outcome.output))
+        totals.add(outcome)
+        examples += outcome.rejected[: _MAX_REJECTS - len(examples)]
+        if on_outcome is not None:
+            on_outcome(outcome)
+    return totals, examples
 
 
 def _count_names(store: CountStore, calibration: CountCalibration, top: int) -> Iterator[CountRow]:

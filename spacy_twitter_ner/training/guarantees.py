@@ -129,8 +129,7 @@ def guarantee(
     write the guarantee to the pipeline's meta.
 
     nlp (Language): The pipeline. It is modified.
-    examples (Iterable[Example]): Labelled tweets that it wasn't trained on, drawn at random from
-        those that it is used for.
+    examples (Iterable[Example]): Random tweets, labelled, that it wasn't trained on.
     precision (Optional[float]): The precision to guarantee.
     recall (Optional[float]): The recall to guarantee.
     delta (float): The probability that it doesn't hold, for all types together.
