@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,12 +15,13 @@ from ..annotate.jobs import Job, Outcome
 from ..normalization import normal_form
 from ..sources.inputs import Shard
 from ..sources.records import EXCERPT, Reject, Tweet, parse
-from ..util import apply_preceding_pipes
+from ..util import apply_preceding_pipes, batched
 from .names import DATE_FIELD, find_group, name_key
 
 # Less probable spans are left out. Labelled tweets tell how many entities are lost.
 MIN_PROBABILITY = 0.05
-_BATCH = 512
+# Maximum number of docs in memory, and per batch of the component.
+_ZONE, _BATCH = 2048, 512
 
 # The normal form of a name and its type.
 Name = tuple[str, str]
@@ -153,11 +154,10 @@ def count_shard(shard: Shard, job: Job) -> Outcome:
     rejects = [item for item in parsed if isinstance(item, Reject)]
     tweets = [item for item in parsed if isinstance(item, Tweet)]
     found: list[tuple[str, Found]] = []
-    for start in range(0, len(tweets), _BATCH):
-        batch = tweets[start : start + _BATCH]
+    for start in range(0, len(tweets), _ZONE):
         # The zone frees the strings and lexemes of new words. Docs must not outlive it.
         with annotator.nlp.memory_zone():
-            for tweet, some in zip(batch, _find_or_fail(batch, annotator, job), strict=True):
+            for tweet, some in _find_all(tweets[start : start + _ZONE], annotator, job):
                 if isinstance(some, Exception):
                     reason = f"the pipeline failed: {type(some).__name__}: {some}"
                     rejects.append(Reject(tweet.source, tweet.line, reason, tweet.text[:EXCERPT]))
@@ -172,6 +172,13 @@ def count_shard(shard: Shard, job: Job) -> Outcome:
     n_names = sum(len(some.names) for _, some in found)
     counts = (len(found), n_names, len(rejects), shard.position)
     return Outcome(shard.number, *counts, json.dumps(output).encode(), rejects)
+
+
+def _find_all(
+    tweets: Sequence[Tweet], annotator: Annotator, job: CountJob
+) -> Iterator[tuple[Tweet, Found | Exception]]:
+    for batch in batched(tweets, _BATCH):
+        yield from zip(batch, _find_or_fail(batch, annotator, job), strict=True)
 
 
 def _find_or_fail(

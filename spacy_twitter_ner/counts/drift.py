@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..annotate.annotator import describe_model
+from ..annotate.annotator import describe_model, load_annotator
 from ..annotate.jobs import Outcome
 from ..annotate.run import Workers
-from ..loading import load_pipeline
 from ..sources.inputs import Shard, can_be_reread, expand, read_shards
 from ..sources.records import EXCERPT, ReadOptions, Tweet, parse
 from ..util import get_ner
@@ -121,9 +120,9 @@ def compare_samples(
     """
     if not all(map(can_be_reread, expand(new))):
         raise ValueError("the later tweets are read twice: save them to a file first")
-    get_ner(load_pipeline(job.model))
     model = describe_model(job.model)
     job = replace(job, by=None, with_words=True, model_hash=model["hash"])
+    get_ner(load_annotator(job.model, job.model_hash).nlp)
 
     def shards(inputs: Sequence[str]) -> Iterator[Shard]:
         return read_shards(expand(inputs), _SHARD_SIZE, input_format, options)

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..annotate.annotator import describe_model
+from ..annotate.annotator import describe_model, load_annotator
 from ..annotate.jobs import Outcome
 from ..annotate.run import Totals, Workers
-from ..loading import load_pipeline
 from ..sources.inputs import Shard, expand, read_shards
 from ..sources.records import ReadOptions, Reject
 from ..util import get_ner, require, write_atomic
@@ -102,11 +101,11 @@ def count_files(
     RAISES (ValueError): If inputs can't be read, or the pipeline has no twitter_bilstm_ner.
     RAISES (OSError): If the pipeline or a file can't be found.
     """
-    get_ner(load_pipeline(job.model))
     calibration = calibration or CountCalibration()
     model = describe_model(job.model)
     # Workers must load the same files.
     job = replace(job, model_hash=model["hash"])
+    get_ner(load_annotator(job.model, job.model_hash).nlp)
     shards = read_shards(expand(inputs), shard_size, input_format, options)
     with CountStore() as store:
         totals, examples = fill_store(store, shards, job, workers, on_outcome)
