@@ -8,6 +8,7 @@ from .annotate import InputFormat, show_progress
 from .report import print_tables
 
 if TYPE_CHECKING:
+    from ..counts.calibration import CountCalibration
     from ..counts.run import CountResult
     from ..evaluation.tables import Table
 
@@ -74,7 +75,9 @@ def count_cli(
         _warn(result)
 
 
-def _calibrate(model: str, labelled: Path | None, aliases: dict[str, str]):  # type: ignore[no-untyped-def]
+def _calibrate(
+    model: str, labelled: Path | None, aliases: dict[str, str]
+) -> "CountCalibration | None":
     """RETURNS (Optional[CountCalibration]): The calibration, if there are labelled tweets."""
     from ..corpus.reader import read_examples
     from ..counts.calibration import calibrate_counts

@@ -1,8 +1,9 @@
 """Correct expected counts by labelled tweets, and compute their intervals.
 
 The expected number of tweets that contain a name is the sum of its probabilities, times a factor
-for its type and one for itself, both estimated from labelled tweets and shrunk towards 1. Factors
-of types also include entities that have no candidate span.
+for its type and one for itself, both estimated from labelled tweets and shrunk towards 1. The
+number of all names of a type has a factor that includes entities without a candidate span, shrunk
+towards that of all types.
 
 Its variance has three parts: the tweets, as if they were independent; a correlation of the errors
 of the same name; and the uncertainty of the factors.
@@ -45,12 +46,14 @@ class TypeFactors(NamedTuple):
     right (int): Number of candidates that are entities.
     gold (int): Number of entities, with and without a candidate.
     noise (float): Sum over tweets of the squared difference between entities and expected ones.
+    prior (float): Entities of all types per expected one.
     """
 
     expected: float = 0.0
     right: int = 0
     gold: int = 0
     noise: float = 0.0
+    prior: float = 1.0
 
     @property
     def of_names(self) -> float:
@@ -60,7 +63,7 @@ class TypeFactors(NamedTuple):
     @property
     def of_type(self) -> float:
         """RETURNS (float): The factor for the type in all."""
-        return (self.gold + _TYPE_PRIOR) / (self.expected + _TYPE_PRIOR)
+        return (self.gold + _TYPE_PRIOR * self.prior) / (self.expected + _TYPE_PRIOR)
 
 
 class NameFactor(NamedTuple):
@@ -184,6 +187,11 @@ def fit_calibration(tweets: Iterable[Mapping[Name, tuple[float, bool]]]) -> Coun
             old = types.get(label, TypeFactors())
             right = old.right + (is_right and p > 0)
             types[label] = TypeFactors(old.expected + p, right, old.gold + is_right)
+    n_gold, total = (
+        sum(getattr(each, key) for each in types.values()) for key in ("gold", "expected")
+    )
+    prior = (n_gold + _TYPE_PRIOR) / (total + _TYPE_PRIOR)
+    types = {label: some._replace(prior=prior) for label, some in types.items()}
     noise = dict.fromkeys(types, 0.0)
     for names in tweets:
         residuals: dict[str, float] = {}
@@ -193,10 +201,8 @@ def fit_calibration(tweets: Iterable[Mapping[Name, tuple[float, bool]]]) -> Coun
         for label, residual in residuals.items():
             noise[label] += residual**2
     # The noise of few entities isn't known, so it is shrunk like the factor.
-    prior = (
-        _TYPE_PRIOR * sum(noise.values()) / max(sum(some.expected for some in types.values()), 1)
-    )
-    types = {label: some._replace(noise=noise[label] + prior) for label, some in types.items()}
+    extra = _TYPE_PRIOR * sum(noise.values()) / max(total, 1.0)
+    types = {label: some._replace(noise=noise[label] + extra) for label, some in types.items()}
     counted, correlation = _count_names(tweets, types)
     return CountCalibration(len(tweets), types, counted, correlation)
 
