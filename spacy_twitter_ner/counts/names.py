@@ -23,7 +23,7 @@ _SEPARATOR = re.compile(r"[\W_]+")
 _MAX_SECONDS = 10**11
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def name_key(text: str) -> str:
     """Return the normal form of a name: without case, hash, spaces, punctuation and elongation, so
     that "New York", "#NewYork" and "NEW YORKKKK" are the same. Digits are kept.

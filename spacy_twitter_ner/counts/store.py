@@ -32,7 +32,7 @@ class CountStore:
         self._folder = tempfile.TemporaryDirectory()
         self._database = sqlite3.connect(Path(self._folder.name) / "names.sqlite")
         # It is only temporary, so that it needn't survive a crash.
-        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16384"):
             self._database.execute(f"PRAGMA {setting}")
         self._database.execute(_SCHEMA)
         self.groups: dict[str, int] = {}
