@@ -403,8 +403,7 @@ class TwitterBiLSTMNER(TrainablePipe):
         docs = list(docs)
         lengths = [len(doc) for doc in docs]
         if not any(lengths):
-            no_spans = TypedSpans(*numpy.zeros((3, 0), dtype="int64"))
-            return Predictions(no_spans, numpy.zeros(0), lengths)
+            return Predictions(_NO_SPANS, numpy.zeros(0), lengths)
         distribution = self._get_tempered_distribution(docs, keep_ents)
         found = find_candidates(distribution, min_probability, self._folding)
         return Predictions(*found, lengths)
