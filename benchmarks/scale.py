@@ -3,10 +3,11 @@
     python benchmarks/scale.py training/hse/bilstm_crf/model-best --write-docs
     python benchmarks/scale.py MODEL --only workers --tweets 20000 --rounds 1
 
-Two sections:
+Three sections:
 
     workers  one process, two processes, two threads, and Dask with two workers, in turns
     memory   of a worker after 10,000 tweets, and the peak until --memory-tweets
+    count    CPU seconds of `count` and `annotate` in turns, and the memory of `count`
 """
 
 import itertools
@@ -28,15 +29,18 @@ from lib.machine import MIB
 from lib.project import ROOT
 from lib.tables import Table, print_table, split_at_block, write_block
 from lib.tweets import stream_texts
-from spacy_twitter_ner.annotate.annotator import Annotator
+from spacy_twitter_ner.annotate.annotator import Annotator, load_annotator
 from spacy_twitter_ner.annotate.jobs import Job, Outcome
 from spacy_twitter_ner.annotate.outputs import json_line
 from spacy_twitter_ner.annotate.run import Engine, Workers, annotate_files
+from spacy_twitter_ner.counts.candidates import CountJob
+from spacy_twitter_ner.counts.run import count_files
 
 DOCS = ROOT / "docs" / "annotate.md"
+COUNT_DOCS = ROOT / "docs" / "guarantees.md"
 SHARD_SIZE = 2_000
 FIRST = 10_000
-SECTIONS = ("workers", "memory")
+SECTIONS = ("workers", "memory", "count")
 ENGINES: tuple[Engine, ...] = ("local", "dask")
 BILLION = 10**9
 SECONDS_PER_HOUR = 3_600
@@ -203,6 +207,40 @@ def measure_peaks(model: str, tweets: Path, n: int, engine: Engine) -> tuple[int
     return first_peaks[0], max(watch.peaks.values())
 
 
+def measure_count(model: str, tweets: Path, n: int, rounds: int) -> list[Table]:
+    """RETURNS (list[Table]): Tweets per CPU second of `annotate` and `count` in this process, and
+    its memory during the last count."""
+    process = psutil.Process()
+    speeds: dict[str, list[float]] = {"annotate": [], "count": []}
+    memory: list[int] = []
+
+    def run_count() -> None:
+        count_files(
+            [str(tweets)],
+            CountJob(model, None),
+            on_outcome=lambda outcome: memory.append(process.memory_info().rss),
+        )
+
+    works = {"annotate": lambda: annotate(model, tweets, Workers(1)), "count": run_count}
+    load_annotator(model)
+    for _ in range(rounds):
+        for name, work in works.items():
+            memory.clear()
+            start = time.process_time()
+            work()
+            speeds[name].append(n / (time.process_time() - start))
+            print(f"{name}: {speeds[name][-1]:,.0f} tweets per CPU second", flush=True)
+    medians = {name: statistics.median(some) for name, some in speeds.items()}
+    rows = [(name, f"{x:,.0f}", f"{x / medians['annotate']:.2f}") for name, x in medians.items()]
+    n_first = FIRST // SHARD_SIZE
+    note = (
+        f"Memory of count: {memory[min(n_first, len(memory)) - 1] / MIB:,.0f} MiB after {FIRST:,} "
+        f"tweets, at most {max(memory) / MIB:,.0f} MiB until the end."
+    )
+    title = f"{n:,} tweets, {rounds} rounds, one process"
+    return [Table(title, ("", "Tweets per CPU second", "× annotate"), rows, note)]
+
+
 def scale_cli(
     model: Annotated[str, typer.Argument(help="A trained pipeline: its folder or package")],
     tweets: Annotated[int, typer.Option(min=1, help="Tweets per run")] = 100_000,
@@ -210,7 +248,7 @@ def scale_cli(
     memory_tweets: Annotated[int, typer.Option(min=1, help="Tweets to measure memory")] = 1_000_000,
     only: Annotated[str, typer.Option(help="Comma-separated sections")] = ",".join(SECTIONS),
     write_docs: Annotated[
-        bool, typer.Option("--write-docs", help="Write the tables to docs/annotate.md")
+        bool, typer.Option("--write-docs", help="Write the tables to the docs")
     ] = False,
 ) -> None:
     """Measure `annotate`."""
@@ -220,7 +258,7 @@ def scale_cli(
     if write_docs:
         # Before measuring, not after.
         for name in chosen:
-            split_at_block(DOCS, f"scale:{name}")
+            split_at_block(COUNT_DOCS if name == "count" else DOCS, f"scale:{name}")
     # Workers have one BLAS thread each, and so has this process if it is the only one.
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         path = Path(folder) / "tweets.txt"
@@ -228,13 +266,17 @@ def scale_cli(
             if name == "workers":
                 write_tweets(path, tweets)
                 tables = measure_workers(model, path, tweets, rounds)
+            elif name == "count":
+                write_tweets(path, tweets)
+                tables = measure_count(model, path, tweets, rounds)
             else:
                 write_tweets(path, memory_tweets)
                 tables = measure_memory(model, path, memory_tweets)
             for table in tables:
                 print_table(table)
             if write_docs:
-                write_block(DOCS, f"scale:{name}", "", tables)
+                page = COUNT_DOCS if name == "count" else DOCS
+                write_block(page, f"scale:{name}", "", tables)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ FLOORS = [
     {"evaluation"},
     {"viz"},
     {"annotate", "training"},
-    {"serving"},
+    {"counts", "serving"},
     {"cli"},
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

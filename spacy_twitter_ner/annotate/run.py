@@ -15,7 +15,7 @@ from typing import IO, Literal
 from ..sources.inputs import STDIN, Shard, expand, read_records, read_shards, resolve_format
 from ..sources.records import RawRecord, ReadOptions
 from .annotator import describe_model
-from .engines import run_dask, run_here, run_processes
+from .engines import Work, run_dask, run_here, run_processes
 from .jobs import (
     MANIFEST,
     PART_NAME,
@@ -78,13 +78,15 @@ class Workers:
     engine: Engine = "local"
     scheduler: str | None = None
 
-    def run(self, shards: Iterable[Shard], job: Job) -> Iterator[Outcome]:
-        """Annotate shards and yield their outcomes, in order."""
+    def run(
+        self, shards: Iterable[Shard], job: Job, work: Work = annotate_shard
+    ) -> Iterator[Outcome]:
+        """Process shards, by default annotate them, and yield their outcomes, in order."""
         if self.engine == "dask" or self.scheduler:
-            return run_dask(shards, job, self.n, self.scheduler)
+            return run_dask(shards, job, self.n, self.scheduler, work)
         if self.n == 1:
-            return run_here(shards, job)
-        return run_processes(shards, job, self.n)
+            return run_here(shards, job, work)
+        return run_processes(shards, job, self.n, work)
 
 
 def annotate_files(

@@ -295,7 +295,7 @@ def _to_folder(
 ) -> "Totals":
     from ..annotate.run import REJECTS, annotate_files
 
-    with _progress(inputs, silent) as on_outcome:
+    with show_progress(inputs, silent) as on_outcome:
         totals = annotate_files(inputs, job, on_outcome=on_outcome, **options)
     if rejects is not None:
         found = Path(str(job.output_dir)) / REJECTS
@@ -327,7 +327,7 @@ def _to_stdout(
             bad = stack.enter_context(open(os.devnull, "wb"))
         if inputs == [STDIN]:
             return _live(job, max_latency, bad, options)
-        on_outcome = stack.enter_context(_progress(inputs, silent))
+        on_outcome = stack.enter_context(show_progress(inputs, silent))
         out = sys.stdout.buffer
         return annotate_to_stream(inputs, job, out, rejects=bad, on_outcome=on_outcome, **options)
 
@@ -353,7 +353,7 @@ def _live(job: "Job", max_latency: float, rejects: IO[bytes], options: dict[str,
 
 
 @contextmanager
-def _progress(inputs: list[str], silent: bool) -> Iterator["Progress"]:
+def show_progress(inputs: list[str], silent: bool) -> Iterator["Progress"]:
     """Show a progress bar on standard error: bytes read, tweets per second and time left."""
     from tqdm import tqdm
 

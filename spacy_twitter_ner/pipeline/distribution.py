@@ -188,6 +188,32 @@ def kbest_entities(
     return predictions
 
 
+def find_candidates(
+    distribution: TagDistribution, min_probability: float, folding: Folding
+) -> tuple[TypedSpans, Floats1d]:
+    """Find all spans that are entities with at least the given probability.
+
+    distribution (TagDistribution): The distribution.
+    min_probability (float): Minimum probability, above 0.
+    folding (Folding): The types of the spans.
+    RETURNS (tuple[TypedSpans, Floats1d]): S possibly overlapping spans from left to right, the more
+        probable ones first, and (S,) their probabilities.
+    """
+    chart = distribution.make_chart()
+    # A folded span may reach the probability if none of those that are folded into it does.
+    spans = candidate_spans(chart, min_probability / folding.max_size)
+    spans = folding.fold_spans(spans.select(~distribution.is_space[spans.ends - 1]))
+    finer, owners = folding.unfold(spans)
+    posteriors = numpy.bincount(
+        owners,
+        weights=entity_posteriors(distribution, chart, finer),
+        minlength=len(spans.starts),
+    )
+    order = numpy.lexsort((-posteriors, spans.starts))
+    order = order[posteriors[order] >= min_probability]
+    return spans.select(order), posteriors[order]
+
+
 def candidate_groups(
     docs: Sequence[Doc],
     distribution: TagDistribution,
@@ -205,19 +231,7 @@ def candidate_groups(
     RETURNS (list[SpanGroup]): One group of possibly overlapping spans per doc, from left to right,
         the more probable ones first. attrs["scores"] contains their probabilities.
     """
-    chart = distribution.make_chart()
-    # A folded span may reach the probability if none of those that are folded into it does.
-    spans = candidate_spans(chart, min_probability / folding.max_size)
-    spans = folding.fold_spans(spans.select(~distribution.is_space[spans.ends - 1]))
-    finer, owners = folding.unfold(spans)
-    posteriors = numpy.bincount(
-        owners,
-        weights=entity_posteriors(distribution, chart, finer),
-        minlength=len(spans.starts),
-    )
-    order = numpy.lexsort((-posteriors, spans.starts))
-    order = order[posteriors[order] >= min_probability]
-    spans, posteriors = spans.select(order), posteriors[order]
+    spans, posteriors = find_candidates(distribution, min_probability, folding)
     groups: list[SpanGroup] = []
     first = 0
     for doc, entities in zip(docs, spans_to_entities(docs, spans, folding.labels), strict=True):

@@ -6,7 +6,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy
 from thinc.api import Config
+from thinc.types import Floats1d
 
 from .windows import validate_window_length
 
@@ -87,13 +89,11 @@ def validate_cfg(name: str, cfg: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{section} loss_reduction must be 'mean' or 'sum', not {cfg['loss_reduction']!r}"
         )
-    length, threshold = cfg["window_length"], cfg["threshold"]
+    length = cfg["window_length"]
     bias, temperature = cfg["outside_bias"], cfg["temperature"]
     if not isinstance(length, Integral) or isinstance(length, bool):
         raise ValueError(f"{section} window_length must be an integer, not {length!r}")
     validate_window_length(int(length), section)
-    if not _is_number(threshold) or not 0.0 <= threshold <= 1.0:
-        raise ValueError(f"{section} threshold must be between 0 and 1, not {threshold!r}")
     if not _is_number(bias) or not abs(bias) <= _MAX_BIAS:
         raise ValueError(
             f"{section} outside_bias must be between {-_MAX_BIAS:g} and {_MAX_BIAS:g}, not {bias!r}"
@@ -101,6 +101,40 @@ def validate_cfg(name: str, cfg: Mapping[str, Any]) -> None:
     if not _is_number(temperature) or not 0.0 < temperature < math.inf:
         raise ValueError(f"{section} temperature must be above 0 and finite, not {temperature!r}")
     _validate_fold(cfg["fold"], labels, section)
+    _validate_threshold(cfg["threshold"], [cfg["fold"].get(name, name) for name in labels], section)
+
+
+def get_thresholds(
+    threshold: float | Mapping[str, float | None], labels: Sequence[str]
+) -> Floats1d:
+    """Get the minimum probability for each type.
+
+    threshold (Union[float, Mapping[str, Optional[float]]]): The setting.
+    labels (Sequence[str]): The types of predicted entities.
+    RETURNS (Floats1d): (types,) the thresholds. Infinite for types that aren't predicted.
+    """
+    if not isinstance(threshold, Mapping):
+        return numpy.full(len(labels), threshold, dtype="float64")
+    values = (threshold.get(label, 0.0) for label in labels)
+    return numpy.asarray([math.inf if value is None else value for value in values])
+
+
+def _validate_threshold(threshold: object, labels: Sequence[str], section: str) -> None:
+    if type(threshold) is not dict:
+        if not _is_number(threshold) or not 0.0 <= threshold <= 1.0:  # type: ignore[operator]
+            raise ValueError(f"{section} threshold must be between 0 and 1, not {threshold!r}")
+        return
+    for name, value in threshold.items():
+        if value is not None and not (_is_number(value) and 0.0 <= value <= 1.0):
+            raise ValueError(
+                f"{section} threshold of {name!r} must be between 0 and 1, or None to leave the "
+                f"type out, not {value!r}"
+            )
+        if labels and name not in labels:
+            raise ValueError(
+                f"{section} threshold names the type {name!r}, but the types are: "
+                f"{', '.join(dict.fromkeys(labels))}"
+            )
 
 
 def _validate_fold(fold: object, labels: Sequence[str], section: str) -> None:

@@ -229,7 +229,7 @@ def _split_page(
 
 
 def _find_included(page: dict[str, Any]) -> Mapping[str, Any]:
-    tweets = _find(page, "includes.tweets")
+    tweets = find_field(page, "includes.tweets")
     if not isinstance(tweets, list):
         return {}
     return {str(each.get("id")): each for each in tweets if isinstance(each, dict)}
@@ -240,7 +240,7 @@ def _find_text(fields: Any, text_field: str | None, others: Mapping[str, Any]) -
         raise ValueError(f"expected a JSON object, not {type(fields).__name__}")
     names = (text_field,) if text_field else _TEXT_FIELDS
     for name in names:
-        text = _find(fields, name)
+        text = find_field(fields, name)
         if isinstance(text, str):
             return text if text_field else _complete_retweet(text, fields, others)
         if text is not None:
@@ -268,7 +268,7 @@ def _complete_retweet(text: str, fields: dict[str, Any], others: Mapping[str, An
         return text
     original = _find_original(fields, others)
     for name in _TEXT_FIELDS:
-        whole = _find(original, name) if original else None
+        whole = find_field(original, name) if original else None
         if isinstance(whole, str):
             return start.group() + whole
     return text
@@ -299,7 +299,7 @@ def _refuse_undecodable(text: str) -> None:
 
 def _find_id(fields: dict[str, Any], id_field: str | None) -> str | None:
     for name in (id_field,) if id_field else _ID_FIELDS:
-        found = _find(fields, name)
+        found = find_field(fields, name)
         if isinstance(found, float | Decimal):
             found = _to_integer(found, name)
         if isinstance(found, str | int) and not isinstance(found, bool):
@@ -336,11 +336,17 @@ def _to_integer(number: float | Decimal, name: str) -> int | None:
 
 def _has(fields: dict[str, Any], name: str) -> bool:
     *parents, last = name.split(".")
-    parent = _find(fields, ".".join(parents)) if parents else fields
+    parent = find_field(fields, ".".join(parents)) if parents else fields
     return name in fields or (isinstance(parent, dict) and last in parent)
 
 
-def _find(fields: dict[str, Any], name: str) -> Any:
+def find_field(fields: dict[str, Any], name: str) -> Any:
+    """Get a field of a record.
+
+    fields (dict[str, Any]): The record.
+    name (str): The field, such as "created_at" or "user.lang".
+    RETURNS (Any): Its value, or None if there is none.
+    """
     if name in fields:
         return fields[name]
     found: Any = fields

@@ -78,7 +78,7 @@ def test_progress(
     expected: str,
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
-    with annotate._progress([tweets], silent=silent) as progress:
+    with annotate.show_progress([tweets], silent=silent) as progress:
         progress(Outcome(0, 3, 1, 0, Path(tweets).stat().st_size))
     assert re.fullmatch(expected, stream.getvalue().split("\r")[-1].strip())
 

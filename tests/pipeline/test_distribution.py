@@ -208,6 +208,35 @@ def test_temperature_keeps_entities(trained, ner) -> None:
         assert all(b < a for a, b in zip(old, new, strict=True))
 
 
+def test_threshold_per_type(trained, ner) -> None:
+    everything = predicted_entities(trained)
+    ner.cfg["threshold"] = {"PERSON": None}
+    expected = [[ent for ent in ents if ent[2] != "PERSON"] for ents in everything]
+    assert expected != everything
+    assert entities(trained.pipe(TEST_TEXTS)) == expected
+    # Types that aren't named have none.
+    ner.cfg["threshold"] = {"LOC": 0.0}
+    assert entities(trained.pipe(TEST_TEXTS)) == everything
+    ner.cfg["threshold"] = {"LOC": 1.0, "PERSON": 0.0}
+    expected = [[ent for ent in ents if ent[2] == "PERSON"] for ents in everything]
+    assert entities(trained.pipe(TEST_TEXTS)) == expected
+
+
+def test_candidates_as_arrays(trained, ner) -> None:
+    docs = [trained.make_doc(text) for text in TEST_TEXTS]
+    groups = ner.predict_spans(docs, 0.01)
+    found = ner.predict_candidates(docs, 0.01)
+    assert found.scores.tolist() == [p for group in groups for p in group.attrs["scores"]]
+    offsets = numpy.cumsum([0, *found.lengths])
+    spans = [
+        (span.start + offset, span.end + offset, ner.labels.index(span.label_))
+        for group, offset in zip(groups, offsets, strict=False)
+        for span in group
+    ]
+    assert list(zip(*(column.tolist() for column in found.spans), strict=True)) == spans
+    assert ner.predict_candidates([trained.make_doc("")]).lengths == [0]
+
+
 def test_threshold(trained, ner) -> None:
     everything = predicted_entities(trained)
     ner.spans_key = "sure"

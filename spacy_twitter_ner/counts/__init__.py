@@ -1,0 +1,1 @@
+"""Count the tweets that name each entity, and notice when tweets change."""
