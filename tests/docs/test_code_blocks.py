@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import spacy
 import typer
+from spacy.tokens import DocBin
 from thinc.api import Config
 
 from spacy_twitter_ner import PRETRAINED
@@ -17,6 +18,7 @@ from spacy_twitter_ner.cli import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", PRETRAINED / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = (("Drake", "Rihanna", "Obama", "Adele"), ("Chicago", "Leeds", "Paris", "Boston"))
 NOT_RUN = "<!-- not run: "
 COMMANDS = typer.main.get_command(app).commands
 
@@ -38,9 +40,21 @@ def pages_with(language: str) -> list:
     ]
 
 
+@pytest.fixture(scope="module")
+def labelled() -> bytes:
+    """A corpus on which the pretrained pipeline makes no mistakes, in the format .spacy."""
+    nlp = spacy.load(PRETRAINED)
+    texts = [
+        f"saw {who} in {where} #{i}" for i in range(40) for who, where in zip(*NAMES, strict=True)
+    ]
+    return DocBin(docs=nlp.pipe(texts)).to_bytes()
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with the files that the code reads: a trained pipeline."""
+def folder(tmp_path, monkeypatch, labelled):
+    """A folder with the files that the code reads: a trained pipeline, and corpora."""
+    for name in ("labelled.spacy", "new.spacy"):
+        (tmp_path / name).write_bytes(labelled)
     for name in ("training/sample/finetune", "training"):
         (tmp_path / name).mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "model-best").symlink_to(PRETRAINED)
