@@ -6,20 +6,31 @@ chunks are cached.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
 from spacy.scorer import Scorer
+from spacy.symbols import ORTH
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.util import from_bytes, to_bytes
 from spacy.vocab import Vocab
 
-from .normalization import CASHTAG, CURRENCY, KEYCAP, PICTOGRAPH, fold_letters, split_alike
+from .normalization import fold_letters, split_alike
+from .token_rules import (
+    ABBREVIATIONS,
+    DEFAULTS,
+    GLUED,
+    NUMBERED,
+    check_settings,
+    compile_rules,
+    split_its,
+    split_match,
+)
 
 CACHE_SIZE = 20_000
 # Longer chunks are mostly URLs, which rarely recur.
@@ -27,180 +38,17 @@ MAX_CACHED_LENGTH = 50
 # Maximum number of tokens after an abbreviation that can't start a sentence.
 MAX_MARKED = 4
 
-# Abbreviations whose period doesn't end a sentence. Those in title case are words in lower case.
-_ABBREVIATION_LIST = """
-    adm atty brig capt cdr cmdr col cpl cpt det dr gen gov hon insp lt maj messrs mlle mme mr mrs ms
-    msgr ofc ph pres prof pvt rep rev sen sgt st ste supt
-    assn assoc bros co corp dept esq inc intl jr llc ltd mfg natl phd plc sr univ
-    ave bldg blvd ft hwy mt mtn mts pkwy pt rd
-    jan feb apr jun jul aug sep sept oct nov dec tue tues thu thur thurs fri Mar Mon Wed Sat Sun
-    al approx apt cf eds eg etc feat ie viz vol vols v vs
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
-# Only abbreviations before a number.
-_NUMBERED = {"art", "ch", "fig", "no", "nos", "nr", "p", "pp", "sec"}
-
 # As in spaCy, one space after a token belongs to it. Other whitespace is a token.
 _CHUNK = re.compile(r"(\S+|\s+)( ?)")
 _SURROGATE = re.compile(r"[\uD800-\uDFFF]")
 
-# Python's \w excludes vowel signs and other marks, so words would be split in many languages and
-# at decomposed accents. The other characters are letters on Twitter: Tibetan tshegs, Hebrew geresh
-# and gershayim, kana voicing marks and the ditto mark.
-_MARKS = "".join(
-    char for char in map(chr, range(0x300, 0xFE00)) if unicodedata.category(char) in ("Mn", "Mc")
-)
-_W = rf"[\w{_MARKS}\u0F0B\u0F0C\u05F3\u05F4\u309B\u309C\u3003]"
-_LETTER = r"[^\W\d_]"
-# Letters in URLs: Latin and Cyrillic.
-_LATIN = r"A-Za-z0-9À-ɏЀ-ӿ"
-_CJK = r"[\u1100-\u11FF\u3040-\u30FF\u3130-\u318F\u3400-\u9FFF\uAC00-\uD7AF\uFF66-\uFFDC]"
-_APOSTROPHE = r"(?:['’ʼ`´]|&(?:apos|\#0?39);)"
-
-# Repeats are bounded if a rule can fail at many positions, which would take quadratic time
-# otherwise.
-
-_AT_HOST = r"@ (?:[A-Za-z0-9-]{1,63}\.){1,5} [A-Za-z]{2,24} (?!\w)"
-_EMAIL = rf"(?<![\w@.+-]) [A-Za-z0-9] [\w.+-]{{0,63}} {_AT_HOST}"
-
-# Punctuation is only included before other URL characters, and brackets only in pairs. Quotation
-# marks that are escaped as HTML entities end the URL.
-_URL_CHAR = rf"(?:[{_LATIN}_/%=~\#+$@-]|&(?!(?:quot|apos|[lg]t|\#0?39);))"
-_URL_MARK = r"[.,:;!?'*|]"
-_URL_REST = rf"(?:{_URL_MARK}*(?:{_URL_CHAR}|\((?:{_URL_CHAR}|{_URL_MARK})*\)))+"
-_SCHEME = r"(?i:https?|ftp)://"
-_PICTURE = r"(?i:pic\.twitter\.com/)"
-# Paths of Twitter's own links consist of letters and digits.
-_SHORT_URL = rf"""
-    (?i:t\.co|pic\.twitter\.com) (?![{_LATIN}_@-]|\.[{_LATIN}])
-    (?:/[A-Za-z0-9]*(?:(?=\?\w){_URL_REST})?)?
-"""
-_HOST_CHAR = rf"(?:{_W}|[\u2600-\u27BF-])"
-_HOST = rf"""
-    (?:(?![_-]){_HOST_CHAR}{{1,63}}(?<![_-])\.){{0,7}} (?!-)(?:(?!_){_HOST_CHAR}){{1,63}}(?<!-)\.
-    (?: (?i:xn--[a-z0-9-]{{1,59}}|[a-z]{{2,24}}) (?![{_LATIN}_]) | (?:(?![{_LATIN}_]){_W}){{2,24}} )
-"""
-_DOMAIN = r"(?:[A-Za-z0-9À-ɏ][A-Za-z0-9À-ɏ-]{0,62}\.){1,5}"
-# URLs without a scheme have a top-level domain that isn't a word, or any short one and a path.
-_URL = rf"""
-    (?<![\#＃@＠$]) {_SCHEME} (?: {_SHORT_URL} | {_HOST} (?:(?=[/?\#]|:\d){_URL_REST})? )
-    | (?i:www\.) (?=[{_LATIN}]) {_URL_REST} | {_PICTURE} [A-Za-z0-9]+
-    | (?<![{_LATIN}_@＠$\#＃.-]) (?: {_SHORT_URL} | {_DOMAIN} (?:
-        (?i:(?:com|net|org|edu|gov|info|biz)(?:\.[a-z]{{2}})?|(?:co|ac)\.[a-z]{{2}}|co|tv)
-        (?![{_LATIN}_@-]|\.[{_LATIN}_]) (?:(?=/|[?\#]\w|:\d){_URL_REST})?
-      | [A-Za-z]{{2,3}} (?=/[\w@\#?~$%-]) {_URL_REST} ) )
-"""
-# A URL or keycap without a space before it. The first lookahead saves time.
-_GLUED = re.compile(
-    rf"""
-    (?=[hHfFpP_0-9]) (?:
-        (?={_SCHEME}) (?<={_W}|[,;|-]) | (?=_{{1,5}}{_SCHEME}) (?<=[^\W_])
-      | (?={_PICTURE}) (?<=[^/]) | (?={KEYCAP}) (?<={_W}) )
-    | (?<={_CJK}) (?={_DOMAIN}[A-Za-z]{{2}})
-    """,
-    re.VERBOSE,
-)
-
-_EXTENDERS = r"[\uFE0E\uFE0F\U0001F3FB-\U0001F3FF\U000E0020-\U000E007F]*"
-_EMOJI = rf"""
-    {KEYCAP} | [\U0001F1E6-\U0001F1FF]{{2}}
-    | {PICTOGRAPH}{_EXTENDERS} (?:\u200D{PICTOGRAPH}{_EXTENDERS})*
-"""
-
-_EMOTICON = rf"""
-    [<>]? [:;=] ['’"]? [o*^~-]?                                    # :) ;-) ='( :D
-        (?: \)+ | \(+ | [][{{}}]+(?!{_W}) | [/\\|*@$](?![\w@/\\]) | (?:D+|P+|p+)(?!{_W}) )
-    | (?<!{_W}) [<>]? [:;=] ['’]? [o*^~-]? [bcdosxOSX03] (?!{_W})   # :o =3, but 4:30
-    | (?<!{_W}) [8xX] - [)(dD] (?!{_W})                             # 8-) x-D
-    | [(\[]{{1,3}} [o*^~-]? ['’]? [:;=] (?!{_W})                    # (:
-    | (?<!{_W}) D -? '? : (?![\w/])                                 # D:
-    | </?3+ (?!{_W}) | \\[oOmM]/ | ¯\\*_*\(ツ\)_*/¯                  # <3 \o/ \m/
-    | \^ [_.o-]{{0,3}} \^+ | > [_.-]{{1,3}} [<>] | < _{{1,3}} <     # ^_^ >.<
-    | [-;=*.•◕¬ಠ] _{{1,5}} [-;=*.•◕¬ಠ] | @ _{{1,5}} @ (?!{_W})      # -_- ;_; @_@
-    | -\.- | \*[-_^.]{{1,2}}\*
-    | \( [-^<>;*@oOTuUxX=.'•◕¬ಠ] [_.oO‿益-]{{1,3}} [-^<>;*@oOTuUxX=.'•◕¬ಠ] \)   # (^-^) (ಠ_ಠ)
-"""
-
-# A period that doesn't start an ellipsis.
-_PERIOD = r"\.(?!\.{1,2}(?!\.))"
-# U.S. and p.m., but p.m... is p.m and an ellipsis.
-_ABBREVIATION = rf"(?<!{_W}) {_LETTER}(?:\.{_LETTER})+ (?:{_PERIOD})? (?!{_W})"
-# 8p.m. and 8:30a.m.-5p.m.
-_HOURS = r"\d[\d:.-]{0,10}"
-_TIME = rf"""
-    (?=\d) (?<!{_W}) {_HOURS} (?:(?i:[ap]\.?m)\.?[–-]{_HOURS})? (?i:[ap]\.m) (?:{_PERIOD})? (?!{_W})
-"""
-_HTML = r"&(?:[A-Za-z]{2,8}\d{0,2}|\#\d{2,7}|\#[xX][\dA-Fa-f]{2,6});"
-# Invisible joiners, Catalan and katakana middle dots, Hebrew maqaf, wave dashes.
-_INNER = r"\u200C\u200D\u00B7\u05BE\u30A0\u30FB\u301C\uFF5E"
-# Joints inside words and numbers: wi-fi, and/or, R&B, d@mn, 7:30, 1,000.5. But so-_- is a word and
-# an emoticon.
-_JOINT = rf"""
-    (?: [‐‑/+$] | -(?!_{{1,5}}-) | \*{{1,4}} | {_APOSTROPHE} | &(?:amp;|(?![\w\#]{{1,9}};))
-      | (?<=[A-Za-z])@(?=[A-Za-z]) | (?<=\d)(?:[.:]|,(?=\d{{3}}(?!\d)))(?=\d)
-      | [\u00AD\u2060{_INNER}] )
-"""
-_INVISIBLE = r"[\u00AD\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFE0E\uFE0F\uFEFF]"
-
-_TAG_CHAR = rf"(?:{_W}|[{_INNER}])"
-# As on Twitter, user names are ASCII and hashtags contain a letter.
-_MENTION = r"""
-    (?<![0-9_!\#＃$%&*@＠]) [@＠] [A-Za-z0-9_]+ (?![A-Za-z0-9_À-ɏ@＠]|://)
-"""
-_HASHTAG = rf"(?<!{_W})(?<!&) [\#＃] (?!{_SCHEME}) (?=[\d_{_MARKS}{_INNER}]*{_LETTER}) {_TAG_CHAR}+"
-_CASHTAG = rf"{CASHTAG} (?!_?[^\W_]|://)"
-
-
-# A slash between words of at least three letters, such as Obama/Biden, but not AC/DC or and/or.
-_SLASH = rf"(?<={_LETTER}{_LETTER}{_LETTER})/(?={_LETTER}{_LETTER}{_LETTER})"
-
-
-def _compile_rules(*, split_contractions: bool, split_slashes: bool) -> re.Pattern[str]:
-    """Compile the rules. Group names are rule names."""
-    joint = rf"(?!{_SLASH}){_JOINT}" if split_slashes else _JOINT
-    clitic = rf"{_APOSTROPHE}(?i:s)(?!{_W})"
-    part = f"{_W}+"
-    if split_contractions:
-        clitic = rf"(?i:n{_APOSTROPHE}t|{_APOSTROPHE}(?:s|m|re|ve|ll|d))(?!{_W})"
-        # The shortest part before a clitic, or else all of it.
-        part = f"(?:{_W}+?(?={clitic})|{_W}+)"
-    part = rf"(?!{_SCHEME}|{_PICTURE}[A-Za-z0-9]|(?i:www\.)[{_LATIN}]){part}"
-    word = rf"""
-        {part} (?:(?!{clitic}){joint}{part})*
-        (?:(?<=\d)(?:%|°[CcFf]?|(?!\$){CURRENCY})|\++(?!\+|{_W}))?
-    """
-    return re.compile(
-        rf"""
-          (?P<EMAIL> {_EMAIL} )
-        | (?P<URL> {_URL} )
-        | (?P<EMOJI> (?P<_emoji> {_EMOJI} ) (?P=_emoji)* )
-        | (?P<EMOTICON> (?=[][()<>:;=8xXD\\¯^*@.•◕¬ಠ-]) (?:{_EMOTICON}) )
-        | (?P<CLITIC> {clitic} )
-        | (?P<HTML> {_HTML} )
-        | (?=[@＠\#＃$hHfF]) (?:
-            (?P<MENTION> {_MENTION} )
-          | (?P<HASHTAG> {_HASHTAG} )
-          | (?P<CASHTAG> (?<![\w$.]) {_CASHTAG} )
-          # Twitter doesn't link these: http://t, #1, @me@x.social
-          | (?P<UNLINKED> {_SCHEME} (?:{_URL_REST})?
-              | [@＠\#＃] (?!{_SCHEME}) {_W}+ (?:{_AT_HOST})? | {_CASHTAG} )
-          )
-        | (?P<ABBREVIATION> {_ABBREVIATION} )
-        | (?P<RETWEET> (?<!{_W}) (?i:rt|mt|ht|via|cc) (?=[@＠]) )                 # RT@user
-        | (?P<WITH> (?<!{_W}) [wW]/ (?:o(?!{_W})|(?![A-Z](?!{_W}))) )             # w/ w/o, not W/L
-        | (?P<NUMBER> {_TIME} | (?:(?<!{_W})[+−-]?{CURRENCY}?\.?)? (?=\d) {word} )
-        | (?P<WORD> \$?(?={_W}) {word} )
-        | (?P<ARROW> -{{1,5}}> | <-{{1,5}} | ={{1,5}}> )
-        | (?P<INVISIBLE> {_INVISIBLE}+ )
-        | (?P<PUNCTUATION> (?: (?!{_EMOTICON}) [.?!,:;"'] )+ )
-        | (?P<SYMBOL> (?P<_symbol> . ) (?P=_symbol)* )
-        """,
-        re.VERBOSE | re.DOTALL,
-    )
-
 
 def create_tweet_tokenizer(
-    split_contractions: bool = False, split_slashes: bool = False
+    split_contractions: bool = False,
+    split_slashes: bool = False,
+    scheme: str = "twitter",
+    split_hashtags: bool = False,
+    special_cases: dict[str, list[str]] | None = None,
 ) -> Callable[[Language], "TweetTokenizer"]:
     """Create a factory for the tokenizer: "spacy-twitter-ner.TweetTokenizer.v1".
 
@@ -208,12 +56,23 @@ def create_tweet_tokenizer(
         into do and n't. 's is always split off.
     split_slashes (bool): Whether to split words of at least three letters at slashes, such as
         Obama/Biden into three tokens.
+    scheme (str): "twitter" for the tokens of Twitter NER corpora, or "ud" for those of English
+        Universal Dependencies treebanks. "ud" implies the two settings above.
+    split_hashtags (bool): Whether to split hashtags in camel case, such as #JustinBieber into #,
+        Justin and Bieber.
+    special_cases (Optional[dict[str, list[str]]]): The tokens of exceptions to the rules, such as
+        {"gimme": ["gim", "me"]}. Case-sensitive.
     RETURNS (Callable[[Language], TweetTokenizer]): The factory.
     """
 
     def make_tweet_tokenizer(nlp: Language) -> TweetTokenizer:
         return TweetTokenizer(
-            nlp.vocab, split_contractions=split_contractions, split_slashes=split_slashes
+            nlp.vocab,
+            split_contractions=split_contractions,
+            split_slashes=split_slashes,
+            scheme=scheme,
+            split_hashtags=split_hashtags,
+            special_cases=special_cases or {},
         )
 
     return make_tweet_tokenizer
@@ -223,38 +82,58 @@ class TweetTokenizer:
     """Split tweets into tokens. The original text is preserved, except that lone surrogates, which
     spaCy can't store, become U+FFFD."""
 
-    def __init__(
-        self, vocab: Vocab, *, split_contractions: bool = False, split_slashes: bool = False
-    ) -> None:
-        """Initialize the tokenizer. See create_tweet_tokenizer for the settings.
+    def __init__(self, vocab: Vocab, **settings: Any) -> None:
+        """Initialize the tokenizer.
 
         vocab (Vocab): The shared vocab.
+        **settings (Any): See create_tweet_tokenizer.
+        RAISES (ValueError): If a setting is unknown or invalid.
         """
         self.vocab = vocab
-        self._set_rules(split_contractions=split_contractions, split_slashes=split_slashes)
+        self._set_rules({**DEFAULTS, **settings})
 
-    def _set_rules(self, **settings: bool) -> None:
+    def _set_rules(self, settings: dict[str, Any]) -> None:
+        check_settings(settings)
         self._settings = settings
-        self._rules = _compile_rules(**settings)
+        self._rules = compile_rules(**settings)
+        self._split_match = partial(
+            split_match,
+            split_hashtags=settings["split_hashtags"],
+            special_cases={
+                fold_letters(case): [fold_letters(token) for token in tokens]
+                for case, tokens in settings["special_cases"].items()
+            },
+        )
         self._split_cached = lru_cache(CACHE_SIZE)(self._split)
+        # Otherwise, ASCII letters and digits are always one token.
+        self._splits_words = settings["scheme"] == "ud" or bool(settings["special_cases"])
 
     @property
-    def split_contractions(self) -> bool:
-        """RETURNS (bool): Whether contractions are split."""
-        return self._settings["split_contractions"]
+    def settings(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): The settings of create_tweet_tokenizer."""
+        return deepcopy(self._settings)
 
-    @property
-    def split_slashes(self) -> bool:
-        """RETURNS (bool): Whether words are split at slashes."""
-        return self._settings["split_slashes"]
+    def add_special_case(self, string: str, substrings: Iterable[Mapping[Any, str]]) -> None:
+        """Add a special case, like the tokenizer of spaCy.
+
+        string (str): The word, without whitespace. Case-sensitive.
+        substrings (Iterable[Mapping]): The ORTH of each token: [{"ORTH": "gim"}, {"ORTH": "me"}].
+            Other attributes aren't supported.
+        RAISES (ValueError): If the tokens don't concatenate to the word.
+        """
+        tokens = []
+        for attributes in map(dict, substrings):
+            orth = attributes.pop(ORTH, None) or attributes.pop("ORTH", None)
+            if orth is None or attributes:
+                raise ValueError(
+                    f"special case {string!r}: each token must have ORTH and no other attribute"
+                )
+            tokens.append(orth)
+        special_cases = {**self._settings["special_cases"], string: tokens}
+        self._set_rules({**self._settings, "special_cases": special_cases})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(
-            type(self),
-            split_contractions=self.split_contractions,
-            split_slashes=self.split_slashes,
-        )
-        return make, (self.vocab,)
+        return partial(type(self), **self._settings), (self.vocab,)
 
     def __call__(self, text: str) -> Doc:
         """Tokenize a text. Tokens after the period of an abbreviation are marked as not starting a
@@ -266,9 +145,9 @@ class TweetTokenizer:
         words: list[str] = []
         spaces: list[bool] = []
         periods: list[int] = []
-        for chunk, space in _CHUNK.findall(text):
-            if chunk.isalnum() and chunk.isascii():
-                words.append(chunk)  # always one token
+        for chunk, space in self._find_chunks(text):
+            if not self._splits_words and chunk.isalnum() and chunk.isascii():
+                words.append(chunk)
             else:
                 is_short = len(chunk) <= MAX_CACHED_LENGTH
                 tokens, found = self._split_cached(chunk) if is_short else self._split(chunk)
@@ -301,7 +180,8 @@ class TweetTokenizer:
         text (str): The text.
         RETURNS (list[tuple[str, str]]): The rules and tokens, in order.
         """
-        return [token for chunk in text.split() for token in self._find_tokens(chunk)]
+        chunks = [chunk for chunk, _ in self._find_chunks(text) if not chunk.isspace()]
+        return [token for chunk in chunks for token in self._find_tokens(chunk)]
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score the tokenization.
@@ -333,7 +213,7 @@ class TweetTokenizer:
         RETURNS (TweetTokenizer): The tokenizer itself.
         RAISES (ValueError): If the data belongs to another tokenizer class.
         """
-        cfg: dict[str, bool] = {}
+        cfg: dict[str, Any] = {}
         fields: dict[str, Callable[[Any], Any]] = {
             "vocab": lambda vocab: self.vocab.from_bytes(vocab, exclude=exclude),
             "cfg": cfg.update,
@@ -345,8 +225,7 @@ class TweetTokenizer:
                     "this isn't the data of a TweetTokenizer: if you changed the tokenizer in the "
                     "config of a saved pipeline, save the pipeline again with that tokenizer"
                 )
-            # Tokenizers saved before 0.2 don't have split_slashes.
-            self._set_rules(**{"split_slashes": False, **cfg})
+            self._set_rules({**DEFAULTS, **cfg})
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -370,36 +249,47 @@ class TweetTokenizer:
         except ValueError as error:
             raise ValueError(f"the tokenizer can't be loaded from {path}: {error}") from error
 
+    def _find_chunks(self, text: str) -> Iterable[tuple[str, str]]:
+        """Split a text at whitespace into chunks, each with the space after it."""
+        chunks = _CHUNK.findall(text)
+        return split_its(chunks) if self._settings["scheme"] == "ud" else chunks
+
     def _split(self, chunk: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Split a chunk into tokens, and find the indices of periods after abbreviations."""
         if chunk.isspace():
             return (chunk,), ()
-        tokens = tuple(token for _, token in self._find_tokens(chunk))
+        found = self._find_tokens(chunk)
+        tokens = tuple(token for _, token in found)
         periods: tuple[int, ...] = ()
         if "." in chunk and "://" not in chunk:
-            for i in range(1, len(tokens)):
-                if tokens[i] == "." and _is_abbreviation(fold_letters(tokens[i - 1])):
+            for i, (rule, text) in enumerate(found):
+                is_period = i > 0 and text == "."
+                if rule == "CLOSED" or (is_period and _is_abbreviation(tokens[i - 1])):
                     periods += (i,)
         return tokens, periods
 
     def _find_tokens(self, chunk: str) -> list[tuple[str, str]]:
         """Find each token's rule and text. Rules are applied to folded letters, so that equivalent
         spellings have the same tokens."""
-        if chunk.isascii() and "/" not in chunk:  # can't contain glued URLs or keycaps
-            return [(str(match.lastgroup), match[0]) for match in self._rules.finditer(chunk)]
-        parts = _GLUED.split(fold_letters(chunk))
-        matches = [match for part in parts for match in self._rules.finditer(part)]
-        tokens = split_alike(chunk, [match[0] for match in matches])
-        rules = [str(match.lastgroup) for match in matches]
+        # Others can't contain glued URLs or keycaps.
+        is_simple = chunk.isascii() and "/" not in chunk
+        parts = [chunk] if is_simple else GLUED.split(fold_letters(chunk))
+        matches = (match for part in parts for match in self._rules.finditer(part))
+        found = [token for match in matches for token in self._split_match(match)]
+        if is_simple:
+            return found
+        tokens = split_alike(chunk, [token for _, token in found])
+        rules = [rule for rule, _ in found]
         return [(rule, token) for rule, token in zip(rules, tokens, strict=True) if token]
 
 
 def _is_abbreviation(word: str) -> bool:
+    word = fold_letters(word)
     form = word.lower()
     return (
-        word in _ABBREVIATIONS
-        or form in _ABBREVIATIONS
-        or form in _NUMBERED
+        word in ABBREVIATIONS
+        or form in ABBREVIATIONS
+        or form in NUMBERED
         or (len(word) == 1 and word.isupper() and word != "I")  # J. Cole
     )
 
@@ -408,8 +298,10 @@ def _continue_sentence(doc: Doc, words: list[str], period: int) -> None:
     """Mark the next word after an abbreviation's period, and punctuation before it, as not starting
     a sentence."""
     following = words[period + 1 : period + 1 + MAX_MARKED]
+    # In the scheme "ud", the period is part of the abbreviation.
+    abbreviation = words[period].rstrip(".") or words[period - 1]
     if not following or (
-        fold_letters(words[period - 1]).lower() in _NUMBERED
+        fold_letters(abbreviation).lower() in NUMBERED
         and not fold_letters(following[0])[0].isdigit()
     ):
         return

@@ -13,8 +13,8 @@ ROOT = Path(spacy_twitter_ner.__file__).parent
 # From bottom to top. Modules on the same line may not import each other either.
 FLOORS = [
     {"iob", "label_schemes", "lazy", "normalization", "partial", "util"},
-    {"layers", "loading", "tokenizer"},
-    {"lexical", "sources"},
+    {"layers", "loading", "token_rules"},
+    {"lexical", "sources", "tokenizer"},
     {"corpus"},
     {"models"},
     {"pipeline"},

@@ -24,6 +24,7 @@ from ._util import (
 if TYPE_CHECKING:
     from ..corpus.convert import Conversion
 
+SPAN_FILE_TYPE = ".jsonl"
 _HINT = (
     "Nothing was written. Fix the files, or pass --repair to fix them automatically where possible."
 )
@@ -32,7 +33,7 @@ _HINT = (
 # fmt: off
 @app.command("convert")
 def convert_cli(
-    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Then the output: a .spacy file for one input, or a folder")],
+    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files, or .jsonl files of tweets with spans: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Then the output: a .spacy file for one input, or a folder")],
     scheme: Scheme = AUTO,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
@@ -45,7 +46,8 @@ def convert_cli(
     """
     Convert token/tag files into spaCy's binary training format. Files have one token and its tag
     per line, separated by tabs or spaces, and a blank line between tweets. The .spacy files can
-    be used with the train command.
+    be used with the train command. Files named .jsonl have one JSON object per line instead:
+    {"text": ..., "spans": [{"start", "end", "label"}]}; the other options don't apply to them.
 
     If there are problems, they are listed by file and line, nothing is written and the exit code
     is 1. With --repair, invalid labels are left missing and invalid tag sequences are interpreted
@@ -60,6 +62,9 @@ def convert_cli(
             f"no output given after {paths[0]}. Pass the input files, then the output file or "
             f"folder: spacy-twitter-ner convert {paths[0]} {paths[0].stem}.spacy"
         )
+    if all(path.suffix == SPAN_FILE_TYPE for path in paths[:-1]):
+        _convert_span_files(paths[:-1], paths[-1])
+        return
     with errors_as_messages(msg, _HINT):
         conversion = convert(
             paths[:-1],
@@ -70,6 +75,15 @@ def convert_cli(
             raw=raw,
         )
     _print_conversion(conversion, msg)
+
+
+def _convert_span_files(inputs: list[Path], output: Path) -> None:
+    from ..corpus.convert import convert_span_files
+
+    with errors_as_messages(msg, "Nothing was written. Fix the files."):
+        converted = convert_span_files(inputs, output)
+    for path, n_tweets, n_entities in converted:
+        msg.good(f"{printable(str(path))}: {plural(n_tweets, 'tweet')}, {n_entities:,} entities")
 
 
 def _print_conversion(conversion: "Conversion", msg: Printer) -> None:

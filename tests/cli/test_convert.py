@@ -205,3 +205,18 @@ def test_spacys_command_line_has_our_commands_once(paths, tmp_path):
     assert "Usage: python -m spacy twitter-ner convert" in (
         run_fresh(code, "twitter-ner", "convert", "--help").stdout
     )
+
+
+def test_json_lines_with_spans(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"text": "go Leeds", "spans": [{"start": 3, "end": 8, "label": "place"}]}\n')
+    output = tmp_path / "train.spacy"
+    result = run("convert", str(path), str(output))
+    assert result.exit_code == 0
+    assert "1 tweet, 1 entities" in " ".join(result.output.split())
+    assert output.is_file()
+    path.write_text('{"text": "go Leeds"}\n')
+    result = run("convert", str(path), str(tmp_path / "other.spacy"))
+    assert result.exit_code == 1
+    assert "train.jsonl:1: expected a list" in " ".join(result.output.split())
+    assert "--repair" not in result.output

@@ -1,0 +1,92 @@
+"""Hooks of MkDocs: add generated and copied pages to the documentation site, and adapt links."""
+
+import posixpath
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+from docs_reference import make_api_reference, make_cli_reference, make_config_reference
+
+ROOT = Path(__file__).parents[1]
+GENERATED: dict[str, Callable[[], str]] = {
+    "api.md": make_api_reference,
+    "cli.md": make_cli_reference,
+    "configuration.md": make_config_reference,
+}
+# Files of the repository that are pages of the site.
+COPIED = {
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "spacy_twitter_ner/en_tweet_ner/README.md": "model-card.md",
+}
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:|#)([^)#\s]*)(#[^)\s]*)?\)")
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages that aren't in docs/.
+
+    files (Files): The files of the site.
+    config (MkDocsConfig): The configuration.
+    RETURNS (Files): The files of the site.
+    """
+    pages = {name: make() for name, make in GENERATED.items()}
+    for source, name in COPIED.items():
+        text = (ROOT / source).read_text(encoding="utf-8")
+        pages[name] = adapt_links(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S), source)
+    for name, content in pages.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **kwargs: Any) -> str:
+    """Adapt the links of a page in docs/.
+
+    markdown (str): The page.
+    page (Page): What MkDocs knows about it.
+    RETURNS (str): The page with links that work on the site.
+    """
+    if page.file.src_uri in (*GENERATED, *COPIED.values()):
+        return markdown
+    return adapt_links(markdown, f"docs/{page.file.src_uri}")
+
+
+def on_page_content(html: str, **kwargs: Any) -> str:
+    """Turn empty headers of tables into data cells, for screen readers.
+
+    html (str): The content of a page.
+    RETURNS (str): The content.
+    """
+    return re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)
+
+
+def adapt_links(markdown: str, source: str) -> str:
+    """Make the links of a page work on the site. Links to files that aren't part of it become text.
+
+    markdown (str): The page.
+    source (str): Its path in the repository.
+    RETURNS (str): The page with adapted links.
+    """
+
+    def adapt(match: re.Match[str]) -> str:
+        text, target, anchor = match[1], match[2], match[3] or ""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+        if path in COPIED:
+            return f"[{text}]({COPIED[path]}{anchor})"
+        if path.startswith("docs/") and (is_generated(path) or (ROOT / path).is_file()):
+            return f"[{text}]({path.removeprefix('docs/')}{anchor})"
+        return text
+
+    # Not in code blocks.
+    parts = re.split(r"(^```.*?^```$)", markdown, flags=re.S | re.M)
+    parts[::2] = [_LINK.sub(adapt, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def is_generated(path: str) -> bool:
+    """RETURNS (bool): Whether a path in docs/ is a page that only exists on the site."""
+    return path.removeprefix("docs/") in (*GENERATED, *COPIED.values())
