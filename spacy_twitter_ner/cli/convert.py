@@ -23,16 +23,20 @@ from ._util import (
 
 if TYPE_CHECKING:
     from ..corpus.convert import Conversion
+    from ..corpus.formats.registry import FormatConversion
 
 _HINT = (
     "Nothing was written. Fix the files, or pass --repair to fix them automatically where possible."
 )
+# Suffixes that aren't those of token/tag files, and of outputs that aren't .spacy files.
+_OTHER_SUFFIXES = {".json", ".jsonl", ".ann", ".spacy"}
+_OTHER_OUTPUTS = {".json", ".jsonl", ".conll"}
 
 
 # fmt: off
 @app.command("convert")
 def convert_cli(
-    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Then the output: a .spacy file for one input, or a folder")],
+    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Then the output: a .spacy file for one input, or a folder. Or one file in another tool's format, and the output")],
     scheme: Scheme = AUTO,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
@@ -40,6 +44,8 @@ def convert_cli(
     label: Label = DEFAULT_LABEL,
     repair: Annotated[bool, Opt("--repair", "-r", help="Repair problems and report how, instead of stopping")] = False,
     raw: Annotated[bool, Opt("--raw", help="Also write NAME_raw.spacy, with the likely whitespace between tokens restored, so that train and evaluate use the pipeline's tokenizer instead of the corpus's tokens")] = False,
+    source: Annotated[str | None, Opt("--from", help="Format of the input: spacy, conll, spans, prodigy, doccano, label-studio, tuples (spaCy v2, as JSON), hugging-face or brat. Detected by default")] = None,
+    target: Annotated[str | None, Opt("--to", help="Format of the output, one of the same. By default, .spacy, .conll and .jsonl (spans) determine it")] = None,
 ) -> None:
     # fmt: on
     """
@@ -51,6 +57,9 @@ def convert_cli(
     is 1. With --repair, invalid labels are left missing and invalid tag sequences are interpreted
     as conlleval does. An entity type that's in another split but not in the training split also
     counts as a problem.
+
+    Also converts between the formats of Prodigy, doccano, Label Studio, brat, spaCy and Hugging
+    Face data sets. Spans whose ends aren't token boundaries are problems, which --repair widens.
     """
     # Imported here because spaCy takes seconds to import.
     from ..corpus.convert import convert
@@ -60,7 +69,16 @@ def convert_cli(
             f"no output given after {paths[0]}. Pass the input files, then the output file or "
             f"folder: spacy-twitter-ner convert {paths[0]} {paths[0].stem}.spacy"
         )
+    from ..corpus.formats.registry import convert_format
+
     with errors_as_messages(msg, _HINT):
+        if source or target or _is_other_format(paths[0], paths[-1]):
+            if len(paths) != 2:
+                raise ValueError("other formats are converted one by one: pass one input")
+            _print_format_conversion(
+                convert_format(*paths, source=source, target=target, repair=repair), paths[1]
+            )
+            return
         conversion = convert(
             paths[:-1],
             paths[-1],
@@ -70,6 +88,26 @@ def convert_cli(
             raw=raw,
         )
     _print_conversion(conversion, msg)
+
+
+def _is_other_format(path: Path, output: Path) -> bool:
+    """RETURNS (bool): Whether anything but token/tag files to .spacy files is requested."""
+    is_brat = path.is_dir() and any(path.rglob("*.ann"))
+    return is_brat or path.suffix in _OTHER_SUFFIXES or output.suffix in _OTHER_OUTPUTS
+
+
+def _print_format_conversion(conversion: "FormatConversion", output: Path) -> None:
+    for problem in conversion.problems:
+        print(f"  {printable(describe_repair(problem))}")
+    for kind, count in sorted(conversion.skipped.items()):
+        msg.warn(printable(f"Not converted: {count:,} {kind}"))
+    entities = sum(len(doc.ents) for doc in conversion.docs)
+    msg.good(
+        printable(
+            f"{output}: {plural(len(conversion.docs), 'tweet')}, {entities:,} entities "
+            f"({conversion.source} to {conversion.target})"
+        )
+    )
 
 
 def _print_conversion(conversion: "Conversion", msg: Printer) -> None:
