@@ -18,6 +18,7 @@ from . import (
     serve,
     show,
     silver,
+    teach,
     train_vectors,
 )
 from ._util import NAME, app
@@ -40,6 +41,7 @@ __all__ = [
     "serve",
     "show",
     "silver",
+    "teach",
     "train_vectors",
 ]
 
