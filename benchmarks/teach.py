@@ -10,7 +10,7 @@ prints F1 by number of answers if the tweets are chosen as `teach` chooses them,
 shortest first. The first answers are to random tweets, since there is no model to choose by.
 
 `new-type` trains a pipeline on tweets in which one type isn't annotated, then teaches it that type
-with answers to tweets that contain it, and prints F1 of the type and of all others before and after.
+with answers to tweets that contain it, and prints F1 of the type and of the others.
 """
 
 import json
@@ -28,8 +28,8 @@ from spacy_twitter_ner.corpus.reader import read_docs
 from spacy_twitter_ner.corpus.spanfile import CharSpan
 from spacy_twitter_ner.evaluation.scorer import score_entities
 from spacy_twitter_ner.teaching.learning import (
-    count_steps,
     Gold,
+    count_steps,
     make_blank,
     make_examples,
     make_rehearsal,
@@ -111,7 +111,7 @@ def simulate(
             left = [index for index in range(len(pool)) if index not in done]
             entropies = get_entropies(nlp, (gold.text for gold in pool))
             choices = choose(left, entropies, following[0] - size, seed=seed + size)
-            answered = answered + [choice.index for choice in choices]
+            answered = answered + [choice.tweet for choice in choices]
     return found
 
 

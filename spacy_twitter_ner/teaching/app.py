@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from .. import __version__
 from ..serving.app import add_error_handlers
@@ -36,7 +36,7 @@ Label = Annotated[str, Field(pattern=r"^[\w.&+-]{1,40}$")]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class NextBody(_Body):
@@ -51,11 +51,11 @@ class AnswerBody(_Body):
     """An answer. Offsets count Unicode code points."""
 
     id: Name
-    tweet: int
+    tweet: StrictInt
     annotator: Name
     action: Literal["accept", "skip", "flag"]
-    spans: list[tuple[int, int, str]] = Field(max_length=500)
-    unsure: list[tuple[int, int]] = Field(max_length=500)
+    spans: list[tuple[StrictInt, StrictInt, str]] = Field(max_length=500)
+    unsure: list[tuple[StrictInt, StrictInt]] = Field(max_length=500)
     seconds: float = Field(ge=0, le=86_400)
     adjudicates: bool = False
 

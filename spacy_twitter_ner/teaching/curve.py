@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy
+from thinc.types import Floats2d, Ints1d
 
 from .journal import Entry
 from .selection import RANDOM
@@ -98,10 +99,14 @@ def estimate_answers(entries: Iterable[Entry], target: float, *, seed: int = 0) 
     if len(scored) < MIN_ANSWERS or len({n for n, _ in scored}) < _MIN_ROUNDS:
         return None
     rng = numpy.random.default_rng(seed)
+    sizes, groups = numpy.unique([n for n, _ in scored], return_inverse=True)
+    counts = numpy.array([one for _, one in scored], dtype="float64")
     values = []
     for _ in range(_N_RESAMPLES):
         sample = rng.integers(0, len(scored), len(scored))
-        values.append(_solve([scored[index] for index in sample], target))
+        sums = numpy.zeros((len(sizes), 3))
+        numpy.add.at(sums, groups[sample], counts[sample])
+        values.append(_solve(sizes, sums, target))
     low, middle, high = numpy.quantile(values, [0.05, 0.5, 0.95], method="nearest")
     return Estimate(*(None if v > MAX_ANSWERS else int(v) for v in (middle, low, high)))
 
@@ -148,20 +153,18 @@ def _add(counts: Sequence[Counts]) -> Counts:
     return Counts(*(sum(column) for column in zip(*counts, strict=True)))
 
 
-def _solve(scored: Sequence[tuple[int, Counts]], target: float) -> float:
+def _solve(sizes: Ints1d, sums: Floats2d, target: float) -> float:
     """RETURNS (float): The number of answers at which the fitted error is that of the target."""
-    groups = {n: _add(counts) for n, counts in _group(scored).items()}
-    rows = [(n, c) for n, c in groups.items() if c.f1 is not None]
-    if len(rows) < 2:
+    correct, spans = sums[:, 0], sums[:, 1] + sums[:, 2]
+    has_spans = spans > 0
+    if has_spans.sum() < 2:
         return numpy.inf
-    sizes = numpy.log([max(n, 1) for n, _ in rows])
-    # Half an entity is added, so that no error is zero.
-    errors = [
-        (c.predicted + c.gold - 2 * c.correct + 1) / (c.predicted + c.gold + 1) for _, c in rows
-    ]
-    weights = numpy.sqrt([c.predicted + c.gold for _, c in rows])
-    slope, intercept = numpy.polyfit(sizes, numpy.log(errors), 1, w=weights)
+    # One span is added, so that no error is zero.
+    errors = ((spans - 2 * correct + 1) / (spans + 1))[has_spans]
+    logs = numpy.log(numpy.maximum(sizes[has_spans], 1))
+    weights = numpy.sqrt(spans[has_spans])
+    slope, intercept = numpy.polyfit(logs, numpy.log(errors), 1, w=weights)
     if slope >= 0:  # no progress
-        return numpy.inf if numpy.exp(intercept + slope * sizes.max()) > 1 - target else 1.0
+        return numpy.inf if intercept + slope * logs.max() > numpy.log(1 - target) else 1.0
     with numpy.errstate(over="ignore"):
         return float(numpy.exp((numpy.log(1 - target) - intercept) / slope))

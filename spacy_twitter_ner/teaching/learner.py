@@ -19,7 +19,7 @@ from spacy.language import Language
 
 from ..loading import load_pipeline
 from ..util import get_ner
-from .learning import count_steps, make_blank, make_examples, make_rehearsal, train
+from .learning import count_steps, fill_types, make_blank, make_examples, make_rehearsal, train
 from .selection import Choice, choose, get_entropies
 from .session import PoolTweet, Round, SessionFolder, Settings, State, to_gold
 
@@ -84,6 +84,7 @@ def train_on_answers(
     others = [tweet.text for index, tweet in enumerate(tweets) if index not in state.answers]
     sample = rng.sample(others, min(len(others), _REHEARSAL_SIZE))
     rehearsal = make_rehearsal(nlp, sample, new_labels)
+    golds = fill_types(nlp, golds)
     for label in new_labels:
         ner.add_label(label)
     train(nlp, make_examples(nlp, golds), rehearsal, n_steps=n_steps, seed=settings.seed)
@@ -112,7 +113,7 @@ def make_queue(
     texts = [tweet.text for tweet in tweets]
     entropies = get_entropies(nlp, texts) if nlp is not None else None
     choices = choose(candidates, entropies, QUEUE_SIZE, seed=settings.seed + seed)
-    spans = _predict(nlp, [texts[choice.index] for choice in choices], state.labels)
+    spans = _predict(nlp, [texts[choice.tweet] for choice in choices], state.labels)
     return [
         {"tweet": index, "reason": reason, "spans": predicted}
         for (index, reason), predicted in zip(choices, spans, strict=True)

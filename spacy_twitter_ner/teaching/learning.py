@@ -10,7 +10,7 @@ from spacy.training import Example
 from spacy.util import filter_spans, load_model_from_config
 from thinc.api import fix_random_seed
 
-from ..corpus.spanfile import CharSpan
+from ..corpus.spanfile import CharSpan, expand_span
 from ..partial import map_entities
 from ..training.configs import make_config
 from ..util import batched, get_ner
@@ -50,10 +50,10 @@ def make_examples(nlp: Language, golds: Iterable[Gold]) -> list[Example]:
     for gold in golds:
         reference = nlp.make_doc(gold.text)
         # Spans that overlap once they are widened to tokens: the longest is kept.
-        entities = filter_spans([_expand(reference, *span) for span in gold.spans])
+        entities = filter_spans([expand_span(reference, span) for span in gold.spans])
         taken = {token.i for entity in entities for token in entity}
         unsure = {
-            token.i for span in gold.unsure for token in _expand(reference, *span, "")
+            token.i for span in gold.unsure for token in expand_span(reference, CharSpan(*span, ""))
         } - taken
         missing = [reference[index : index + 1] for index in sorted(unsure)]
         reference.set_ents(entities, missing=missing, default="outside")
@@ -61,6 +61,30 @@ def make_examples(nlp: Language, golds: Iterable[Gold]) -> list[Example]:
         _set_unannotated(reference, unannotated)
         examples.append(Example(nlp.make_doc(gold.text), reference))
     return examples
+
+
+def fill_types(nlp: Language, golds: Sequence[Gold]) -> list[Gold]:
+    """Add a pipeline's predictions of types that weren't annotated, so that training keeps them.
+    Predictions that overlap the annotation are dropped.
+
+    nlp (Language): The pipeline before training.
+    golds (Sequence[Gold]): The answers.
+    RETURNS (list[Gold]): The answers, annotated with the pipeline's types as well.
+    """
+    known = get_ner(nlp).labels
+    filled = []
+    for gold, doc in zip(golds, nlp.pipe([gold.text for gold in golds]), strict=True):
+        missing = set(known) - set(known if gold.labels is None else gold.labels)
+        taken = [*((start, end) for start, end, _ in gold.spans), *gold.unsure]
+        added = [
+            CharSpan(ent.start_char, ent.end_char, ent.label_)
+            for ent in doc.ents
+            if ent.label_ in missing
+            and not any(ent.start_char < end and start < ent.end_char for start, end in taken)
+        ]
+        labels = None if gold.labels is None else [*gold.labels, *sorted(missing)]
+        filled.append(gold._replace(spans=[*gold.spans, *added], labels=labels))
+    return filled
 
 
 def make_rehearsal(nlp: Language, texts: Sequence[str], new_labels: Sequence[str]) -> list[Example]:
@@ -142,13 +166,6 @@ def _draw(examples: Sequence[Example], seed: int) -> Iterator[Example]:
     while True:
         rng.shuffle(order)
         yield from (examples[index] for index in order)
-
-
-def _expand(doc: Doc, start: int, end: int, label: str) -> Span:
-    span = doc.char_span(start, end, label=label, alignment_mode="expand")
-    if span is None:
-        raise ValueError(f"span {start} to {end} isn't part of the text {doc.text!r}")
-    return span
 
 
 def _set_unannotated(doc: Doc, labels: Sequence[str]) -> None:

@@ -34,9 +34,9 @@ class WordEntropies(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The index of a chosen tweet, and why it was chosen: UNCERTAIN or RANDOM."""
+    """The number of a chosen tweet, and why it was chosen: UNCERTAIN or RANDOM."""
 
-    index: int
+    tweet: int
     reason: str
 
 

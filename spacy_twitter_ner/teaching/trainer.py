@@ -41,7 +41,7 @@ class Trainer:
         return True
 
     def _run(self, command: Sequence[str]) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in poll)
         with one_blas_thread():
             self._process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT

@@ -9,7 +9,7 @@ from spacy.util import filter_spans
 from spacy.vocab import Vocab
 
 from ...tokenizer import TweetTokenizer
-from ..spanfile import INVALID_SPAN, OVERLAP, CharSpan
+from ..spanfile import INVALID_SPAN, OVERLAP, CharSpan, expand_span
 from ..tagfile import Problem
 
 MISALIGNED = "misaligned span"
@@ -91,7 +91,7 @@ def to_docs(tweets: Sequence[AnnotatedTweet], vocab: Vocab, problems: list[Probl
         doc = tokenizer(tweet.text) if tweet.tokens is None else _make_doc(tweet, vocab)
         found = []
         for given in tweet.spans:
-            span = doc.char_span(*given[:2], label=given.label, alignment_mode="expand")
+            span = expand_span(doc, given)
             found.append(span)
             if (span.start_char, span.end_char) != given[:2]:
                 surface = tweet.text[given.start : given.end]
@@ -113,7 +113,9 @@ def to_docs(tweets: Sequence[AnnotatedTweet], vocab: Vocab, problems: list[Probl
 def _make_doc(tweet: AnnotatedTweet, vocab: Vocab) -> Doc:
     """Make a doc with the tweet's own tokens. Characters between them become tokens as well, so
     that the text stays the same."""
-    words, spaces, position = [], [], 0
+    words: list[str] = []
+    spaces: list[bool] = []
+    position = 0
     text = tweet.text
     for start, end in [*(tweet.tokens or ()), (len(text), len(text))]:
         gap = text[position:start]

@@ -97,7 +97,7 @@ function choose(label) {
 
 function assign(label) {
   choose(label);
-  if (tweet && (tweet.current || tweet.isSelecting)) {
+  if (tweet && !isSaving && (tweet.current || tweet.isSelecting)) {
     tweet.assign(label);
     show();
     say(describeSpans());
@@ -206,7 +206,8 @@ const review = guarded(async () => {
 });
 
 function edit(action) {
-  if (!tweet) return;
+  // While an answer is being saved, a change would be lost.
+  if (!tweet || isSaving) return;
   if (action() === false) say("Nothing to change.");
   show();
   say(describeSpans());
@@ -219,7 +220,7 @@ function tokenAt(event) {
 
 byId("tweet").addEventListener("pointerdown", (event) => {
   const token = tokenAt(event);
-  if (token === null) return;
+  if (token === null || isSaving) return;
   isDragging = true;
   tweet.anchor = tweet.cursor = token;
   tweet.current = tweet.spanAt(token);
@@ -233,6 +234,10 @@ byId("tweet").addEventListener("pointermove", (event) => {
   tweet.current = null;
   tweet.isSelecting = true;
   show();
+});
+// After a click on a button, keys refer to the tweet again. With the keyboard, focus stays.
+byId("work").addEventListener("click", (event) => {
+  if (event.detail && event.target.closest("button") && !event.target.closest("#new-label")) byId("tweet").focus();
 });
 document.addEventListener("pointerup", () => { isDragging = false; });
 
@@ -253,7 +258,7 @@ const COMMANDS = {
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, textarea");
   const isButton = event.target.closest("button") && [" ", "Enter"].includes(event.key);
-  if (!tweet || isTyping || isButton || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!tweet || isSaving || isTyping || isButton || event.ctrlKey || event.metaKey || event.altKey) return;
   const position = KEYS.indexOf(event.key);
   const command = COMMANDS[event.key];
   if (position >= 0 && labels[position]) {
