@@ -7,7 +7,7 @@ Corpora are .spacy files, token/tag files or JSON lines with spans.
 
 `choice` starts without a trained model, from the lexical knowledge of the pretrained pipeline, and
 prints F1 by number of answers if the tweets are chosen as `teach` chooses them, at random, or the
-shortest first. The first answers are to random tweets, since there is no model to choose by.
+shortest first. The first 50 answers are to random tweets, since there is no model to choose by.
 
 `new-type` trains a pipeline on tweets in which one type isn't annotated, then teaches it that type
 with answers to tweets that contain it, and prints F1 of the type and of the others.
@@ -17,6 +17,7 @@ import json
 import random
 import statistics
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -39,9 +40,11 @@ from spacy_twitter_ner.teaching.selection import choose, drop_near_duplicates, g
 
 OURS, RANDOM, SHORTEST = "ours", "random", "shortest"
 STRATEGIES = [OURS, RANDOM, SHORTEST]
-# Numbers of answers after which a pipeline is trained.
-SIZES = [200, 400, 600, 800, 1000, 1200]
-OTHER_SIZES = [200, 600, 1200, 2000]
+# Numbers of answers to score.
+SIZES = [600, 1200]
+OTHER_SIZES = [1200, 2000]
+# Further numbers of answers after which ours chooses again.
+ROUNDS = [50, 100, 200, 400, 900]
 SEEDS = [0, 1, 2]
 LABELS = ["person", "geo-loc", "company"]
 
@@ -85,9 +88,10 @@ def simulate(
     pool (Sequence[Gold]): The annotated tweets to choose from, without near duplicates.
     dev (Sequence[Gold]): The tweets to score on.
     strategy (str): One of STRATEGIES.
-    sizes (Sequence[int]): Numbers of answers after which a new pipeline is trained.
+    sizes (Sequence[int]): Numbers of answers to score.
     seed (int): Seed of the first answers, random choices and training.
-    steps (int): Number of updates of each training.
+    steps (int): Number of updates of each training that is scored. Those that only choose tweets
+        have half of it.
     RETURNS (dict[int, float]): F1 by number of answers.
     """
     labels = find_labels(pool)
@@ -95,22 +99,24 @@ def simulate(
     random.Random(seed).shuffle(order)  # noqa: S311
     if strategy == SHORTEST:
         order.sort(key=lambda index: len(pool[index].text))
-    answered = order[: sizes[0]]
+    rounds = sorted({*sizes, *(ROUNDS if strategy == OURS else ())})
+    answered = order[: rounds[0]]
     found = {}
-    for position, size in enumerate(sizes):
+    for size, following in pairwise([*rounds, 0]):
         golds = [pool[index] for index in answered]
         nlp = make_blank(golds, labels, seed=seed)
-        train(nlp, make_examples(nlp, golds), n_steps=steps, seed=seed)
-        found[size] = score(nlp, dev)[""]
-        print(f"seed {seed}, {strategy}: {size} answers, F1 {found[size]:.1f}", flush=True)
-        following = sizes[position + 1 : position + 2]
-        if following and strategy != OURS:
-            answered = order[: following[0]]
+        n_steps = steps if size in sizes else steps // 2
+        train(nlp, make_examples(nlp, golds), n_steps=n_steps, seed=seed)
+        if size in sizes:
+            found[size] = score(nlp, dev)[""]
+            print(f"seed {seed}, {strategy}: {size} answers, F1 {found[size]:.1f}", flush=True)
+        if strategy != OURS:
+            answered = order[:following]
         elif following:
             done = set(answered)
             left = [index for index in range(len(pool)) if index not in done]
             entropies = get_entropies(nlp, (gold.text for gold in pool))
-            choices = choose(left, entropies, following[0] - size, seed=seed + size)
+            choices = choose(left, entropies, following - size, seed=seed + size)
             answered = answered + [choice.tweet for choice in choices]
     return found
 
@@ -120,7 +126,9 @@ def choice_cli(
     pool: Annotated[Path, typer.Argument(help="Corpus to choose from")],
     dev: Annotated[Path, typer.Argument(help="Corpus to score on")],
     strategies: Annotated[list[str], typer.Option("--strategy", help="Strategies")] = STRATEGIES,
-    ours: Annotated[list[int], typer.Option("--size", help="When ours retrains")] = SIZES,
+    ours: Annotated[
+        list[int], typer.Option("--size", help="Numbers of answers to score for ours")
+    ] = SIZES,
     others: Annotated[
         list[int], typer.Option("--other-size", help="The same of the others")
     ] = OTHER_SIZES,
