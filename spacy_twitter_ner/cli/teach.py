@@ -49,14 +49,16 @@ def teach_cli(
         names = [name.strip() for name in labels.split(",") if name.strip()]
         options = {"limit": limit, "every": every, "double": double, "seed": seed}
         start = None if blank else model
-        n_tweets = open_session(folder, tweets, model=start, labels=names, **options)  # type: ignore[arg-type]
+        opened = open_session(folder, tweets, model=start, labels=names, **options)  # type: ignore[arg-type]
+        for note in opened.notes:
+            msg.warn(printable(note))
         if finish:
             from ..teaching.finish import finish as finish_session
 
             path = finish_session(folder)
             msg.good(printable(f"Wrote the pipeline to {path}, data and report to {output}"))
             return
-        _serve(folder, n_tweets, host, port, token_file, allowed_host or [])
+        _serve(folder, opened.n_tweets, host, port, token_file, allowed_host or [])
 
 
 def _serve(

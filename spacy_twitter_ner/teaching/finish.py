@@ -78,7 +78,7 @@ def _describe(settings: Settings, state: State, entries: Sequence[dict]) -> str:
     accepted = state.accepted()
     counts = Counter(span[2] for entry in accepted.values() for span in entry["spans"])
     summary = summarize(entries)
-    start = settings.model or "lexical knowledge only"
+    start = Path(settings.model).name if settings.model else "lexical knowledge only"
     lines = [
         f"- Started from: {start}",
         f"- Annotated: {plural(len(accepted), 'tweet')}, {sum(counts.values()):,} entities",

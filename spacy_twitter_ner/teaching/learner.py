@@ -6,6 +6,7 @@ The result is a folder that appears in OUTPUT/rounds complete or not at all. A c
 """
 
 import json
+import os
 import random
 import shutil
 import sys
@@ -20,7 +21,7 @@ from spacy.language import Language
 from ..loading import load_pipeline
 from ..util import get_ner
 from .learning import count_steps, fill_types, make_blank, make_examples, make_rehearsal, train
-from .selection import Choice, choose, get_entropies
+from .selection import choose, get_entropies
 from .session import PoolTweet, Round, SessionFolder, Settings, State, to_gold
 
 # Number of tweets to queue per round. The next round replaces the queue.
@@ -149,7 +150,7 @@ def _write_round(
         shutil.rmtree(folder.round_path(number) / MODEL, ignore_errors=True)
 
 
-__all__ = ["Choice", "learn", "make_queue", "train_on_answers"]
-
 if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(5)  # The page comes first.
     learn(SessionFolder(Path(sys.argv[1])))

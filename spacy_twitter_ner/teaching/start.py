@@ -1,14 +1,19 @@
 """Create a session from files of tweets, and serve it."""
 
+import json
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
-from ..corpus.formats.registry import READERS, detect_format, read_annotated
+from ..corpus.formats.annotated import AnnotatedTweet
+from ..corpus.formats.registry import CONLL, detect_format, read_annotated
+from ..corpus.spanfile import CharSpan
 from ..corpus.tweets import read_tweets, tweet_files
 from ..loading import load_pipeline
 from ..serving.server import ServiceServer
@@ -17,11 +22,19 @@ from ..tokenizer import TweetTokenizer
 from ..util import get_ner, write_atomic
 from .app import create_app
 from .desk import Desk
-from .journal import Journal
+from .journal import Entry
 from .selection import drop_near_duplicates
-from .session import ACCEPT, ANSWER, PoolTweet, SessionFolder, Settings, State
+from .session import ACCEPT, ANSWER, LABEL, PoolTweet, SessionFolder, Settings
 
+_ANNOTATED_SUFFIXES = {".jsonl", ".json", ".spacy", ".ann"}
 _IMPORTED = "imported"
+
+
+class Opened(NamedTuple):
+    """A session that was opened: the number of its tweets, and what wasn't imported as it is."""
+
+    n_tweets: int
+    notes: list[str]
 
 
 def open_session(
@@ -34,7 +47,7 @@ def open_session(
     every: int,
     double: float,
     seed: int,
-) -> int:
+) -> Opened:
     """Create a session, or continue the one that is there.
 
     folder (SessionFolder): The session.
@@ -44,105 +57,106 @@ def open_session(
     labels (Sequence[str]): The types to annotate. Default: those of the pipeline.
     limit (int): Maximum number of tweets.
     every, double, seed: See Settings.
-    RETURNS (int): The number of tweets.
+    RETURNS (Opened): The number of tweets, and notes on imported annotation.
     RAISES (OSError): If a file can't be read or written.
     RAISES (ValueError): If there are no tweets or no types.
     """
     if folder.exists:
-        return len(folder.read_tweets())
+        return Opened(len(folder.read_tweets()), [])
     nlp = load_pipeline(model) if model is not None else None
     names = list(labels) or (list(get_ner(nlp).labels) if nlp is not None else [])
     if not names:
         raise ValueError("a session without a pipeline has no types: name some with --labels")
-    settings = Settings(model, names, every, double, seed)
-    annotated, texts = _read(tweets, limit)
-    known = [text for text, _ in annotated]
+    imported, plain, notes = _read_annotated(tweets)
+    known = [tweet.text for tweet in imported]
+    texts = list(islice(read_tweets(tweet_files(plain)), limit)) if plain else []
     texts = [texts[index] for index in drop_near_duplicates(texts, known)]
     if not texts:
         raise ValueError("there are no tweets to annotate in these files")
-    pool = [*_tokenize(nlp, known), *_tokenize(nlp, texts)]
-    folder.create(settings, pool)
-    _import(folder, settings, pool, annotated)
-    return len(pool)
+    make_doc = nlp.make_doc if nlp is not None else TweetTokenizer(Vocab())
+    pool = [_tokenize(make_doc(text)) for text in [*known, *texts]]
+    entries = _to_entries(imported, pool, names, notes)
+    with write_atomic(folder.journal) as (temporary,):
+        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
+        temporary.write_text("".join(lines), encoding="utf-8")
+    folder.create(Settings(model, names, every, double, seed), pool)
+    return Opened(len(pool), notes)
 
 
-def _read(
-    paths: Sequence[Path], limit: int
-) -> tuple[list[tuple[str, list[tuple[int, int, str]]]], list[str]]:
-    """RETURNS: Annotated tweets with their spans, and the texts of the others."""
-    annotated, plain = [], []
+def _read_annotated(
+    paths: Sequence[Path],
+) -> tuple[list[AnnotatedTweet], list[Path], list[str]]:
+    """RETURNS (tuple[list[AnnotatedTweet], list[Path], list[str]]): The annotated tweets, the files
+    of other tweets, and notes."""
+    annotated: list[AnnotatedTweet] = []
+    plain: list[Path] = []
+    notes: list[str] = []
     for path in paths:
         if _is_annotated(path):
             read = read_annotated(path)
-            annotated += [(one.text, [tuple(span) for span in one.spans]) for one in read.tweets]
+            annotated += read.tweets
+            notes += map(str, read.problems)
+            notes += [f"{path}: not imported: {n:,} {kind}" for kind, n in read.skipped.items()]
         else:
             plain.append(path)
-    texts = islice(read_tweets(tweet_files(plain)), limit) if plain else ()
-    return annotated, list(texts)  # type: ignore[return-value]
+    return annotated, plain, notes
 
 
 def _is_annotated(path: Path) -> bool:
-    if not path.is_file() or path.suffix not in (".jsonl", ".json", ".spacy", ".ann"):
+    if not path.is_file() or path.suffix not in _ANNOTATED_SUFFIXES:
         return False
     try:
-        return detect_format(path) in READERS
+        return detect_format(path) != CONLL
     except ValueError:
         return False
 
 
-def _tokenize(nlp: Language | None, texts: Iterable[str]) -> list[PoolTweet]:
-    tokenizer = TweetTokenizer(nlp.vocab) if nlp is not None else _blank_tokenizer()
-    make_doc = nlp.make_doc if nlp is not None else tokenizer
-    return [
-        PoolTweet(text, [(t.idx, t.idx + len(t)) for t in make_doc(text) if not t.is_space])
-        for text in texts
-    ]
+def _tokenize(doc: Doc) -> PoolTweet:
+    tokens = [(token.idx, token.idx + len(token)) for token in doc if not token.is_space]
+    return PoolTweet(doc.text, tokens)
 
 
-def _blank_tokenizer() -> TweetTokenizer:
-    from spacy.vocab import Vocab
-
-    return TweetTokenizer(Vocab())
-
-
-def _import(
-    folder: SessionFolder,
-    settings: Settings,
+def _to_entries(
+    imported: Sequence[AnnotatedTweet],
     pool: Sequence[PoolTweet],
-    annotated: Sequence[tuple[str, list[tuple[int, int, str]]]],
-) -> None:
-    """Store imported annotation as answers."""
-    journal = Journal(folder.journal)
-    state = State.replay(settings, journal.entries)
-    for index, (_, spans) in enumerate(annotated):
-        widened = sorted({_widen(pool[index], span) for span in spans})
-        for label in sorted({label for _, _, label in widened} - set(state.labels)):
-            entry = {"id": f"{_IMPORTED}-label-{label}", "kind": "label", "label": label}
-            journal.append(entry)
-            state.add(entry)
-        journal.append(
-            {
-                "id": f"{_IMPORTED}-{index}",
-                "kind": ANSWER,
-                "tweet": index,
-                "annotator": _IMPORTED,
-                "action": ACCEPT,
-                "spans": widened,
-                "unsure": [],
-                "labels": list(settings.labels),
-                "seconds": 0,
-                "reason": _IMPORTED,
-                "predicted": None,
-                "n_trained": 0,
-            }
+    labels: Sequence[str],
+    notes: list[str],
+) -> list[Entry]:
+    """Make journal entries from imported annotation. Its types are those that occur in it; the
+    others aren't annotated. Spans that have to be changed are added to the notes.
+
+    RETURNS (list[Entry]): New types, then answers.
+    """
+    found = sorted({span.label for tweet in imported for span in tweet.spans})
+    new = [label for label in found if label not in labels]
+    entries: list[Entry] = [
+        {"id": f"{_IMPORTED}-{label}", "kind": LABEL, "label": label} for label in new
+    ]
+    for index, tweet in enumerate(imported):
+        fixed = {"kind": ANSWER, "annotator": _IMPORTED, "action": ACCEPT, "unsure": []}
+        fixed |= {"seconds": 0, "reason": _IMPORTED, "predicted": None, "n_trained": 0}
+        spans = _align(tweet, pool[index], notes)
+        entries.append(
+            {"id": f"{_IMPORTED}-{index}", "tweet": index, "spans": spans, "labels": found, **fixed}
         )
-    journal.close()
+    return entries
 
 
-def _widen(tweet: PoolTweet, span: tuple[int, int, str]) -> tuple[int, int, str]:
-    start, end, label = span
-    inside = [token for token in tweet.tokens if token[0] < end and start < token[1]]
-    return inside[0][0], inside[-1][1], label
+def _align(tweet: AnnotatedTweet, target: PoolTweet, notes: list[str]) -> list[CharSpan]:
+    """RETURNS (list[CharSpan]): The spans, widened to tokens, without those that overlap a longer
+    one."""
+    kept: list[CharSpan] = []
+    for span in sorted(tweet.spans, key=lambda one: (one.start - one.end, one.start)):
+        tokens = [token for token in target.tokens if token[0] < span.end and span.start < token[1]]
+        start, end = tokens[0][0], tokens[-1][1]
+        place = f"{tweet.path}:{tweet.line}: {tweet.text[span.start : span.end]!r} ({span.label})"
+        if any(start < other.end and other.start < end for other in kept):
+            notes.append(f"{place} overlaps another span (dropped)")
+            continue
+        if (start, end) != (span.start, span.end):
+            notes.append(f"{place} ends inside a token (widened to {tweet.text[start:end]!r})")
+        kept.append(CharSpan(start, end, span.label))
+    return sorted(kept)
 
 
 def make_token(folder: SessionFolder) -> str:

@@ -88,7 +88,8 @@ def _detect_record(record: dict[str, Any]) -> str:
         return "hugging-face"
     if keys & {"answer", "_input_hash", "_task_hash", "tokens"}:
         return "prodigy"
-    if keys & {"label", "labels", "entities"}:
+    # Tweets of Twitter's API have an object "entities".
+    if any(isinstance(record.get(key), list) for key in ("label", "labels", "entities")):
         return "doccano"
     if "spans" in keys:
         return "spans"
