@@ -7,7 +7,7 @@ Corpora are .spacy files, token/tag files or JSON lines with spans.
 
 `choice` starts without a trained model, from the lexical knowledge of the pretrained pipeline, and
 prints F1 by number of answers if the tweets are chosen as `teach` chooses them, at random, or the
-shortest first. The first 50 answers are to random tweets, since there is no model to choose by.
+shortest first. The first 200 answers are to random tweets, since there is no model to choose by.
 
 `new-type` trains a pipeline on tweets in which one type isn't annotated, then teaches it that type
 with answers to tweets that contain it, and prints F1 of the type and of the others.
@@ -40,11 +40,9 @@ from spacy_twitter_ner.teaching.selection import choose, drop_near_duplicates, g
 
 OURS, RANDOM, SHORTEST = "ours", "random", "shortest"
 STRATEGIES = [OURS, RANDOM, SHORTEST]
-# Numbers of answers to score.
-SIZES = [600, 1200]
-OTHER_SIZES = [1200, 2000]
-# Further numbers of answers after which ours chooses again.
-ROUNDS = [50, 100, 200, 400, 900]
+# Numbers of answers after which a pipeline is trained and scored.
+SIZES = [200, 400, 600, 800, 1000, 1200]
+OTHER_SIZES = [600, 1200, 2000]
 SEEDS = [0, 1, 2]
 LABELS = ["person", "geo-loc", "company"]
 
@@ -88,10 +86,9 @@ def simulate(
     pool (Sequence[Gold]): The annotated tweets to choose from, without near duplicates.
     dev (Sequence[Gold]): The tweets to score on.
     strategy (str): One of STRATEGIES.
-    sizes (Sequence[int]): Numbers of answers to score.
+    sizes (Sequence[int]): Numbers of answers after which a pipeline is trained and scored.
     seed (int): Seed of the first answers, random choices and training.
-    steps (int): Number of updates of each training that is scored. Those that only choose tweets
-        have half of it.
+    steps (int): Number of updates of each training.
     RETURNS (dict[int, float]): F1 by number of answers.
     """
     labels = find_labels(pool)
@@ -99,26 +96,28 @@ def simulate(
     random.Random(seed).shuffle(order)  # noqa: S311
     if strategy == SHORTEST:
         order.sort(key=lambda index: len(pool[index].text))
-    rounds = sorted({*sizes, *(ROUNDS if strategy == OURS else ())})
-    answered = order[: rounds[0]]
+    answered = order[: sizes[0]]
     found = {}
-    for size, following in pairwise([*rounds, 0]):
+    for size, following in pairwise([*sizes, 0]):
         golds = [pool[index] for index in answered]
         nlp = make_blank(golds, labels, seed=seed)
-        n_steps = steps if size in sizes else steps // 2
-        train(nlp, make_examples(nlp, golds), n_steps=n_steps, seed=seed)
-        if size in sizes:
-            found[size] = score(nlp, dev)[""]
-            print(f"seed {seed}, {strategy}: {size} answers, F1 {found[size]:.1f}", flush=True)
+        train(nlp, make_examples(nlp, golds), n_steps=steps, seed=seed)
+        found[size] = score(nlp, dev)[""]
+        print(f"seed {seed}, {strategy}: {size} answers, F1 {found[size]:.1f}", flush=True)
         if strategy != OURS:
             answered = order[:following]
         elif following:
-            done = set(answered)
-            left = [index for index in range(len(pool)) if index not in done]
-            entropies = get_entropies(nlp, (gold.text for gold in pool))
-            choices = choose(left, entropies, following - size, seed=seed + size)
-            answered = answered + [choice.tweet for choice in choices]
+            answered = answered + choose_next(nlp, pool, answered, following - size, seed + size)
     return found
+
+
+def choose_next(
+    nlp: Language, pool: Sequence[Gold], answered: Sequence[int], n: int, seed: int
+) -> list[int]:
+    """RETURNS (list[int]): The next tweets, as `teach` chooses them."""
+    left = sorted(set(range(len(pool))) - set(answered))
+    entropies = get_entropies(nlp, (gold.text for gold in pool))
+    return [choice.tweet for choice in choose(left, entropies, n, seed=seed)]
 
 
 @app.command("choice")

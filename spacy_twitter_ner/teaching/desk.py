@@ -165,25 +165,22 @@ class Desk:
             types than those of the session.
         RAISES (JournalError): If it can't be stored.
         """
+        is_accepted = action == ACCEPT
+        entry: Entry = {
+            "id": id,
+            "kind": ANSWER,
+            "tweet": tweet,
+            "annotator": annotator,
+            "action": action,
+        }
+        entry["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        entry |= {"spans": sorted(spans) if is_accepted else [], "seconds": round(seconds, 1)}
+        entry |= {"unsure": sorted(unsure) if is_accepted else []}
         with self._lock:
             self._validate(tweet, spans, unsure)
             n_trained, predicted, reason = self._predicted.get(tweet, (0, None, _SECOND))
-            entry = {
-                "id": id,
-                "kind": ANSWER,
-                "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "tweet": tweet,
-                "annotator": annotator,
-                "action": action,
-                "spans": sorted(spans) if action == ACCEPT else [],
-                "unsure": sorted(unsure) if action == ACCEPT else [],
-                "labels": list(self.state.labels),
-                "seconds": round(seconds, 1),
-                "reason": reason,
-                "predicted": predicted,
-                "n_trained": n_trained,
-            }
-            return self._store(entry)
+            entry |= {"labels": list(self.state.labels), "reason": reason}
+            return self._store({**entry, "predicted": predicted, "n_trained": n_trained})
 
     def add_label(self, id: str, label: str) -> bool:
         """Add a type. Earlier answers don't annotate it.

@@ -27,8 +27,9 @@ from .session import PoolTweet, Round, SessionFolder, Settings, State, to_gold
 # Number of tweets to queue per round. The next round replaces the queue.
 QUEUE_SIZE = 400
 _REHEARSAL_SIZE = 1500
-# A pipeline without pretrained weights learns nothing from fewer answers.
-MIN_BLANK = 20
+# A pipeline without pretrained weights learns nothing from fewer answers, and isn't better than
+# chance at choosing tweets before it has this many.
+MIN_BLANK, MIN_BLANK_CHOICE = 20, 200
 MODEL = "model"
 
 
@@ -112,7 +113,8 @@ def make_queue(
     """
     candidates = [index for index in range(len(tweets)) if index not in state.answers]
     texts = [tweet.text for tweet in tweets]
-    entropies = get_entropies(nlp, texts) if nlp is not None else None
+    is_ready = settings.model is not None or len(state.accepted()) >= MIN_BLANK_CHOICE
+    entropies = get_entropies(nlp, texts) if nlp is not None and is_ready else None
     choices = choose(candidates, entropies, QUEUE_SIZE, seed=settings.seed + seed)
     spans = _predict(nlp, [texts[choice.tweet] for choice in choices], state.labels)
     return [

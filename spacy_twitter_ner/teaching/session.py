@@ -149,6 +149,10 @@ def to_gold(entry: Entry, text: str) -> Gold:
     return Gold(text, spans, unsure, entry["labels"])
 
 
+def _dump_lines(records: Iterable[Any]) -> str:
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
 class SessionFolder:
     """The files of a session.
 
@@ -166,16 +170,20 @@ class SessionFolder:
         """RETURNS (bool): Whether a session was created."""
         return self._settings.is_file()
 
-    def create(self, settings: Settings, tweets: Sequence[PoolTweet]) -> None:
+    def create(
+        self, settings: Settings, tweets: Sequence[PoolTweet], entries: Sequence[Entry] = ()
+    ) -> None:
         """Create the session.
 
         settings (Settings): The settings.
         tweets (Sequence[PoolTweet]): The tweets to choose from.
+        entries (Sequence[Entry]): The first entries of the journal.
         RAISES (OSError): If a file can't be written.
         """
-        with write_atomic(self._tweets, self._settings) as (tweets_path, settings_path):
-            lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in tweets]
-            tweets_path.write_text("".join(lines), encoding="utf-8")
+        paths = (self._tweets, self.journal, self._settings)
+        with write_atomic(*paths) as (tweets_path, journal_path, settings_path):
+            tweets_path.write_text(_dump_lines(map(asdict, tweets)), encoding="utf-8")
+            journal_path.write_text(_dump_lines(entries), encoding="utf-8")
             settings_path.write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
 
     def read_settings(self) -> Settings:

@@ -1,6 +1,5 @@
 """Create a session from files of tweets, and serve it."""
 
-import json
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -76,10 +75,7 @@ def open_session(
     make_doc = nlp.make_doc if nlp is not None else TweetTokenizer(Vocab())
     pool = [_tokenize(make_doc(text)) for text in [*known, *texts]]
     entries = _to_entries(imported, pool, names, notes)
-    with write_atomic(folder.journal) as (temporary,):
-        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
-        temporary.write_text("".join(lines), encoding="utf-8")
-    folder.create(Settings(model, names, every, double, seed), pool)
+    folder.create(Settings(model, names, every, double, seed), pool, entries)
     return Opened(len(pool), notes)
 
 
@@ -133,7 +129,7 @@ def _to_entries(
         {"id": f"{_IMPORTED}-{label}", "kind": LABEL, "label": label} for label in new
     ]
     for index, tweet in enumerate(imported):
-        fixed = {"kind": ANSWER, "annotator": _IMPORTED, "action": ACCEPT, "unsure": []}
+        fixed: Entry = {"kind": ANSWER, "annotator": _IMPORTED, "action": ACCEPT, "unsure": []}
         fixed |= {"seconds": 0, "reason": _IMPORTED, "predicted": None, "n_trained": 0}
         spans = _align(tweet, pool[index], notes)
         entries.append(
