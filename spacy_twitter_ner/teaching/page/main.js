@@ -5,8 +5,9 @@ import { make, Tweet } from "./tweet.js";
 const KEYS = "1234567890qwertyiop";
 const AHEAD = 3;
 const byId = (id) => document.getElementById(id);
-// A tab of its own, so that two tabs get different tweets.
-const client = newId();
+// One ID per tab, so that two tabs get different tweets, and a reloaded one gets its own again.
+const client = sessionStorage.getItem("client") ?? newId();
+sessionStorage.setItem("client", client);
 let labels = [];
 let colors = {};
 let active = null;
