@@ -35,6 +35,11 @@ class InvalidAnswerError(ValueError):
     """Raised if an answer doesn't fit its tweet."""
 
 
+def _to_lists(spans: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """RETURNS (list[list[Any]]): The spans in order, as they are read from the journal."""
+    return sorted(map(list, spans))
+
+
 class Desk:
     """An open session. Methods may be called from several threads.
 
@@ -174,8 +179,8 @@ class Desk:
             "action": action,
         }
         entry["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        entry |= {"spans": sorted(spans) if is_accepted else [], "seconds": round(seconds, 1)}
-        entry |= {"unsure": sorted(unsure) if is_accepted else []}
+        entry |= {"spans": _to_lists(spans) if is_accepted else [], "seconds": round(seconds, 1)}
+        entry |= {"unsure": _to_lists(unsure) if is_accepted else []}
         with self._lock:
             self._validate(tweet, spans, unsure)
             n_trained, predicted, reason = self._predicted.get(tweet, (0, None, _SECOND))

@@ -6,7 +6,6 @@ The result is a folder that appears in OUTPUT/rounds complete or not at all. A c
 """
 
 import json
-import os
 import random
 import shutil
 import sys
@@ -153,6 +152,4 @@ def _write_round(
 
 
 if __name__ == "__main__":
-    if hasattr(os, "nice"):
-        os.nice(5)  # The page comes first.
     learn(SessionFolder(Path(sys.argv[1])))
