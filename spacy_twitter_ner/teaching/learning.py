@@ -19,7 +19,7 @@ BATCH_SIZE = 32
 _DROPOUT = 0.5
 _SILVER_BATCH = 256
 # Limits of training time.
-_MIN_STEPS, _MAX_STEPS = 100, 400
+_MIN_STEPS, _MAX_STEPS = 250, 400
 
 
 class Gold(NamedTuple):

@@ -122,6 +122,7 @@ def test_new_rounds_are_picked_up(teaching):
     assert [entry["n_trained"] for entry in teaching.session.read_entries()] == [0, 50]
 
 
+@pytest.mark.slow
 def test_answers_are_acknowledged_quickly_while_something_is_training(teaching, monkeypatch):
     """The learner is replaced by a process that uses a core."""
     busy = [sys.executable, "-c", "while True: pass"]
@@ -138,6 +139,7 @@ def test_answers_are_acknowledged_quickly_while_something_is_training(teaching, 
     assert sorted(seconds)[15] < 0.1
 
 
+@pytest.mark.slow
 def test_crashed_training_is_reported_and_loses_nothing(serve, tmp_path):
     teaching = serve(make_session(tmp_path / "s", TEXTS, every=1, model="no-such-pipeline"))
     teaching.post("answer", ANSWER)

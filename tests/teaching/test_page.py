@@ -15,8 +15,9 @@ TWEETS = ["saw Drake in Leeds 😂 today", HOSTILE, "so tired of #Chicago"]
 
 
 @pytest.fixture
-def open_page(browser):
-    """Open the page as an annotator. Afterwards, check for errors and requests to other servers."""
+def open_page(browser, serve):
+    """Open the page as an annotator. Afterwards, check for errors and requests to other servers.
+    Pages are closed before the services stop, since they would report that."""
     opened, messages, requests = [], [], []
 
     def open_at(teaching, name="ann", **settings):
