@@ -83,7 +83,7 @@ def test_annotate_with_the_keyboard_only(open_page, serve, tmp_path):
     assert saved["predicted"] == [[4, 9, "person"]]
     # Offsets count code points: "today" follows an emoji of two UTF-16 code units.
     assert TWEETS[0][21:26] == "today"
-    page.locator("#reason", has_text="A random tweet").wait_for()
+    page.wait_for_function("!document.querySelector('#tweet').innerText.startsWith('saw Drake')")
     press(page, "b")
     assert len(spans(page)) == 3
     press(page, "Home ArrowLeft Enter")
