@@ -22,6 +22,7 @@ FLOORS = [
     {"viz"},
     {"annotate", "training"},
     {"counts", "serving"},
+    {"teaching"},
     {"cli"},
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -22,6 +22,7 @@ from . import (
     serve,
     show,
     silver,
+    teach,
     train_vectors,
 )
 from ._util import NAME, app
@@ -48,6 +49,7 @@ __all__ = [
     "serve",
     "show",
     "silver",
+    "teach",
     "train_vectors",
 ]
 

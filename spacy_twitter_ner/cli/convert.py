@@ -23,17 +23,20 @@ from ._util import (
 
 if TYPE_CHECKING:
     from ..corpus.convert import Conversion
+    from ..corpus.formats.registry import FormatConversion
 
-SPAN_FILE_TYPE = ".jsonl"
 _HINT = (
     "Nothing was written. Fix the files, or pass --repair to fix them automatically where possible."
 )
+# Suffixes that aren't those of token/tag files, and of outputs that aren't .spacy files.
+_OTHER_SUFFIXES = {".json", ".jsonl", ".ann", ".spacy"}
+_OTHER_OUTPUTS = {".json", ".jsonl", ".conll"}
 
 
 # fmt: off
 @app.command("convert")
 def convert_cli(
-    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files, or .jsonl files of tweets with spans: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Then the output: a .spacy file for one input, or a folder")],
+    paths: Annotated[list[Path], Arg(metavar="IN [IN]... OUT", help="Token/tag files: a single one, or the splits of a corpus. The training split is the one with 'train' in its name, or else the first. Or files in another tool's format. Then the output: a file for one input, or a folder")],
     scheme: Scheme = AUTO,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
@@ -41,18 +44,23 @@ def convert_cli(
     label: Label = DEFAULT_LABEL,
     repair: Annotated[bool, Opt("--repair", "-r", help="Repair problems and report how, instead of stopping")] = False,
     raw: Annotated[bool, Opt("--raw", help="Also write NAME_raw.spacy, with the likely whitespace between tokens restored, so that train and evaluate use the pipeline's tokenizer instead of the corpus's tokens")] = False,
+    source: Annotated[str | None, Opt("--from", help="Format of the input: spacy, conll, spans, prodigy, doccano, label-studio, tuples (spaCy v2, as JSON), hugging-face or brat. Detected by default")] = None,
+    target: Annotated[str | None, Opt("--to", help="Format of the output, one of the same. By default, .spacy, .conll and .jsonl (spans) determine it")] = None,
 ) -> None:
     # fmt: on
     """
     Convert token/tag files into spaCy's binary training format. Files have one token and its tag
     per line, separated by tabs or spaces, and a blank line between tweets. The .spacy files can
-    be used with the train command. Files named .jsonl have one JSON object per line instead:
-    {"text": ..., "spans": [{"start", "end", "label"}]}; the other options don't apply to them.
+    be used with the train command.
 
     If there are problems, they are listed by file and line, nothing is written and the exit code
     is 1. With --repair, invalid labels are left missing and invalid tag sequences are interpreted
     as conlleval does. An entity type that's in another split but not in the training split also
     counts as a problem.
+
+    Also converts JSON lines with spans, {"text": ..., "spans": [{"start", "end", "label"}]}, and
+    between the formats of Prodigy, doccano, Label Studio, brat, spaCy and Hugging Face data sets.
+    Spans whose ends aren't token boundaries are problems, which --repair widens.
     """
     # Imported here because spaCy takes seconds to import.
     from ..corpus.convert import convert
@@ -62,10 +70,10 @@ def convert_cli(
             f"no output given after {paths[0]}. Pass the input files, then the output file or "
             f"folder: spacy-twitter-ner convert {paths[0]} {paths[0].stem}.spacy"
         )
-    if all(path.suffix == SPAN_FILE_TYPE for path in paths[:-1]):
-        _convert_span_files(paths[:-1], paths[-1])
-        return
     with errors_as_messages(msg, _HINT):
+        if source or target or any(_is_other_format(path, paths[-1]) for path in paths[:-1]):
+            _convert_formats(paths[:-1], paths[-1], source, target, repair=repair)
+            return
         conversion = convert(
             paths[:-1],
             paths[-1],
@@ -77,13 +85,36 @@ def convert_cli(
     _print_conversion(conversion, msg)
 
 
-def _convert_span_files(inputs: list[Path], output: Path) -> None:
-    from ..corpus.convert import convert_span_files
+def _is_other_format(path: Path, output: Path) -> bool:
+    """RETURNS (bool): Whether anything but token/tag files to .spacy files is requested."""
+    is_brat = path.is_dir() and any(path.rglob("*.ann"))
+    return is_brat or path.suffix in _OTHER_SUFFIXES or output.suffix in _OTHER_OUTPUTS
 
-    with errors_as_messages(msg, "Nothing was written. Fix the files."):
-        converted = convert_span_files(inputs, output)
-    for path, n_tweets, n_entities in converted:
-        msg.good(f"{printable(str(path))}: {plural(n_tweets, 'tweet')}, {n_entities:,} entities")
+
+def _convert_formats(
+    paths: list[Path], output: Path, source: str | None, target: str | None, *, repair: bool
+) -> None:
+    from ..corpus.formats.registry import convert_format
+
+    outputs = [output] if len(paths) == 1 else [output / f"{path.stem}.spacy" for path in paths]
+    for path, file in zip(paths, outputs, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        conversion = convert_format(path, file, source=source, target=target, repair=repair)
+        _print_format_conversion(conversion, file)
+
+
+def _print_format_conversion(conversion: "FormatConversion", output: Path) -> None:
+    for problem in conversion.problems:
+        print(f"  {printable(describe_repair(problem))}")
+    for kind, count in sorted(conversion.skipped.items()):
+        msg.warn(printable(f"Not converted: {count:,} {kind}"))
+    entities = sum(len(doc.ents) for doc in conversion.docs)
+    msg.good(
+        printable(
+            f"{output}: {plural(len(conversion.docs), 'tweet')}, {entities:,} entities "
+            f"({conversion.source} to {conversion.target})"
+        )
+    )
 
 
 def _print_conversion(conversion: "Conversion", msg: Printer) -> None:

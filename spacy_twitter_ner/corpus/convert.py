@@ -1,9 +1,8 @@
-"""Convert token/tag files and JSON lines with spans to spaCy's training format (.spacy)."""
+"""Convert token/tag files to spaCy's binary training format (.spacy)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
@@ -11,7 +10,6 @@ from spacy.vocab import Vocab
 from ..util import write_atomic
 from .detokenize import guess_spaces
 from .layout import FileFormat
-from .spanfile import read_span_file
 from .splits import compare_splits, split_name, training_first
 from .tagfile import (
     AUTO,
@@ -92,38 +90,6 @@ def convert(
     check_problems(problems, repair=repair)
     _write_all(files, outputs, raw_outputs)
     return Conversion(files, outputs, raw_outputs, problems, notes)
-
-
-class ConvertedSpans(NamedTuple):
-    """A converted file of tweets with spans: the output, and its numbers of tweets and entities."""
-
-    output: Path
-    n_tweets: int
-    n_entities: int
-
-
-def convert_span_files(inputs: Sequence[Path], output: Path) -> list[ConvertedSpans]:
-    """Convert JSON lines of tweets with spans to .spacy files. If one of them fails, nothing is
-    written.
-
-    inputs (Sequence[Path]): The splits of a corpus.
-    output (Path): A .spacy file if there is one input, or a folder.
-    RETURNS (list[ConvertedSpans]): One result per input.
-    RAISES (CorpusError): If lines are invalid, listing all of them.
-    RAISES (OSError): If a file can't be read or written.
-    RAISES (ValueError): If inputs and output don't match.
-    """
-    outputs = _choose_outputs(inputs, Path(output))
-    _check_outputs(inputs, outputs)
-    vocab = Vocab()
-    docs = [list(read_span_file(path, vocab)) for path in inputs]
-    with write_atomic(*outputs) as temporary:
-        for split, path in zip(docs, temporary, strict=True):
-            path.write_bytes(_docbin_bytes(split))
-    return [
-        ConvertedSpans(path, len(split), sum(len(doc.ents) for doc in split))
-        for path, split in zip(outputs, docs, strict=True)
-    ]
 
 
 def _choose_outputs(inputs: Sequence[Path], output: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def read_span_file(path: Path, vocab: Vocab) -> Iterator[Doc]:
     overlaps = []
     for number, text, char_spans in _read_lines(path):
         doc = tokenizer(text)
-        spans = [_expand(doc, char_span) for char_span in char_spans]
+        spans = [expand_span(doc, char_span) for char_span in char_spans]
         kept = filter_spans(spans)
         doc.set_ents(kept, default="outside")
         n_widened += sum(map(_is_widened, spans, char_spans))
@@ -62,7 +62,8 @@ def read_span_file(path: Path, vocab: Vocab) -> Iterator[Doc]:
         logger.info("%s: widened %s to whole tokens", path, plural(n_widened, "span"))
 
 
-def _expand(doc: Doc, given: CharSpan) -> Span:
+def expand_span(doc: Doc, given: CharSpan) -> Span:
+    """RETURNS (Span): The tokens of a doc that overlap a span of its text."""
     start, end, label = given
     # Not None, since offsets are checked.
     return cast("Span", doc.char_span(start, end, label=label, alignment_mode="expand"))

@@ -63,10 +63,20 @@ def interleave_tweets(paths: Sequence[Path]) -> Iterator[str]:
         rounds = zip_longest(*(read_tweets([path]) for path in files))
         for tweet in filter(None, chain.from_iterable(rounds)):
             # Hashes take less memory than texts.
-            key = hash(tuple(word for word in normal_words(tweet) if word.isalpha()))
+            key = hash(duplicate_key(tweet))
             if key not in seen:
                 seen.add(key)
                 yield tweet
+
+
+def duplicate_key(tweet: str) -> tuple[str, ...]:
+    """Reduce a tweet to what near duplicates have in common: tweets that only differ in users,
+    URLs, numbers or case have the same key.
+
+    tweet (str): The tweet's text.
+    RETURNS (tuple[str, ...]): The key.
+    """
+    return tuple(word for word in normal_words(tweet) if word.isalpha())
 
 
 def read_tweets(paths: Iterable[Path]) -> Iterator[str]:

@@ -130,9 +130,17 @@ def _create_api(
         # FastAPI builds redirects from the client's Host header.
         redirect_slashes=False,
     )
+    add_error_handlers(api)
+    return api
+
+
+def add_error_handlers(api: FastAPI) -> None:
+    """Respond to problems, unknown paths and wrong methods as described in schemas.ErrorResponse.
+
+    api (FastAPI): The application.
+    """
     api.add_exception_handler(Problem, _handle_problem)
     api.add_exception_handler(HTTPException, _handle_http_exception)
-    return api
 
 
 def _add_annotate(app: FastAPI, endpoint: AnnotateEndpoint) -> None:

@@ -24,7 +24,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 ResultT = TypeVar("ResultT")
 
 ANNOTATE = "/annotate"
-PROTECTED = (ANNOTATE, "/metrics")
+PROTECTED = frozenset({ANNOTATE, "/metrics"})
 # Key of a connection's ConnectionState in scope["state"].
 CONNECTION = "spacy_twitter_ner.connection"
 # The page displays untrusted texts: only allow our own scripts and requests to this service, and
@@ -101,6 +101,8 @@ class LimitMiddleware:
     settings (ServiceSettings): The limits and the token.
     metrics (ServiceMetrics): The metrics.
     routes (frozenset[str]): The paths with their own metrics.
+    protected (frozenset[str]): The paths that require the token.
+    posts (frozenset[str]): The paths whose POST requests have a body. Other bodies are discarded.
     """
 
     def __init__(
@@ -109,11 +111,14 @@ class LimitMiddleware:
         settings: ServiceSettings,
         metrics: ServiceMetrics,
         routes: frozenset[str] = frozenset(),
+        protected: frozenset[str] = PROTECTED,
+        posts: frozenset[str] = frozenset({ANNOTATE}),
     ) -> None:
         self.app = app
         self.settings = settings
         self.metrics = metrics
         self.routes = routes
+        self.protected, self.posts = protected, posts
         self._n_active = self._n_slots = 0
         self._clients: Counter[str] = Counter()
         self._hosts = frozenset(parse_host(one) or one.lower() for one in settings.allowed_hosts)
@@ -146,9 +151,9 @@ class LimitMiddleware:
     async def _handle(self, exchange: _Exchange, receive: Receive) -> None:
         scope = exchange.scope
         self._check_head(scope)
-        if scope["path"] in PROTECTED and scope["method"] != "OPTIONS":
+        if scope["path"] in self.protected and scope["method"] != "OPTIONS":
             require_token(exchange.headers.get(b"authorization", b""), self.settings.token)
-        if scope["path"] == ANNOTATE and scope["method"] == "POST":
+        if scope["path"] in self.posts and scope["method"] == "POST":
             client, connection = self._take_slot(scope)
             try:
                 body = await self._receive(receive)
@@ -184,7 +189,7 @@ class LimitMiddleware:
                 )
 
     def _take_slot(self, scope: Scope) -> tuple[str, ConnectionState]:
-        """Count a concurrent request to /annotate.
+        """Count a concurrent request with a body.
 
         RAISES (Problem): If there are too many.
         """

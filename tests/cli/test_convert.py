@@ -208,15 +208,16 @@ def test_spacys_command_line_has_our_commands_once(paths, tmp_path):
 
 
 def test_json_lines_with_spans(tmp_path):
-    path = tmp_path / "train.jsonl"
-    path.write_text('{"text": "go Leeds", "spans": [{"start": 3, "end": 8, "label": "place"}]}\n')
-    output = tmp_path / "train.spacy"
-    result = run("convert", str(path), str(output))
+    for name in ("train", "dev"):
+        path = tmp_path / f"{name}.jsonl"
+        line = '{"text": "go Leeds", "spans": [{"start": 3, "end": 8, "label": "place"}]}'
+        path.write_text(line + "\n")
+    result = run("convert", f"{tmp_path}/train.jsonl", f"{tmp_path}/dev.jsonl", f"{tmp_path}/out")
     assert result.exit_code == 0
-    assert "1 tweet, 1 entities" in " ".join(result.output.split())
-    assert output.is_file()
-    path.write_text('{"text": "go Leeds"}\n')
-    result = run("convert", str(path), str(tmp_path / "other.spacy"))
+    assert " ".join(result.output.split()).count("1 tweet, 1 entities (spans to spacy)") == 2
+    assert (tmp_path / "out" / "train.spacy").is_file()
+    path.write_text('{"text": "go Leeds", "spans": [{"start": 3, "end": 7, "label": "place"}]}\n')
+    result = run("convert", str(path), f"{tmp_path}/other.spacy")
     assert result.exit_code == 1
-    assert "train.jsonl:1: expected a list" in " ".join(result.output.split())
-    assert "--repair" not in result.output
+    assert "dev.jsonl:1:" in " ".join(result.output.split())
+    assert not (tmp_path / "other.spacy").exists()

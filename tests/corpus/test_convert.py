@@ -1,4 +1,3 @@
-import json
 import os
 import stat
 from pathlib import Path
@@ -11,7 +10,7 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus, Example
 from spacy.vocab import Vocab
 
-from spacy_twitter_ner.corpus.convert import convert, convert_span_files, docs_from_tweets
+from spacy_twitter_ner.corpus.convert import convert, docs_from_tweets
 from spacy_twitter_ner.corpus.tagfile import CorpusError, Problem, TaggedTweet
 
 TRAIN = "RT O\n#Arsenal B-team\nwon't O\n\nJustin B-person\nBieber I-person\n"
@@ -336,31 +335,3 @@ def as_tag_file(docs):
         rows = zip(doc, tags, strict=True)
         tweets.append("".join(f"{token.text}\t{tag}\r\n" for token, tag in rows))
     return ("-DOCSTART-\n" + "\n".join(tweets)).encode("utf-8")
-
-
-def test_convert_span_files(tmp_path):
-    lines = [
-        {
-            "text": "@kim saw Drake \U0001f602",
-            "spans": [{"start": 9, "end": 14, "label": "artist"}],
-        },
-        {"text": "so tired", "spans": []},
-    ]
-    for name in ("train", "dev"):
-        text = "\n".join(json.dumps(line) for line in lines)
-        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    inputs = [tmp_path / "train.jsonl", tmp_path / "dev.jsonl"]
-    converted = convert_span_files(inputs, tmp_path / "corpus")
-    assert converted == [(tmp_path / "corpus" / f"{name}.spacy", 2, 1) for name in ("train", "dev")]
-    first, second = read_docs(converted[0].output)
-    assert (first.text, second.text) == (lines[0]["text"], lines[1]["text"])
-    assert [(ent.text, ent.label_) for ent in first.ents] == [("Drake", "artist")]
-    assert second.has_annotation("ENT_IOB")
-
-
-def test_convert_span_files_lists_all_invalid_lines_and_writes_nothing(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "a", "spans": [[0, 1, "x"]]}\nnot JSON\n')
-    with pytest.raises(CorpusError) as raised:
-        convert_span_files([tmp_path / "a.jsonl"], tmp_path / "a.spacy")
-    assert [problem.line for problem in raised.value.problems] == [1, 2]
-    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]

@@ -1,0 +1,1 @@
+"""Formats of other annotation tools: read and write tweets with spans."""
