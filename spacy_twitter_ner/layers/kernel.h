@@ -16,7 +16,7 @@
 #define INLINE static inline
 #endif
 
-/* Vector types, and prefetching into the second-level cache. */
+/* Vector types, for floats, and prefetching into the second-level cache. */
 #ifdef __GNUC__
 #define HAS_VECTORS 1
 #define VECTOR_TYPE __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias))
@@ -59,13 +59,16 @@ INLINE float tanh_float(float x)
 #define REAL float
 #define TANH tanh_float
 #define NAME(name) name##_float
+#define IS_TILED HAS_VECTORS
 #include "kernel_template.h"
 #undef REAL
 #undef TANH
 #undef NAME
+#undef IS_TILED
 
 /* Exact but slow, for gradient checks. */
 #define REAL double
 #define TANH tanh
 #define NAME(name) name##_double
+#define IS_TILED 0
 #include "kernel_template.h"

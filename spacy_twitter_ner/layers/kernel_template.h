@@ -5,7 +5,7 @@
 
    A tile of C stays in registers while it is summed up. Each element is summed in the same order in
    tiles of any size, so a row's result doesn't depend on the other rows. */
-#if HAS_VECTORS
+#if IS_TILED
 typedef REAL NAME(vector) VECTOR_TYPE;
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
 
@@ -32,7 +32,7 @@ INLINE void NAME(multiply_rows)(
     const int n_rows, int64_t depth, int64_t width,
     const REAL *restrict A, const REAL *restrict B, REAL *restrict C)
 {
-    const int n_vectors = n_rows == 1 ? 4 : n_rows <= 3 ? 2 : 1;
+    const int n_vectors = 4 / n_rows;
     int64_t j = 0;
     for (; j + n_vectors * LANES <= width; j += n_vectors * LANES)
         NAME(tile)(n_rows, n_vectors, depth, width, A, B + j, C + j, 0);
@@ -46,7 +46,7 @@ INLINE void NAME(multiply_add)(
     int64_t n_rows, int64_t depth, int64_t width,
     const REAL *restrict A, const REAL *restrict B, REAL *restrict C)
 {
-#if HAS_VECTORS
+#if IS_TILED
     if (width >= LANES) {
         const int64_t n_grouped = n_rows - n_rows % 6, last = width - LANES;
         /* Columns first, so that those of B stay in the cache. */
@@ -55,14 +55,12 @@ INLINE void NAME(multiply_add)(
             for (int64_t r = 0; r < n_grouped; r += 6)
                 NAME(tile)(6, 1, depth, width, A + r * depth, B + begin, C + r * width + begin, j - begin);
         }
-        A += n_grouped * depth;
-        C += n_grouped * width;
-        switch (n_rows % 6) {
-            case 1: NAME(multiply_rows)(1, depth, width, A, B, C); break;
-            case 2: NAME(multiply_rows)(2, depth, width, A, B, C); break;
-            case 3: NAME(multiply_rows)(3, depth, width, A, B, C); break;
-            case 4: NAME(multiply_rows)(4, depth, width, A, B, C); break;
-            case 5: NAME(multiply_rows)(5, depth, width, A, B, C); break;
+        for (int64_t r = n_grouped; r < n_rows;) {
+            const int64_t n_left = n_rows - r;
+            const REAL *rest = A + r * depth;
+            if (n_left >= 4) NAME(multiply_rows)(4, depth, width, rest, B, C + r * width), r += 4;
+            else if (n_left >= 2) NAME(multiply_rows)(2, depth, width, rest, B, C + r * width), r += 2;
+            else NAME(multiply_rows)(1, depth, width, rest, B, C + r * width), r += 1;
         }
         return;
     }
