@@ -89,7 +89,7 @@ def test_full_disk_leaves_no_part_of_an_entry(tmp_path, monkeypatch):
 
 
 # A thousand take a minute: KILLS=1000 python -m pytest tests/teaching/test_journal.py
-N_KILLS = int(os.environ.get("KILLS", "60"))
+N_KILLS = int(os.environ.get("KILLS", "30"))
 
 
 def append_forever(path, acknowledged: int, first: int) -> None:
