@@ -45,7 +45,7 @@ def main(
     output.parent.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     forget_strings(output, nlp)
-    forget_paths(output)
+    forget_training(output)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     if small and size > SMALL_LIMIT:
         raise typer.BadParameter(f"the small build has {size:,} bytes, more than {SMALL_LIMIT:,}")
@@ -110,9 +110,9 @@ def forget_strings(path: Path, nlp: Language, pipe: str = PIPE) -> None:
     srsly.write_json(path / "vocab" / "strings.json", sorted(nlp.get_pipe(pipe).labels))
 
 
-def forget_paths(path: Path) -> None:
-    """Remove the paths of the machine it was trained on from the saved config, and the sections
-    that can't do without them. What they read is saved with the pipeline.
+def forget_training(path: Path) -> None:
+    """Remove from the saved config what only its training needs: the paths of the machine, the
+    sections that can't do without them, whose data are saved with the pipeline, and the schedule.
 
     path (Path): The saved pipeline.
     """
@@ -124,6 +124,10 @@ def forget_paths(path: Path) -> None:
     config["corpora"] = {"train": dict(reader), "dev": dict(reader)}
     batcher = config["training"]["batcher"]
     config["training"]["batcher"] = batcher.get("batcher", batcher)
+    optimizer = config["training"]["optimizer"]
+    if isinstance(optimizer["learn_rate"], dict):
+        # A schedule would start again in further training.
+        optimizer["learn_rate"] = optimizer["learn_rate"]["initial_rate"]
     config["initialize"].update(lookups=None, components={})
     config.to_disk(path / "config.cfg")
 

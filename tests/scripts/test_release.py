@@ -2,7 +2,7 @@ import spacy
 import srsly
 
 from model_card import SOURCES, write_card
-from release import forget_paths, forget_strings, set_meta
+from release import forget_strings, forget_training, set_meta
 
 from ..pipeline.util import trained_ner
 
@@ -18,7 +18,7 @@ def test_a_pipeline_works_without_the_strings_that_are_forgotten(tmp_path):
     set_meta(nlp, SCORES, small=True)
     nlp.to_disk(tmp_path)
     forget_strings(tmp_path, nlp, "ner" if "ner" in nlp.pipe_names else nlp.pipe_names[0])
-    forget_paths(tmp_path)
+    forget_training(tmp_path)
     loaded = spacy.load(tmp_path)
     assert [[(e.text, e.label_) for e in loaded(text).ents] for text in texts] == expected
     assert "Shaka" not in (tmp_path / "vocab" / "strings.json").read_text()
