@@ -14,10 +14,9 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy
 import spacy
-import srsly
 import typer
 
-from lib.project import ROOT
+from lib.project import ROOT, keep_result
 from lib.tables import Table, print_table, split_at_block, write_block
 from spacy_twitter_ner.corpus.reader import read_examples
 from spacy_twitter_ner.counts.calibration import (
@@ -172,9 +171,7 @@ def counts_cli(
     result = {"tweets": len(tweets), "seed": seed, "splits": len(found), "kinds": kinds}
     results = {name: result}
     if write_docs:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(RESULTS / f"{name}.json", result)
-        results = {path.stem: srsly.read_json(path) for path in sorted(RESULTS.glob("*.json"))}  # type: ignore[misc]
+        results = keep_result(RESULTS, name, result)
     header = (
         *("Corpus", "Counts", "Tweets", "Right", "Bias of annotate, %"),
         *("Bias of sums, %", "Bias of count, %", "Covered"),

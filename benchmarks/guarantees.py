@@ -13,10 +13,9 @@ from typing import Annotated, Any
 
 import numpy
 import spacy
-import srsly
 import typer
 
-from lib.project import ROOT
+from lib.project import ROOT, keep_result
 from lib.tables import Table, print_table, split_at_block, write_block
 from spacy_twitter_ner.corpus.reader import read_examples
 from spacy_twitter_ner.evaluation.guarantees import (
@@ -137,9 +136,7 @@ def guarantees_cli(
     result = {"tweets": n, "seed": seed, "splits": found}
     results = {name: result}
     if write_docs:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(RESULTS / f"{name}.json", result, indent=0)
-        results = {path.stem: srsly.read_json(path) for path in sorted(RESULTS.glob("*.json"))}  # type: ignore[misc]
+        results = keep_result(RESULTS, name, result)
     header = (
         *("Corpus", "Tweets", "Level", "Given", "Below, other half", "Below, both halves"),
         *("Precision", "Recall", "Best recall", "Difference"),

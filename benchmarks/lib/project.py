@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 import spacy
+import srsly
 from spacy.tokens import Doc
 
 from spacy_twitter_ner.corpus import reader
@@ -41,6 +43,19 @@ def corpus_path(corpus: str, split: str) -> Path:
 def read_docs(path: Path) -> list[Doc]:
     """RETURNS (list[Doc]): The docs of an annotated corpus that have tokens."""
     return [doc for doc in reader.read_docs(path, spacy.blank("xx").vocab) if len(doc)]
+
+
+def keep_result(folder: Path, name: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Write a result to a folder.
+
+    folder (Path): The folder, which is created.
+    name (str): Name of the result.
+    result (dict[str, Any]): The result.
+    RETURNS (dict[str, Any]): All results in the folder, by name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(folder / f"{name}.json", result, indent=0)
+    return {path.stem: srsly.read_json(path) for path in sorted(folder.glob("*.json"))}
 
 
 def digest(paths: Iterable[Path]) -> str:

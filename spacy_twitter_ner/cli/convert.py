@@ -96,6 +96,8 @@ def _convert_formats(
 ) -> None:
     from ..corpus.formats.registry import convert_format
 
+    if target not in (None, "spacy") and len(paths) > 1:
+        raise ValueError("several files are converted to .spacy files: with --to, pass one")
     outputs = [output] if len(paths) == 1 else [output / f"{path.stem}.spacy" for path in paths]
     for path, file in zip(paths, outputs, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The service as an ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -186,21 +186,34 @@ def _add_probes(app: FastAPI, count_ready: Callable[[], int], metrics: ServiceMe
 
 
 def _add_page(app: FastAPI, pipeline: dict[str, Any]) -> None:
-    folder = files(__package__) / "page"
-    page = {name: (folder / name).read_bytes() for name in PAGE_TYPES}
-
     async def describe() -> dict[str, Any]:
         return pipeline
 
+    app.add_api_route("/pipeline", describe, summary="Name, labels and limits of the pipeline")
+    add_files(app, PAGE_TYPES, __package__)
+
+
+def add_files(app: FastAPI, types: Mapping[str, str], *packages: str) -> None:
+    """Serve the files of a page: index.html at /, and all of them at /page.
+
+    app (FastAPI): The app.
+    types (Mapping[str, str]): The content type of each file.
+    *packages (str): The packages with a folder `page`. A file is read from the first that has it.
+    """
+    folders = [files(package) / "page" for package in packages]
+    page = {
+        name: next(path for folder in folders if (path := folder / name).is_file()).read_bytes()
+        for name in types
+    }
+
     async def index() -> Response:
-        return Response(page["index.html"], media_type=PAGE_TYPES["index.html"])
+        return Response(page["index.html"], media_type=types["index.html"])
 
     async def asset(name: str) -> Response:
         if name not in page:
             raise Problem(404, "not_found", "No such file")
-        return Response(page[name], media_type=PAGE_TYPES[name])
+        return Response(page[name], media_type=types[name])
 
-    app.add_api_route("/pipeline", describe, summary="Name, labels and limits of the pipeline")
     app.add_api_route("/", index, include_in_schema=False)
     app.add_api_route("/page/{name}", asset, include_in_schema=False)
 

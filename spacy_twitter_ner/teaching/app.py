@@ -1,14 +1,13 @@
 """The teaching page and its API."""
 
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from .. import __version__
-from ..serving.app import add_error_handlers
+from .. import __version__, serving
+from ..serving.app import add_error_handlers, add_files
 from ..serving.metrics import ServiceMetrics
 from ..serving.middleware import App, LimitMiddleware, problem_response
 from ..serving.schemas import Problem
@@ -19,7 +18,8 @@ from .journal import JournalError
 
 PAGE_TYPES = {
     "index.html": "text/html; charset=utf-8",
-    "page.css": "text/css; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",  # that of the service
+    "teach.css": "text/css; charset=utf-8",
     "main.js": "text/javascript; charset=utf-8",
     "tweet.js": "text/javascript; charset=utf-8",
     "progress.js": "text/javascript; charset=utf-8",
@@ -78,26 +78,10 @@ def create_app(desk: Desk, settings: ServiceSettings) -> App:
     api = FastAPI(title="spacy-twitter-ner teach", version=__version__, openapi_url=None)
     add_error_handlers(api)
     api.add_exception_handler(RequestValidationError, _handle_invalid)
-    _add_page(api)
+    add_files(api, PAGE_TYPES, __package__, serving.__name__)
     _add_reads(api, desk)
     _add_writes(api, desk)
     return LimitMiddleware(api, settings, ServiceMetrics(), protected=GETS | POSTS, posts=POSTS)
-
-
-def _add_page(api: FastAPI) -> None:
-    folder = files(__package__) / "page"
-    page = {name: (folder / name).read_bytes() for name in PAGE_TYPES}
-
-    async def index() -> Response:
-        return Response(page["index.html"], media_type=PAGE_TYPES["index.html"])
-
-    async def asset(name: str) -> Response:
-        if name not in page:
-            raise Problem(404, "not_found", "No such file")
-        return Response(page[name], media_type=PAGE_TYPES[name])
-
-    api.add_api_route("/", index)
-    api.add_api_route("/page/{name}", asset)
 
 
 def _add_reads(api: FastAPI, desk: Desk) -> None:

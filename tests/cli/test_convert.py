@@ -216,6 +216,9 @@ def test_json_lines_with_spans(tmp_path):
     assert result.exit_code == 0
     assert " ".join(result.output.split()).count("1 tweet, 1 entities (spans to spacy)") == 2
     assert (tmp_path / "out" / "train.spacy").is_file()
+    result = run("convert", str(path), str(path), f"{tmp_path}/out", "--to", "prodigy")
+    assert result.exit_code == 1
+    assert "with --to, pass one" in " ".join(result.output.split())
     path.write_text('{"text": "go Leeds", "spans": [{"start": 3, "end": 7, "label": "place"}]}\n')
     result = run("convert", str(path), f"{tmp_path}/other.spacy")
     assert result.exit_code == 1
