@@ -30,7 +30,7 @@ def show_cli(
 
     with errors_as_messages(msg):
         model, texts = split_model(arguments or [])
-        if texts == arguments and not any(map(str.isspace, texts[0])):
+        if texts == arguments and texts[0] and not any(map(str.isspace, texts[0])):
             try:
                 require_pipeline(texts[0])
             except OSError as error:
