@@ -132,9 +132,9 @@ docs/corpora.md in the repository. The word clusters and part of the vectors wer
 project on the unlabeled tweets. Some of those were annotated by other pipelines of this project and
 added to the training data.
 
-The files contain weights; word forms, affixes and shapes that occur {often} in the training data;
-hashes of the words that have clusters or vectors; and the places and names as text. They contain no
-tweets, no phrases of the training data and no annotation.
+The files contain weights; word forms, affixes and shapes that occur at least twice in the training
+data; hashes of the words that have clusters or vectors; and the places and names as text. They
+contain no tweets, no phrases of the training data and no annotation.
 
 The weights are MIT-licensed like the rest of the project, as far as they are ours to license:
 whether weights inherit the terms of their training data isn't settled law, and the corpus

@@ -54,7 +54,6 @@ def main(
         "calibration": measured.after.ece,
         "size": f"Size: {size / 1e6:.1f} MB. Speed: {measure_speed(nlp, examples[DEV]):,.0f} "
         "words per second on one core, from raw text.",
-        "often": "at least twice" if small else "at least once",
     }
     # spaCy adds vector sizes to meta.json when it saves the pipeline.
     meta = srsly.read_json(output / "meta.json")

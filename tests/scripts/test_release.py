@@ -35,7 +35,7 @@ def test_model_card():
         "labels": {"twitter_bilstm_ner": ["PERSON"]},
     }
     scores = {"dev": SCORES, "dev_wnut17": PRF}
-    facts = {"temperature": 1.25, "calibration": 0.04, "size": "3 MB in files.", "often": "twice"}
+    facts = {"temperature": 1.25, "calibration": 0.04, "size": "3 MB in files."}
     card = write_card(meta, scores, facts)
     assert card.startswith("# en_tweet_ner 1.2.3\n")
     assert "| WNUT17 | 50.0 | 25.0 | 33.3 |" in card
