@@ -145,33 +145,64 @@ _UD_SLASH = rf"(?:(?<={_LETTER}{_LETTER})/(?={_LETTER})|(?<={_LETTER})/(?={_LETT
 # Contractions and colloquial forms that UD's English treebanks split, as "first + rest". The words
 # before nt are those that can't be anything else.
 _UD_SPLITS = """
-    gon+na wan+na got+ta can+not gim+me lem+me c['’]m+on
+    gon+na wan+na got+ta can+not gim+me lem+me c['’]m+on ['’]t+is ['’]t+was
     do+nt does+nt did+nt is+nt was+nt are+nt were+nt has+nt have+nt had+nt ca+nt wo+nt could+nt
     would+nt should+nt must+nt need+nt ai+nt
-    i+m i+ve you+re you+ve you+ll they+re they+ve they+ll we+ve it+ll that+ll
+    i+m i+ve you+re you+ve you+ll you+d they+re they+ve they+ll they+d we+ve it+ll that+ll
+    would+ve could+ve should+ve might+ve must+ve
     he+s she+s that+s what+s there+s here+s where+s who+s how+s let+s y['’]?+all
 """
 _UD_UNITS = """
-    am pm a\\.m p\\.m k m mn mil bn mm cm km kms ft kg kgs lb lbs oz ml mph kph mb gb tb mins? hrs?
-    secs? yrs? hours? days? percent
+    am pm a\\.m p\\.m k m mn mil bn mm cm km kms ft kg kgs lb lbs oz ml mph kph mb gb tb h hrs?
+    mins? secs? yrs? hours? days? percent
 """
-# After "its" without an apostrophe, these show that it stands for "it's".
-_ITS_FOLLOWER_LIST = """
-    a about all almost already also always an bad been because being cold cool crazy damn even fine
-    for from fun funny getting going gon gonna good gotta great happening hard hot how in just kinda
-    like literally lit me my never nice no not nothing now ok okay on only our over pretty raining
-    really sad snowing so still super that the their them these they this those time today tomorrow
-    too true very way weird what when where who why yet you your
-"""
+# Words that show that "its", "ill" or "id" before them lacks an apostrophe: those that are far more
+# frequent after it's, I'll and I'd in tweets than after its, ill and id.
+_FOLLOWER_LISTS = {
+    "it+s": """
+        a about absolutely actually all almost already also always amazing an another as at
+        available awesome bad basically beautiful because become been being better beyond called
+        clear cold coming cool crazy damn dangerous definitely different difficult done easier easy
+        either essential even far finally fine for free friday from fucking fun funny getting going
+        gon gone gonna good got gotta great happening hard here hilarious hot how important
+        impossible in incredible interesting just kind kinda like likely lit literally long looking
+        made making me monday more much my national nearly never nice no not nothing now obvious
+        official ok okay on one only our out over past possible pretty probably quite raining real
+        really ridiculous right sad safe saturday simple simply snowing so something starting still
+        such sunday supposed taken that the their them there these they this those time to today
+        tomorrow too totally tough true truly very weird well what when where why working worth
+        wrong yet you your
+    """,
+    "i+ll": """
+        admit also always answer ask be bet bring buy call check come continue definitely die dm do
+        ever find follow get give gladly go have help join just keep leave let make meet miss need
+        never only pass pay pick probably put remember say see send share show start stay stick
+        still stop take talk tell think try use wait watch write
+    """,
+    "i+d": """
+        also appreciate argue ask be bet better buy consider definitely do expect get give go guess
+        hate have imagine just kill let like love make never pay prefer probably put rather really
+        recommend say see still suggest take tell think try want
+    """,
+}
+_FOLLOWERS = {
+    contraction.replace("+", ""): (contraction.index("+"), frozenset(words.split()))
+    for contraction, words in _FOLLOWER_LISTS.items()
+}
 _CLOSING = ".,!?:;…\"'”’)"
-_ITS_FOLLOWERS = frozenset(_ITS_FOLLOWER_LIST.split())
 
 _UD_NUMBER = rf"""
     (?<!{_W}) [+−-]? \.? \d{{1,15}} (?:[.,:–-]\d{{1,15}}){{0,5}}
     (?= (?i:{"|".join(_UD_UNITS.split())}) (?!{_W}) | (?!\$){CURRENCY} | % )
 """
 _MIXED_RUN = rf"(?: (?!{_EMOTICON}) [.?!,:;\"'] )+"
-_UD_RUN = r"""[?!]+ | (?P<_mark> [.,:;"'] ) (?P=_mark)*"""
+_UD_RUN = rf"""[.?!,]+ | (?: (?!{_EMOTICON}) [:;] )+ | (?P<_mark> ["'] ) (?P=_mark)*"""
+# The apostrophe stands for letters: 'em, 'n', '90s, goin'.
+_ELISION = rf"""
+    (?<!{_W}) ['’] (?: (?i:em|till?|bout|cause|cuz|cos|coz|round) | \d0s ) (?!{_W}|['’])
+    | (?<!{_W}) ['’] [nN] ['’]? (?!{_W})
+    | (?<!{_W})(?<!['’‘]) {_LETTER}{{2,20}} (?i:in)['’] (?!{_W})
+"""
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -191,11 +222,13 @@ def _ud_rules() -> str:
     return rf"""
         | (?P<SPLIT> (?<!{_W}) (?i:{words}) )
         | (?P<CLOSED> (?<!{_W})(?<!\.) (?: (?i:{_any_of(closed)}) | {_any_of(names)} | [A-HJ-Z] )
-            {_PERIOD} (?!{_W}) )
+            {_PERIOD} (?!{_W}) | (?<!{_W})(?<!\.) (?:(?i:ph\.d)\.? (?!{_W}) | (?i:nos?)\.(?=\d)) )
+        | (?P<ELISION> {_ELISION} )
+        | (?P<HEART> &lt;/?3+ (?!{_W}) )
         | (?P<SIGN> (?<!{_W}) (?: [\#＃](?=\d+(?!{_W})) | [+−-](?={CURRENCY}\.?\d)
               | {CURRENCY}(?=\.?\d[\d.,–-]*{_UD_END}) ) )
         | (?P<AMOUNT> {_UD_NUMBER} )
-        | (?P<HALF> (?<=\d) (?i:[ap]\.m) (?:{_PERIOD})? (?!{_W}) )
+        | (?P<HALF> (?<=\d) (?: (?i:[ap]\.m) (?:{_PERIOD})? (?!{_W}) | (?i:[ap]m)(?=[–-]\d) ) )
     """
 
 
@@ -303,16 +336,18 @@ def _split_camel_case(hashtag: str) -> list[str]:
     return [hashtag[start:end] for start, end in pairwise(bounds)]
 
 
-def split_its(chunks: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Split "its" where the next word shows that it stands for "it's", for the scheme "ud".
+def split_words(chunks: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Split "its", "ill" and "id" where the next word shows that they stand for "it's", "I'll" and
+    "I'd", for the scheme "ud".
 
     chunks (Iterable[tuple[str, str]]): Each chunk of a text and the space after it.
     YIELDS (tuple[str, str]): The same, with such chunks in two.
     """
     for (chunk, space), (following, _) in pairwise([*chunks, ("", "")]):
-        if chunk.lower() == "its" and following.lower().rstrip(_CLOSING) in _ITS_FOLLOWERS:
-            yield chunk[:2], ""
-            yield chunk[2:], space
+        index, followers = _FOLLOWERS.get(chunk.lower(), (0, frozenset()))
+        if index and following.lower().rstrip(_CLOSING) in followers:
+            yield chunk[:index], ""
+            yield chunk[index:], space
         else:
             yield chunk, space
 

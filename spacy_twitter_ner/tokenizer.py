@@ -28,8 +28,8 @@ from .token_rules import (
     NUMBERED,
     check_settings,
     compile_rules,
-    split_its,
     split_match,
+    split_words,
 )
 
 CACHE_SIZE = 20_000
@@ -252,7 +252,7 @@ class TweetTokenizer:
     def _find_chunks(self, text: str) -> Iterable[tuple[str, str]]:
         """Split a text at whitespace into chunks, each with the space after it."""
         chunks = _CHUNK.findall(text)
-        return split_its(chunks) if self._settings["scheme"] == "ud" else chunks
+        return split_words(chunks) if self._settings["scheme"] == "ud" else chunks
 
     def _split(self, chunk: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Split a chunk into tokens, and find the indices of periods after abbreviations."""

@@ -596,25 +596,46 @@ def test_load_tokenizer_of_first_version() -> None:
         ("dont Cant WONT didnt aint im Im ive", "do nt Ca nt WO NT did nt ai nt i m I m i ve"),
         ("youre thats whats lets hes", "you re that s what s let s he s"),
         ("want ill were well id plant simple imma", "want ill were well id plant simple imma"),
+        ("wouldve couldn’t Youd 'twas ’tis", "would ve could n’t You d 't was ’t is"),
+        ("ill be ill. Id love an id card", "i ll be ill . I d love an id card"),
+        ("c'mon dunno kinda whatcha idk", "c'm on dunno kinda whatcha idk"),
+        # possessives and elisions
+        ("Kim's James' kids' Málaga’s", "Kim 's James ' kids ' Málaga ’s"),
+        ("tell 'em goin' rock 'n' roll '90s", "tell 'em goin' rock 'n' roll '90s"),
+        ("'hi' 'cause' ‘hi’ ma'am o'clock", "' hi ' ' cause ' ‘ hi ’ ma'am o'clock"),
         ("its raining, Its a dog", "it s raining , It s a dog"),
         ("its tail, its own, its", "its tail , its own , its"),
         # abbreviations
         ("Acme Inc. hired Dr. J. Doe.", "Acme Inc. hired Dr. J. Doe ."),
         ("at 5 p.m. in the U.S. etc.", "at 5 p.m. in the U.S. etc."),
+        ("a Ph.D. vs. a Ph.D, No.1 in Jan.", "a Ph.D. vs. a Ph.D , No. 1 in Jan."),
         ("so do I. no. It sat. wait...", "so do I . no . It sat . wait ..."),
         # amounts
         ("£30 $1,000.50 $20k 5€ -$5", "£ 30 $ 1,000.50 $ 20 k 5 € - $ 5"),
         ("$20-40k $5.", "$ 20-40 k $ 5 ."),
         ("1k 10% 7:30pm 8p.m. 8-10am", "1 k 10 % 7:30 pm 8 p.m. 8-10 am"),
         ("5km 20mins 6ft 3rd 90s 4G 3D", "5 km 20 mins 6 ft 3rd 90s 4G 3D"),
+        ("10:30am-5pm 24h 2x $AAPL", "10:30 am - 5 pm 24 h 2x $AAPL"),
+        ("3-1 10:30 10/12/2016 1,000,000.50", "3-1 10:30 10/12/2016 1,000,000.50"),
         ("#1 fan, #5k #2cool", "# 1 fan , #5k #2cool"),
         # slashes
         ("his/her and/or Obama/Biden", "his / her and / or Obama / Biden"),
-        ("n/a w/o w/ me 24/7 9/11", "n/a w/o w/ me 24/7 9/11"),
+        ("n/a w/o w/ me b/c s/o 24/7 1/2", "n/a w/o w/ me b/c s/o 24/7 1/2"),
+        ("well-known t-shirt twenty-one -- no--yes", "well-known t-shirt twenty-one -- no -- yes"),
         # runs of punctuation
         ('"Go ." he said." no!" ok?!', '" Go . " he said . " no ! " ok ?!'),
-        ("what...? hm.., yes!!! :)", "what ... ? hm .. , yes !!! :)"),
+        ("what...? hm.., yes!!! ::) so...yeah", "what ...? hm .., yes !!! : :) so ... yeah"),
+        ("wait,… “ok?” :; 'a\"", "wait , … “ ok ? ” :; ' a \""),
+        # what is peculiar to tweets
         ("#tag @kim http://t.co/x 😂😂 :-)", "#tag @kim http://t.co/x 😂😂 :-)"),
+        (
+            "RT @kim: &amp; &lt;3 &lt;/3 Q&A 🇫🇷🇪🇸 😂😭",
+            "RT @kim : &amp; &lt;3 &lt;/3 Q&A 🇫🇷 🇪🇸 😂 😭",
+        ),
+        (
+            ".@kim's #foo's hi😂 -_- <3 http://t.co/x…",
+            ". @kim 's #foo 's hi 😂 -_- <3 http://t.co/x …",
+        ),
     ],
 )
 def test_ud_scheme(text: str, expected: str) -> None:
