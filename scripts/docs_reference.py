@@ -54,10 +54,22 @@ API: dict[str, dict[str, list[str]]] = {
         f"{PACKAGE}.training.configs": ["list_configs", "make_config"],
         f"{PACKAGE}.training.silver": ["annotate_silver"],
         f"{PACKAGE}.training.calibration": ["calibrate", "measure_reliability"],
+        f"{PACKAGE}.training.guarantees": ["guarantee", "check_guarantee"],
+    },
+    "Teaching": {
+        f"{PACKAGE}.teaching.learning": [
+            "Gold",
+            "make_examples",
+            "fill_types",
+            "make_rehearsal",
+            "train",
+        ],
+        f"{PACKAGE}.corpus.spanfile": ["CharSpan"],
     },
     "Evaluation": {
         f"{PACKAGE}.evaluation.evaluate": ["evaluate", "Evaluation"],
         f"{PACKAGE}.evaluation.metrics": ["compute_metrics", "Metrics"],
+        f"{PACKAGE}.evaluation.matching": ["match_spans", "Match"],
         f"{PACKAGE}.evaluation.report": ["make_report", "report_to_markdown", "write_report"],
     },
     "Service": {
@@ -166,15 +178,19 @@ def _describe_object(module: str, name: str, value: Any) -> Iterator[str]:
             returned = next((f for f in found.fields if f.name == "RETURNS"), Field("", "", ""))
             yield from (
                 "",
-                f"#### {escape(name)}.{escape(method)}",
+                _method_heading(name, method),
                 "",
                 f"*property*, `{returned.type}`",
                 "",
             )
             yield " ".join(filter(None, [found.text, returned.text]))
         elif isinstance(function, classmethod | staticmethod) or inspect.isfunction(function):
-            yield from ("", f"#### {escape(name)}.{escape(method)}", "")
+            yield from ("", _method_heading(name, method), "")
             yield from _describe_call(method, getattr(value, method))
+
+
+def _method_heading(name: str, method: str) -> str:
+    return f'#### {escape(name)}.{escape(method)} {{ data-toc-label="{escape(method)}" }}'
 
 
 def _describe_call(name: str, function: Callable) -> Iterator[str]:
@@ -240,7 +256,9 @@ def _describe_registered(group: str, name: str, function: Callable) -> Iterator[
         line = f'factory = "{name}"'
     else:
         line = f'@{group.partition("_")[2]} = "{name}"'
-    yield from ("", f"### {escape(name)}", "", "```ini", line, "```", "", docstring.text, "")
+    label = escape(name.removeprefix("spacy-twitter-ner."))
+    heading = f'### {escape(name)} {{ data-toc-label="{label}" }}'
+    yield from ("", heading, "", "```ini", line, "```", "", docstring.text, "")
     texts = {field.name: field for field in docstring.parameters}
     rows = []
     for parameter in inspect.signature(function).parameters.values():

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,49 +37,70 @@ def on_files(files: Any, config: Any) -> Any:
     pages = {name: make() for name, make in GENERATED.items()}
     for source, name in COPIED.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        pages[name] = adapt_links(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S), source)
+        pages[name] = adapt_links(
+            re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S), source, find_titles(config.nav)
+        )
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, **kwargs: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, config: Any, **kwargs: Any) -> str:
     """Adapt the links of a page in docs/.
 
     markdown (str): The page.
     page (Page): What MkDocs knows about it.
+    config (MkDocsConfig): The configuration.
     RETURNS (str): The page with links that work on the site.
     """
     if page.file.src_uri in (*GENERATED, *COPIED.values()):
         return markdown
-    return adapt_links(markdown, f"docs/{page.file.src_uri}")
+    return adapt_links(markdown, f"docs/{page.file.src_uri}", find_titles(config.nav))
 
 
-def on_page_content(html: str, **kwargs: Any) -> str:
-    """Turn empty headers of tables into data cells, for screen readers.
+def on_page_content(html: str, page: Any, **kwargs: Any) -> str:
+    """Turn empty headers of tables into data cells, for screen readers, and mark references, whose
+    tables are shown as lists on phones.
 
     html (str): The content of a page.
+    page (Page): What MkDocs knows about it.
     RETURNS (str): The content.
     """
-    return re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)
+    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)
+    name = page.file.src_uri
+    return f'<div class="reference {name[:-3]}">{html}</div>' if name in GENERATED else html
 
 
-def adapt_links(markdown: str, source: str) -> str:
+def find_titles(nav: list[dict[str, Any]]) -> dict[str, str]:
+    """Find the titles of pages.
+
+    nav (list[dict[str, Any]]): The pages or sections by title, as in mkdocs.yml.
+    RETURNS (dict[str, str]): The title of each page, by its path.
+    """
+    titles: dict[str, str] = {}
+    for title, entry in (item for entries in nav for item in entries.items()):
+        titles |= {entry: title} if isinstance(entry, str) else find_titles(entry)
+    return titles
+
+
+def adapt_links(markdown: str, source: str, titles: Mapping[str, str]) -> str:
     """Make the links of a page work on the site. Links to files that aren't part of it become text.
+    Links that are named after a file get the title of its page.
 
     markdown (str): The page.
     source (str): Its path in the repository.
+    titles (Mapping[str, str]): The title of each page of the site, by its path.
     RETURNS (str): The page with adapted links.
     """
 
     def adapt(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-        if path in COPIED:
-            return f"[{text}]({COPIED[path]}{anchor})"
-        if path.startswith("docs/") and (is_generated(path) or (ROOT / path).is_file()):
-            return f"[{text}]({path.removeprefix('docs/')}{anchor})"
-        return text
+        is_page = path.startswith("docs/") and (is_generated(path) or (ROOT / path).is_file())
+        if path not in COPIED and not is_page:
+            return text
+        page = COPIED.get(path, path.removeprefix("docs/"))
+        return f"[{titles.get(page, text) if text.endswith('.md') else text}]({page}{anchor})"
 
     # Not in code blocks.
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.S | re.M)

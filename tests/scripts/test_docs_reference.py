@@ -41,7 +41,7 @@ def test_configuration_reference_has_all_registered_functions_and_settings():
     for entry_point in distribution("spacy-twitter-ner").entry_points:
         if entry_point.group not in docs_reference.REGISTRIES:
             continue
-        heading = f"\n### {escape(entry_point.name)}\n"
+        heading = f"\n### {escape(entry_point.name)} {{"
         section = page.split(heading)[1].split("\n### ")[0]
         names = set(inspect.signature(entry_point.load()).parameters)
         names -= {"nlp", "name"} if entry_point.group == "spacy_factories" else set()

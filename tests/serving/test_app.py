@@ -1,8 +1,13 @@
 import asyncio
+import json
 import logging
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import spacy
@@ -218,6 +223,21 @@ def test_cors_is_off_by_default(service, serve):
     assert response.headers["access-control-allow-origin"] == "https://example.org"
     response = service.post({"text": "a"}, headers={"origin": "https://example.com"})
     assert "access-control-allow-origin" not in response.headers
+
+
+def test_health_check_of_the_container(serve):
+    container = (Path(__file__).parents[2] / "Containerfile").read_text(encoding="utf-8")
+    _, *command = json.loads(re.search(r"^HEALTHCHECK .*? CMD \\\s+(\[.+\])$", container, re.M)[1])
+
+    def is_healthy(port: int) -> bool:
+        arguments = [argument.replace(":8000/", f":{port}/") for argument in command]
+        result = subprocess.run([sys.executable, *arguments], capture_output=True)
+        return result.returncode == 0
+
+    assert is_healthy(serve(token=TOKEN).port)
+    with open_socket("127.0.0.1", 0) as unused:
+        port = unused.getsockname()[1]
+    assert not is_healthy(port)
 
 
 def test_probes_and_metrics(service):
