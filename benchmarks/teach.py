@@ -10,17 +10,21 @@ prints F1 by number of answers if the tweets are chosen as `teach` chooses them,
 shortest first. The first 200 answers are to random tweets, since there is no model to choose by.
 
 `new-type` trains a pipeline on tweets in which one type isn't annotated, then teaches it that type
-with answers to tweets that contain it, and prints F1 of the type and of the others.
+and prints F1 of the type and of the others. The first answers are to tweets that contain it; the
+others are to tweets that `teach` chooses.
 """
 
 import json
 import random
 import statistics
+import sys
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, NamedTuple
 
+import spacy
 import typer
 from spacy.language import Language
 from spacy.vocab import Vocab
@@ -29,14 +33,15 @@ from spacy_twitter_ner.corpus.reader import read_docs
 from spacy_twitter_ner.corpus.spanfile import CharSpan
 from spacy_twitter_ner.evaluation.scorer import score_entities
 from spacy_twitter_ner.teaching.learning import (
+    BLANK_STEPS,
     Gold,
-    count_steps,
-    make_blank,
     make_examples,
-    make_rehearsal,
-    train,
+    teach,
+    teach_blank,
 )
 from spacy_twitter_ner.teaching.selection import choose, drop_near_duplicates, get_entropies
+from spacy_twitter_ner.util import get_ner
+from spacy_twitter_ner.viz.style import BLUE, GRID, MUTED, VERMILLION, new_figure, save_figure
 
 OURS, RANDOM, SHORTEST = "ours", "random", "shortest"
 STRATEGIES = [OURS, RANDOM, SHORTEST]
@@ -44,9 +49,27 @@ STRATEGIES = [OURS, RANDOM, SHORTEST]
 SIZES = [200, 400, 600, 800, 1000, 1200]
 OTHER_SIZES = [600, 1200, 2000]
 SEEDS = [0, 1, 2]
+# Number of tweets that a pipeline is trained on before it's taught a new type.
+N_OLD = 6000
+NEW_TYPE_SIZES = [70, 100]
+NEW_TYPE_SEEDS = [0, 1]
 LABELS = ["person", "geo-loc", "company"]
 
+STYLES = {
+    OURS: ("teach", BLUE),
+    RANDOM: ("random", VERMILLION),
+    SHORTEST: ("shortest first", MUTED),
+}
+
 app = typer.Typer(help="Simulated annotation", rich_markup_mode=None)
+
+
+class Run(NamedTuple):
+    """F1 by number of answers, with one strategy and seed."""
+
+    strategy: str
+    seed: int
+    scores: dict[int, float]
 
 
 def read_golds(path: Path) -> list[Gold]:
@@ -92,32 +115,39 @@ def simulate(
     RETURNS (dict[int, float]): F1 by number of answers.
     """
     labels = find_labels(pool)
-    order = list(range(len(pool)))
-    random.Random(seed).shuffle(order)  # noqa: S311
+    order = _shuffle(pool, seed)
     if strategy == SHORTEST:
-        order.sort(key=lambda index: len(pool[index].text))
-    answered = order[: sizes[0]]
+        order.sort(key=lambda gold: len(gold.text))
+    answers = order[: sizes[0]]
     found = {}
     for size, following in pairwise([*sizes, 0]):
-        golds = [pool[index] for index in answered]
-        nlp = make_blank(golds, labels, seed=seed)
-        train(nlp, make_examples(nlp, golds), n_steps=steps, seed=seed)
+        nlp = teach_blank(answers, labels, n_steps=steps, seed=seed)
         found[size] = score(nlp, dev)[""]
         print(f"seed {seed}, {strategy}: {size} answers, F1 {found[size]:.1f}", flush=True)
         if strategy != OURS:
-            answered = order[:following]
+            answers = order[:following]
         elif following:
-            answered = answered + choose_next(nlp, pool, answered, following - size, seed + size)
+            left = leave_out(pool, answers)
+            answers = answers + choose_next(nlp, left, following - size, seed + size)
     return found
 
 
-def choose_next(
-    nlp: Language, pool: Sequence[Gold], answered: Sequence[int], n: int, seed: int
-) -> list[int]:
-    """RETURNS (list[int]): The next tweets, as `teach` chooses them."""
-    left = sorted(set(range(len(pool))) - set(answered))
-    entropies = get_entropies(nlp, (gold.text for gold in pool))
-    return [choice.tweet for choice in choose(left, entropies, n, seed=seed)]
+def _shuffle(golds: Sequence[Gold], seed: int) -> list[Gold]:
+    order = list(golds)
+    random.Random(seed).shuffle(order)  # noqa: S311
+    return order
+
+
+def leave_out(golds: Sequence[Gold], answers: Sequence[Gold]) -> list[Gold]:
+    """RETURNS (list[Gold]): The tweets without answers."""
+    answered = {gold.text for gold in answers}
+    return [gold for gold in golds if gold.text not in answered]
+
+
+def choose_next(nlp: Language, tweets: Sequence[Gold], n: int, seed: int) -> list[Gold]:
+    """RETURNS (list[Gold]): The next tweets, as `teach` chooses them."""
+    entropies = get_entropies(nlp, [gold.text for gold in tweets], get_ner(nlp).labels)
+    return [tweets[choice.tweet] for choice in choose(range(len(tweets)), entropies, n, seed=seed)]
 
 
 @app.command("choice")
@@ -132,30 +162,56 @@ def choice_cli(
         list[int], typer.Option("--other-size", help="The same of the others")
     ] = OTHER_SIZES,
     seeds: Annotated[list[int], typer.Option("--seed", help="Seeds")] = SEEDS,
-    steps: Annotated[int, typer.Option(min=1, help="Updates of each training")] = 500,
-    output: Annotated[Path | None, typer.Option(help="JSON file for the scores")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Updates of each training")] = BLANK_STEPS,
+    results: Annotated[
+        Path | None, typer.Option(help="JSON file for the scores. Runs that it contains are kept")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Picture to draw, .png or .svg")] = None,
 ) -> None:
     """Print F1 by number of answers for each strategy."""
     golds = read_golds(pool)
     golds = [golds[index] for index in drop_near_duplicates([gold.text for gold in golds])]
     dev_golds = read_golds(dev)
-    rows: dict[str, list[dict[int, float]]] = {strategy: [] for strategy in strategies}
-    for seed in seeds:
-        for strategy in strategies:
+    runs = read_runs(results) if results is not None and results.exists() else []
+    done = {(run.strategy, run.seed) for run in runs}
+    for seed, strategy in product(seeds, strategies):
+        if (strategy, seed) not in done:
             sizes = ours if strategy == OURS else others
-            rows[strategy].append(simulate(golds, dev_golds, strategy, sizes, seed, steps))
-    print_choice(rows)
-    if output is not None:
-        output.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            scores = simulate(golds, dev_golds, strategy, sizes, seed, steps)
+            runs.append(Run(strategy, seed, {n: round(f1, 1) for n, f1 in scores.items()}))
+            if results is not None:
+                text = json.dumps([run._asdict() for run in runs], indent=1)
+                results.write_text(text + "\n", encoding="utf-8")
+    print_choice(runs)
+    if picture is not None:
+        draw_choice(runs, picture)
 
 
-def print_choice(rows: dict[str, list[dict[int, float]]]) -> None:
+def read_runs(path: Path) -> list[Run]:
+    """RETURNS (list[Run]): The runs of a JSON file."""
+    records = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        Run(one["strategy"], one["seed"], {int(n): f1 for n, f1 in one["scores"].items()})
+        for one in records
+    ]
+
+
+def collect(runs: Sequence[Run]) -> dict[str, dict[int, list[float]]]:
+    """RETURNS (dict[str, dict[int, list[float]]]): F1 of all seeds by strategy and answers."""
+    scores: dict[str, dict[int, list[float]]] = {}
+    for run in runs:
+        for size, f1 in run.scores.items():
+            scores.setdefault(run.strategy, {}).setdefault(size, []).append(f1)
+    return scores
+
+
+def print_choice(runs: Sequence[Run]) -> None:
     """Print the mean and standard deviation over seeds by number of answers."""
-    sizes = sorted({size for runs in rows.values() for run in runs for size in run})
-    print(f"| answers | {' | '.join(rows)} |")
-    print("|---:|" + "---:|" * len(rows))
-    for size in sizes:
-        cells = [_summarize([run[size] for run in runs if size in run]) for runs in rows.values()]
+    scores = collect(runs)
+    print(f"| answers | {' | '.join(scores)} |")
+    print("|---:|" + "---:|" * len(scores))
+    for size in sorted({size for by_size in scores.values() for size in by_size}):
+        cells = [_summarize(by_size.get(size, [])) for by_size in scores.values()]
         print(f"| {size:,} | {' | '.join(cells)} |")
 
 
@@ -166,32 +222,75 @@ def _summarize(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.1f}{deviation}"
 
 
+def draw_choice(runs: Sequence[Run], path: Path) -> None:
+    """Draw F1 by number of answers: a line through the means, and a dot per seed."""
+    scores = collect(runs)
+    with new_figure(6.2, 3.4) as figure:
+        axis = figure.add_axes((0.09, 0.14, 0.79, 0.82))
+        for strategy, by_size in scores.items():
+            name, color = STYLES[strategy]
+            sizes = sorted(by_size)
+            means = [statistics.mean(by_size[size]) for size in sizes]
+            axis.plot(sizes, means, color=color, linewidth=1.8)
+            for size in sizes:
+                axis.plot(
+                    [size] * len(by_size[size]), by_size[size], "o", color=color, markersize=3
+                )
+            style = {"xytext": (8, 0), "textcoords": "offset points", "annotation_clip": False}
+            style |= {"color": color, "fontweight": "bold", "va": "center"}
+            axis.annotate(name, (sizes[-1], means[-1]), **style)
+        axis.set_xlabel("answers", labelpad=2)
+        axis.set_ylabel("F1 on the development split", labelpad=3)
+        axis.set_ylim(bottom=0)
+        axis.grid(axis="y", color=GRID, linewidth=0.7)
+        axis.tick_params(length=0)
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+        save_figure(figure, path)
+
+
+class NewType(NamedTuple):
+    """F1 of a new type, and of all others before and after it was taught."""
+
+    new: float
+    before: float
+    after: float
+
+
 def without_type(gold: Gold, label: str) -> Gold:
     """RETURNS (Gold): The annotation without a type."""
     return gold._replace(spans=[span for span in gold.spans if span.label != label])
 
 
 def teach_type(
-    pool: Sequence[Gold], dev: Sequence[Gold], label: str, n_answers: int, steps: int, seed: int
-) -> list[tuple[float, float]]:
-    """Train without a type, then teach it.
+    pool: Sequence[Gold],
+    dev: Sequence[Gold],
+    label: str,
+    sizes: Sequence[int],
+    steps: int,
+    seed: int,
+) -> NewType:
+    """Train without a type, then teach it. The first answers are to tweets that contain it, as a
+    search for examples finds them; `teach` chooses the others.
 
-    RETURNS (list[tuple[float, float]]): F1 of the type and of the others, before and after.
+    RETURNS (NewType): The scores.
     """
-    rng = random.Random(seed)  # noqa: S311
-    tweets = rng.sample(list(pool), len(pool))
-    answers = [gold for gold in tweets if any(s.label == label for s in gold.spans)][:n_answers]
-    asked = {gold.text for gold in answers}
-    others = [without_type(gold, label) for gold in tweets if gold.text not in asked]
-    nlp = make_blank(others[:6000], [one for one in find_labels(pool) if one != label], seed=seed)
-    train(nlp, make_examples(nlp, others[:6000]), n_steps=steps, seed=seed)
-    old_dev = [without_type(gold, label) for gold in dev]
-    before = score(nlp, old_dev)[""]
-    rehearsal = make_rehearsal(nlp, [gold.text for gold in others[6000:8000]], [label])
-    nlp.get_pipe("twitter_bilstm_ner").add_label(label)
-    train(nlp, make_examples(nlp, answers), rehearsal, n_steps=count_steps(len(answers)), seed=seed)
-    new = score(nlp, dev)[label]
-    return [(0.0, before), (new, score_without(nlp, dev, label))]
+    tweets = _shuffle(pool, seed)
+    labels = find_labels(tweets)
+    old = [without_type(gold, label) for gold in tweets[:N_OLD]]
+    nlp = teach_blank(old, find_labels(old), n_steps=steps, seed=seed)
+    before = score_without(nlp, dev, label)
+    left = tweets[N_OLD:]
+    answers = [gold for gold in left if any(s.label == label for s in gold.spans)][: sizes[0]]
+    with TemporaryDirectory() as folder:
+        nlp.to_disk(folder)
+        for size, following in pairwise([*sizes, 0]):
+            left = leave_out(left, answers)
+            taught = spacy.load(folder)
+            teach(taught, answers, labels, [gold.text for gold in left], seed=seed)
+            if following:
+                answers += choose_next(taught, left, following - size, seed + size)
+    return NewType(score(taught, dev)[label], before, score_without(taught, dev, label))
 
 
 def score_without(nlp: Language, golds: Sequence[Gold], label: str) -> float:
@@ -209,17 +308,23 @@ def new_type_cli(
     labels: Annotated[
         list[str], typer.Option("--label", help="Types to learn later, one by one")
     ] = LABELS,
-    answers: Annotated[int, typer.Option(min=1, help="Tweets to learn it from")] = 100,
+    sizes: Annotated[
+        list[int], typer.Option("--size", help="Numbers of answers after which it's trained")
+    ] = NEW_TYPE_SIZES,
     steps: Annotated[int, typer.Option(min=1, help="Updates of the first training")] = 600,
-    seed: Annotated[int, typer.Option(help="Random seed")] = 0,
+    seeds: Annotated[list[int], typer.Option("--seed", help="Seeds")] = NEW_TYPE_SEEDS,
 ) -> None:
-    """Print F1 of a new type and of the others, before and after teaching it."""
+    """Print F1 of a new type and of the others, before and after teaching it: means over seeds."""
     golds, dev_golds = read_golds(pool), read_golds(dev)
     print("| new type | its F1 | others before | others after |")
     print("|---|---:|---:|---:|")
     losses = []
     for label in labels:
-        (_, before), (new, after) = teach_type(golds, dev_golds, label, answers, steps, seed)
+        runs = []
+        for seed in seeds:
+            runs.append(teach_type(golds, dev_golds, label, sizes, steps, seed))
+            print(f"seed {seed}, {label}: {runs[-1]}", file=sys.stderr, flush=True)
+        new, before, after = map(statistics.mean, zip(*runs, strict=True))
         losses.append(before - after)
         print(f"| {label} | {new:.1f} | {before:.1f} | {after:.1f} |", flush=True)
     print(f"Mean loss of the others: {statistics.mean(losses):.1f}")

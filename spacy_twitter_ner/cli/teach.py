@@ -53,10 +53,10 @@ def teach_cli(
         for note in opened.notes:
             msg.warn(printable(note))
         if finish:
-            from ..teaching.finish import finish as finish_session
+            from ..teaching.trainer import run_finish
 
-            path = finish_session(folder)
-            msg.good(printable(f"Wrote the pipeline to {path}, data and report to {output}"))
+            run_finish(output)
+            msg.good(printable(f"Wrote model/, data/ and report.md to {output}"))
             return
         _serve(folder, opened.n_tweets, host, port, token_file, allowed_host or [])
 

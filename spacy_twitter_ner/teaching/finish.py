@@ -111,4 +111,7 @@ def _describe(settings: Settings, state: State, entries: Sequence[dict]) -> str:
 
 
 if __name__ == "__main__":
-    finish(SessionFolder(Path(sys.argv[1])))
+    try:
+        finish(SessionFolder(Path(sys.argv[1])))
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))

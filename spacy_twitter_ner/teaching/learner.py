@@ -6,7 +6,6 @@ The result is a folder that appears in OUTPUT/rounds complete or not at all. A c
 """
 
 import json
-import random
 import shutil
 import sys
 import time
@@ -18,14 +17,12 @@ from typing import Any
 from spacy.language import Language
 
 from ..loading import load_pipeline
-from ..util import get_ner
-from .learning import count_steps, fill_types, make_blank, make_examples, make_rehearsal, train
+from .learning import teach, teach_blank
 from .selection import choose, get_entropies
 from .session import PoolTweet, Round, SessionFolder, Settings, State, to_gold
 
 # Number of tweets to queue per round. The next round replaces the queue.
 QUEUE_SIZE = 400
-_REHEARSAL_SIZE = 1500
 # A pipeline without pretrained weights learns nothing from fewer answers, and isn't better than
 # chance at choosing tweets before it has this many.
 MIN_BLANK, MIN_BLANK_CHOICE = 20, 200
@@ -69,26 +66,14 @@ def train_on_answers(
     RETURNS (Language | None): The pipeline. None if there is none and there are too few answers.
     """
     golds = [to_gold(entry, tweets[index].text) for index, entry in state.accepted().items()]
-    n_steps = count_steps(len(golds))
     if settings.model is None:
         if len(golds) < MIN_BLANK or not any(gold.spans for gold in golds):
             return None
-        nlp = make_blank(golds, state.labels, seed=settings.seed)
-        train(nlp, make_examples(nlp, golds), n_steps=n_steps, seed=settings.seed)
-        return nlp
+        return teach_blank(golds, state.labels, seed=settings.seed)
     nlp = load_pipeline(settings.model)
-    ner = get_ner(nlp)
-    new_labels = [label for label in state.labels if label not in ner.labels]
-    if not golds:
-        return nlp
-    rng = random.Random(settings.seed)  # noqa: S311 (not for cryptography)
-    others = [tweet.text for index, tweet in enumerate(tweets) if index not in state.answers]
-    sample = rng.sample(others, min(len(others), _REHEARSAL_SIZE))
-    rehearsal = make_rehearsal(nlp, sample, new_labels)
-    golds = fill_types(nlp, golds)
-    for label in new_labels:
-        ner.add_label(label)
-    train(nlp, make_examples(nlp, golds), rehearsal, n_steps=n_steps, seed=settings.seed)
+    if golds:
+        others = [tweet.text for index, tweet in enumerate(tweets) if index not in state.answers]
+        teach(nlp, golds, state.labels, others, seed=settings.seed)
     return nlp
 
 
@@ -113,7 +98,9 @@ def make_queue(
     candidates = [index for index in range(len(tweets)) if index not in state.answers]
     texts = [tweet.text for tweet in tweets]
     is_ready = settings.model is not None or len(state.accepted()) >= MIN_BLANK_CHOICE
-    entropies = get_entropies(nlp, texts) if nlp is not None and is_ready else None
+    entropies = None
+    if nlp is not None and is_ready:
+        entropies = get_entropies(nlp, texts, state.labels)
     choices = choose(candidates, entropies, QUEUE_SIZE, seed=settings.seed + seed)
     spans = _predict(nlp, [texts[choice.tweet] for choice in choices], state.labels)
     return [
@@ -152,4 +139,7 @@ def _write_round(
 
 
 if __name__ == "__main__":
-    learn(SessionFolder(Path(sys.argv[1])))
+    try:
+        learn(SessionFolder(Path(sys.argv[1])))
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from spacy.util import filter_spans, load_model_from_config
-from thinc.api import fix_random_seed
+from spacy.util import filter_spans, load_model_from_config, registry
+from thinc.api import Model, fix_random_seed
 
 from ..corpus.spanfile import CharSpan, expand_span
 from ..partial import map_entities
@@ -18,8 +18,12 @@ from ..util import batched, get_ner
 BATCH_SIZE = 32
 _DROPOUT = 0.5
 _SILVER_BATCH = 256
+_REHEARSAL_SIZE = 1500
+BLANK_STEPS = 500
+# Share of the new weights in those of a pipeline that was taught. The others are its old weights.
+_NEW_SHARE = 0.8
 # Limits of training time.
-_MIN_STEPS, _MAX_STEPS = 250, 400
+_MIN_STEPS, _MAX_STEPS = 150, 400
 
 
 class Gold(NamedTuple):
@@ -128,6 +132,67 @@ def make_blank(golds: Sequence[Gold], labels: Sequence[str], *, seed: int = 0) -
     return nlp
 
 
+def teach_blank(
+    golds: Sequence[Gold], labels: Sequence[str], *, n_steps: int = BLANK_STEPS, seed: int = 0
+) -> Language:
+    """Train a pipeline on answers, from lexical knowledge only.
+
+    golds (Sequence[Gold]): The answers.
+    labels (Sequence[str]): The types.
+    n_steps (int): Number of updates.
+    seed (int): Random seed.
+    RETURNS (Language): The pipeline.
+    """
+    nlp = make_blank(golds, labels, seed=seed)
+    train(nlp, make_examples(nlp, golds), n_steps=n_steps, seed=seed)
+    return nlp
+
+
+def teach(
+    nlp: Language, golds: Sequence[Gold], labels: Sequence[str], texts: Sequence[str], *, seed: int
+) -> None:
+    """Train a pretrained pipeline on answers, in place. It keeps its other types.
+
+    nlp (Language): The pipeline.
+    golds (Sequence[Gold]): The answers.
+    labels (Sequence[str]): The annotated types. New ones are added.
+    texts (Sequence[str]): Tweets without answers, to rehearse.
+    seed (int): Random seed.
+    """
+    ner = get_ner(nlp)
+    weights = _copy_weights(ner.model)
+    new_labels = [label for label in labels if label not in ner.labels]
+    rng = random.Random(seed)  # noqa: S311 (not for cryptography)
+    sample = rng.sample(texts, min(len(texts), _REHEARSAL_SIZE))
+    rehearsal = make_rehearsal(nlp, sample, new_labels)
+    golds = fill_types(nlp, golds)
+    for label in new_labels:
+        ner.add_label(label)
+    n_steps = count_steps(len(golds))
+    train(nlp, make_examples(nlp, golds), rehearsal, n_steps=n_steps, seed=seed)
+    _mix_weights(ner.model, weights)
+    ner.clear_cache()
+
+
+def _copy_weights(model: Model) -> list[dict[str, Any]]:
+    return [
+        {name: node.get_param(name).copy() for name in node.param_names if node.has_param(name)}
+        for node in model.walk()
+    ]
+
+
+def _mix_weights(model: Model, old: Sequence[dict[str, Any]]) -> None:
+    """Move weights toward old ones, which keeps more of what the pipeline knew (Wortsman et al.,
+    2022, Robust fine-tuning of zero-shot models). Weights of new types, which come last, are kept.
+    """
+    for node, params in zip(model.walk(), old, strict=True):
+        for name, before in params.items():
+            mixed = node.get_param(name).copy()
+            known = tuple(map(slice, before.shape))
+            mixed[known] = _NEW_SHARE * mixed[known] + (1 - _NEW_SHARE) * before
+            node.set_param(name, mixed)
+
+
 def train(
     nlp: Language,
     examples: Sequence[Example],
@@ -145,7 +210,9 @@ def train(
     seed (int): Random seed of order and dropout.
     """
     fix_random_seed(seed)
-    sgd: Any = nlp.create_optimizer()
+    # Not the pipeline's own optimizer: its learning rate may depend on the number of steps.
+    optimizer = make_config("finetune")["training"]["optimizer"]
+    sgd: Any = registry.resolve({"optimizer": optimizer})["optimizer"]
     batches = _draw(examples, seed)
     silver = _draw(rehearsal, seed + 1) if rehearsal else None
     for _ in range(n_steps):

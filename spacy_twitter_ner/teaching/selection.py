@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy
 from spacy.language import Language
+from thinc.types import Floats1d, Floats2d
 
 from ..corpus.tweets import duplicate_key
+from ..iob import split_tag
 from ..normalization import normalize_word
 from ..pipeline.bilstm_ner import TwitterBiLSTMNER
 from ..util import apply_preceding_pipes, batched, get_ner
@@ -40,24 +42,35 @@ class Choice(NamedTuple):
     reason: str
 
 
-def get_entropies(nlp: Language, texts: Iterable[str]) -> list[WordEntropies]:
+def get_entropies(
+    nlp: Language, texts: Iterable[str], labels: Sequence[str]
+) -> list[WordEntropies]:
     """Compute how uncertain a pipeline is of each word.
 
     nlp (Language): The pipeline.
     texts (Iterable[str]): The tweets.
+    labels (Sequence[str]): The annotated types. Others count as outside of entities.
     RETURNS (list[WordEntropies]): The uncertain words of each tweet.
     """
     ner: TwitterBiLSTMNER = get_ner(nlp)
+    columns = [index for index, tag in enumerate(ner.tags) if split_tag(tag)[1] in labels]
     found = []
     for batch in batched(texts, _BATCH_SIZE):
         docs = apply_preceding_pipes(nlp, ner, map(nlp.make_doc, batch))
         for doc, posteriors in zip(docs, ner.predict_proba(docs), strict=True):
-            logs = numpy.log(numpy.maximum(posteriors, numpy.finfo("float64").tiny))
-            entropies = -(posteriors * logs).sum(axis=1)
+            annotated = posteriors[:, columns]
+            outside = 1.0 - annotated.sum(axis=1, keepdims=True)
+            entropies = _entropy(annotated) + _entropy(outside)
             indices = numpy.flatnonzero(entropies >= _MIN_ENTROPY).tolist()
             words = [normalize_word(doc[index].text).lower() for index in indices]
             found.append(WordEntropies(words, entropies[indices].tolist()))
     return found
+
+
+def _entropy(probabilities: Floats2d) -> Floats1d:
+    """RETURNS (Floats1d): The summands of the entropy in nats, added up per row."""
+    logs = numpy.log(numpy.maximum(probabilities, numpy.finfo("float64").tiny))
+    return -(probabilities * logs).sum(axis=1)
 
 
 def drop_near_duplicates(texts: Sequence[str], known: Iterable[str] = ()) -> list[int]:

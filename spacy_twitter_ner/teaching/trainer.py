@@ -67,9 +67,30 @@ class Trainer:
             self.error = f"exit code {code}: {last[:_MAX_MESSAGE]}" if code else None
         return False
 
+    def wait(self) -> None:
+        """Wait for the process, if there is one. Afterwards, `error` is as after poll()."""
+        if self._process is not None:
+            self._process.wait()
+        self.poll()
+
     def stop(self) -> None:
         """Stop the process, if there is one. Its result is incomplete, so it's never used."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait()
-        self.poll()
+        self.wait()
+
+
+def run_finish(folder: Path) -> None:
+    """Write the pipeline, data and report of a session in a process, as the page does.
+
+    folder (Path): The session.
+    RAISES (ValueError): If it failed.
+    """
+    trainer = Trainer(folder)
+    trainer.start("finish")
+    try:
+        trainer.wait()
+    finally:
+        trainer.stop()
+    if trainer.error:
+        raise ValueError(trainer.error)

@@ -188,6 +188,32 @@ def test_phone_color_schemes_and_labels(open_page, serve, tmp_path, scheme):
     assert page.locator("#status[aria-live=polite]").count() == 1
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_accessible(browser, serve, tmp_path, scheme):
+    """With a span, a span that the annotator isn't sure of, a selection, a disagreement and a
+    learning curve. Axe needs a page without our policy."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    teaching = serve(make_session(tmp_path / "s", TWEETS, double=1.0))
+    for name in ("bob", "cleo"):
+        body = {"id": name, "tweet": 2, "annotator": name, "action": "accept", "unsure": []}
+        spans = [(12, 20, "geo-loc")] if name == "bob" else []
+        teaching.post("answer", {**body, "spans": spans, "seconds": 1})
+    page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+    page.goto(teaching.url)
+    assert axe.run(page).response["violations"] == []
+    page.fill("#annotator", "ann")
+    press(page, "Enter")
+    page.locator("#tweet .word").first.wait_for()
+    press(page, "ArrowRight ArrowRight ArrowRight Shift+? ArrowRight")
+    page.locator("#review:visible").wait_for()
+    found = axe.run(page).response["violations"]
+    page.click("#review")
+    page.locator("#versions:visible").wait_for()
+    found += axe.run(page).response["violations"]
+    page.close()
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+
+
 def test_failed_save_keeps_the_answer(open_page, serve, tmp_path, monkeypatch):
     teaching = serve(make_session(tmp_path / "s", ["saw Drake", "saw Adele"]))
     page = open_page(teaching)

@@ -1,3 +1,4 @@
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +60,21 @@ def test_near_duplicates_are_dropped():
 
 
 def test_entropies_are_those_of_the_posteriors(tweet_nlp):
-    (known, unknown) = get_entropies(tweet_nlp, ["so tired", "saw Zorblax Quint in Frimblewick"])
+    ner = tweet_nlp.get_pipe("twitter_bilstm_ner")
+    texts = ["so tired", "saw Zorblax Quint in Frimblewick"]
+    (known, unknown) = get_entropies(tweet_nlp, texts, ner.labels)
     assert sum(unknown.entropies) > sum(known.entropies)
     assert set(unknown.words) <= {"saw", "zorblax", "quint", "in", "frimblewick"}
-    assert max(unknown.entropies) == pytest.approx(max(unknown.entropies), abs=0)
+    (posteriors,) = ner.predict_proba([tweet_nlp.make_doc(texts[1])])
+    entropies = -(posteriors * numpy.log(numpy.maximum(posteriors, 1e-30))).sum(axis=1)
+    assert max(unknown.entropies) == pytest.approx(entropies.max(), rel=1e-4)
+
+
+def test_types_that_are_not_annotated_are_outside(tweet_nlp):
+    """A pipeline that doesn't know whether it's a person or a company needn't ask if only places
+    are annotated."""
+    text = ["saw Zorblax Quint in Frimblewick"]
+    (all_types,) = get_entropies(tweet_nlp, text, tweet_nlp.get_pipe("twitter_bilstm_ner").labels)
+    (one_type,) = get_entropies(tweet_nlp, text, ["geo-loc"])
+    assert 0 < sum(one_type.entropies) < sum(all_types.entropies)
+    assert get_entropies(tweet_nlp, text, []) == [WordEntropies([], [])]

@@ -197,6 +197,7 @@ const back = guarded(async () => {
   tweet = last;
   byId("work").hidden = false;
   show();
+  say("");
   byId("tweet").focus();
 });
 
@@ -204,14 +205,15 @@ const review = guarded(async () => {
   if (!reviewing.length) return;
   if (tweet && !tweet.item.versions) queue.unshift(tweet.item);
   open(await request(`/api/disagreement?tweet=${reviewing[0]}`));
+  say("");
 });
 
 function edit(action) {
   // While an answer is being saved, a change would be lost.
   if (!tweet || isSaving) return;
-  if (action() === false) say("Nothing to change.");
+  const isChanged = action() !== false;
   show();
-  say(describeSpans());
+  say(isChanged ? describeSpans() : "Nothing to change.");
 }
 
 function tokenAt(event) {

@@ -28,7 +28,7 @@ export function showProgress(progress) {
   const facts = [fact("Answers", summary.answers)];
   if (summary.unchanged !== null) facts.push(fact("Model was right", percent(summary.unchanged)));
   if (summary.seconds !== null) facts.push(fact("Seconds per tweet", summary.seconds));
-  if (agreement) facts.push(fact(`Agreement on ${agreement[0]} tweets`, percent(agreement[1])));
+  if (agreement) facts.push(fact(`Agreement on ${agreement[0]} ${agreement[0] === 1 ? "tweet" : "tweets"}`, percent(agreement[1])));
   document.getElementById("facts").replaceChildren(...facts);
   showCurve(progress.curve.filter(([, , f1]) => f1 !== null));
   document.getElementById("estimate").textContent = describeEstimate(progress);
