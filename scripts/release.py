@@ -39,6 +39,8 @@ def main(
     scores = {name: nlp.evaluate(found) for name, found in examples.items()}
     reliability = measure_reliability(nlp, [corpora[DEV].path])
     (measured,) = reliability.splits.values()
+    if measured.after.ece is None:
+        raise typer.BadParameter(f"{model} predicts no entities on the development data")
     set_meta(nlp, scores[DEV], small=small)
     if output.exists():
         shutil.rmtree(output)
