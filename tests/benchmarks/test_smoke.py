@@ -1,5 +1,6 @@
 """Run each benchmark on a small scale."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,12 @@ def run(project, script, *arguments):
 
 
 @pytest.mark.parametrize("script", BENCHMARKS)
-def test_help(script):
-    assert "Usage:" in run(ROOT, script, "--help")
+def test_help(script, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(ROOT / "benchmarks" / script), run_name="__main__")
+    assert "Usage:" in capsys.readouterr().out
 
 
 def test_layers_writes_its_table_to_the_docs(project):
@@ -51,8 +56,7 @@ def test_layers_writes_its_table_to_the_docs(project):
 
 
 def test_accuracy_keeps_results(project):
-    pytest.importorskip("sklearn_crfsuite")
-    arguments = ("--corpus", "sample", "--seeds", "1", "--only", "gazetteer", "--only", "crfsuite")
+    arguments = ("--corpus", "sample", "--seeds", "1", "--only", "gazetteer")
     assert "| `gazetteer` |" in run(project, "accuracy.py", *arguments)
     assert "has its result" in run(project, "accuracy.py", *arguments)
 
