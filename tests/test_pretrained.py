@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.resources import files
 
 import pytest
 import spacy
@@ -23,6 +24,17 @@ def test_finds_entities_in_raw_text(pretrained):
     found = {(ent.text, ent.label_) for ent in pretrained(TEXT).ents}
     assert {("Chicago", "geo-loc"), ("New York", "geo-loc")} <= found
     assert [token.text for token in pretrained.make_doc("@kim: lol")] == ["@kim", ":", "lol"]
+
+
+def test_examples_of_the_service_page_are_right(pretrained):
+    script = files("spacy_twitter_ner.serving") / "page" / "main.js"
+    examples = re.findall('^  "(.+)",$', script.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [[(e.text, e.label_) for e in pretrained(text).ents] for text in examples] == [
+        [("Drake", "musicartist"), ("Chicago", "geo-loc")],
+        [("Heathrow", "facility"), ("Delta", "company"), ("New York", "geo-loc")],
+        [("Manchester United", "sportsteam"), ("Arsenal", "sportsteam")],
+        [],
+    ]
 
 
 def test_is_calibrated_and_tells_confidence(pretrained):

@@ -3,7 +3,7 @@ import { showResults, showThreshold } from "./results.js";
 
 const EXAMPLES = [
   "saw Drake in Chicago last nite, best show ever!!",
-  "RT @kim: flying with Delta from Heathrow to New York tmrw",
+  "RT @kim: stuck at Heathrow, Delta cancelled my flight to New York",
   "Manchester United vs Arsenal tonight, who's watching?",
   "so tired today I cannot even 😩",
 ].join("\n");
