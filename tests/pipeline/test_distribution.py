@@ -320,6 +320,7 @@ def test_predict_empty_docs(trained, ner) -> None:
     ner.spans_key = "sure"
     for texts in ([], [""], ["", "London", ""]):
         docs = [trained.make_doc(text) for text in texts]
+        assert len(ner.predict(docs).scores) == texts.count("London")
         assert [len(found) for found in ner.predict_kbest(docs, 1)] == [1] * len(texts)
         assert [len(group) > 0 for group in ner.predict_spans(docs)] == [bool(t) for t in texts]
         for doc, text in zip(trained.pipe(texts), texts, strict=True):
