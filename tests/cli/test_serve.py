@@ -78,6 +78,7 @@ def served(ruler):
         process.communicate()
 
 
+@pytest.mark.slow
 @needs_signals
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_serves_until_it_is_told_to_stop(served, n_workers):
@@ -97,6 +98,7 @@ def test_serves_until_it_is_told_to_stop(served, n_workers):
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 @needs_signals
 def test_ctrl_c_goes_to_all_and_what_was_begun_is_finished(served):
     service = served("--workers", "2", "--max-body", "10000000", "--timeout", "60")
@@ -126,6 +128,7 @@ def test_ctrl_c_goes_to_all_and_what_was_begun_is_finished(served):
     assert "Traceback" not in errors.replace("KeyboardInterrupt", "")
 
 
+@pytest.mark.slow
 @needs_signals
 def test_a_worker_that_dies_is_replaced(served):
     service = served("--workers", "2")
@@ -142,6 +145,7 @@ def test_a_worker_that_dies_is_replaced(served):
     assert "is being restarted" in errors
 
 
+@pytest.mark.slow
 @needs_signals
 def test_readiness_is_that_of_the_workers(served):
     service = served()
@@ -154,6 +158,7 @@ def test_readiness_is_that_of_the_workers(served):
     assert service.is_ready()
 
 
+@pytest.mark.slow
 @needs_signals
 def test_without_workers_that_start_it_ends(served, ruler):
     service = served()

@@ -114,6 +114,7 @@ def test_endless_body_is_disconnected(service):
     assert_alive(service)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts",
     [

@@ -52,6 +52,7 @@ def test_token_is_made_once_and_private(tmp_path):
     assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_command_explains_errors(write, tmp_path):
     tweets = write("a.txt", "so tired\n")
     result = run("teach", tweets, "--output", tmp_path / "s", "--blank")
