@@ -9,10 +9,11 @@ from spacy_twitter_ner.corpus.spanfile import CharSpan
 from spacy_twitter_ner.corpus.tagfile import read_tag_file
 from spacy_twitter_ner.evaluation.scorer import score_entities
 from spacy_twitter_ner.partial import get_partial
+from spacy_twitter_ner.teaching import learning
 from spacy_twitter_ner.teaching.finish import finish
 from spacy_twitter_ner.teaching.journal import Journal
 from spacy_twitter_ner.teaching.learner import learn
-from spacy_twitter_ner.teaching.learning import Gold, fill_types, make_examples
+from spacy_twitter_ner.teaching.learning import Gold, fill_types, make_examples, teach
 from spacy_twitter_ner.teaching.session import SessionFolder
 from spacy_twitter_ner.teaching.start import open_session
 
@@ -66,6 +67,24 @@ def test_types_that_were_not_annotated_are_those_of_the_pipeline(tweet_nlp):
     assert set(filled.labels) == {"singer", *tweet_nlp.get_pipe("twitter_bilstm_ner").labels}
     predicted = {(e.start_char, e.end_char, e.label_) for e in tweet_nlp(gold.text).ents}
     assert set(filled.spans) == {(4, 9, "singer"), *(p for p in predicted if p[0] >= 9)}
+
+
+def test_taught_weights_are_mixed_with_old_ones(saved_pipeline, monkeypatch):
+    nlp = spacy.load(saved_pipeline)
+    model = nlp.get_pipe("twitter_bilstm_ner").model
+    before = model.get_ref("output_layer").get_param("b").copy()
+    trained = []
+
+    def train(*args, **kwargs):
+        output = model.get_ref("output_layer")  # a new layer, as there is a new type
+        output.set_param("b", output.get_param("b") + 1)
+        trained.extend(output.get_param("b").tolist())
+
+    monkeypatch.setattr(learning, "train", train)
+    teach(nlp, [Gold("had pho", [CharSpan(4, 7, "dish")])], ["dish"], OTHERS, seed=0)
+    # Weights of the new type's two tags come last and have no old ones.
+    expected = [*(before + 0.8), *trained[-2:]]
+    assert model.get_ref("output_layer").get_param("b").tolist() == pytest.approx(expected)
 
 
 @pytest.mark.slow
