@@ -57,13 +57,7 @@ API: dict[str, dict[str, list[str]]] = {
         f"{PACKAGE}.training.guarantees": ["guarantee", "check_guarantee"],
     },
     "Teaching": {
-        f"{PACKAGE}.teaching.learning": [
-            "Gold",
-            "make_examples",
-            "fill_types",
-            "make_rehearsal",
-            "train",
-        ],
+        f"{PACKAGE}.teaching.learning": ["Gold", "teach", "teach_blank"],
         f"{PACKAGE}.corpus.spanfile": ["CharSpan"],
     },
     "Evaluation": {
